@@ -1,0 +1,47 @@
+# The one vocabulary for people and CI. `make help` lists it.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+PORT ?= 3000
+export BENTOML_DO_NOT_TRACK := True
+
+BIN := .venv/bin
+LOCKS := bento/requirements.txt requirements/dev.txt
+UV_LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
+	--no-emit-index-url --no-emit-find-links --no-header
+
+.PHONY: help setup run check format test bench lock clean
+
+help:  ## list the targets
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
+
+setup: .venv/installed  ## create .venv with every dependency, locked
+
+.venv/installed: requirements/dev.txt scripts/setup
+	@scripts/setup
+
+run: setup  ## train the embedded digits if the store has no model, then serve on PORT (3000)
+	@PORT=$(PORT) scripts/run
+
+check: setup  ## lint, format, types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: setup  ## rewrite the code the way `make check` wants it
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+test: setup  ## every test that needs no cluster
+	@$(BIN)/pytest
+
+bench: setup  ## measure the training loop and the decoded cache (minutes)
+	@$(BIN)/python -m benchmarks.training
+	@$(BIN)/python -m benchmarks.memory
+
+lock: setup  ## resolve the requirements anew
+	@$(UV_LOCK) --upgrade bento/requirements.in -o bento/requirements.txt
+	@$(UV_LOCK) --upgrade requirements/dev.in -o requirements/dev.txt
+
+clean:  ## remove .venv, caches and runs; the model store stays
+	@rm -rf .venv runs .mypy_cache .pytest_cache .ruff_cache .hypothesis

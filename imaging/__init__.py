@@ -1,0 +1,19 @@
+"""Turn untrusted image bytes into model input: the one function that training and serving share.
+
+Owns the image policy; never knows about models, HTTP or datasets.
+"""
+
+from __future__ import annotations
+
+from imaging.decode import DEFAULT_MAX_PIXELS, POLICY_VERSION, decode
+from imaging.errors import CorruptImage, ImageError, ImageTooLarge, UnsupportedMediaType
+
+__all__ = [
+    "DEFAULT_MAX_PIXELS",
+    "POLICY_VERSION",
+    "CorruptImage",
+    "ImageError",
+    "ImageTooLarge",
+    "UnsupportedMediaType",
+    "decode",
+]

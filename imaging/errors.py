@@ -1,0 +1,29 @@
+"""Why an image was refused. `code` is the stable name that the API answers and the report lists."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ImageError(Exception):
+    """An image that can't be used; the message says why in one line."""
+
+    code: ClassVar[str]
+
+
+class UnsupportedMediaType(ImageError):
+    """The bytes are no JPEG, PNG, WebP, GIF, BMP or TIFF."""
+
+    code = "unsupported_media_type"
+
+
+class CorruptImage(ImageError):
+    """The format is known, but the image is truncated or can't be decoded."""
+
+    code = "corrupt_image"
+
+
+class ImageTooLarge(ImageError):
+    """The header declares more pixels than allowed."""
+
+    code = "image_too_large"
