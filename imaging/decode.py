@@ -68,9 +68,7 @@ def decode(
         try:
             with Image.open(stream, formats=(format_,)) as image:
                 if image.width * image.height > max_pixels:
-                    raise ImageTooLarge(
-                        f"{image.width} x {image.height} pixels, more than the {max_pixels:,} allowed"
-                    )
+                    raise ImageTooLarge(f"{image.width} x {image.height} pixels, more than the {max_pixels:,} allowed")
                 return _pixels(image, size)
         except (ImageTooLarge, MemoryError):
             raise
@@ -93,7 +91,7 @@ def _pixels(image: Image.Image, size: int) -> np.ndarray:
     image.load()
     # The target is a square and the filter symmetric, so the small result can be turned instead.
     square = to_square(image, size)
-    upright = _UPRIGHT.get(_orientation(image))
+    upright = _UPRIGHT.get(_orientation(image) or 1)
     if upright is not None:
         square = square.transpose(upright)
     if square.mode == "RGBA":

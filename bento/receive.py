@@ -1,0 +1,142 @@
+"""Take one image out of a request: the body read under its limit, multipart or raw."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from bento.errors import RequestError
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Headers = Iterable[tuple[bytes, bytes]]
+
+FIELD = b"file"
+
+
+class ClientDisconnected(Exception):
+    """The client left before its request was complete; nobody is there to answer."""
+
+
+async def read_body(receive: Receive, content_length: bytes | None, limit: int) -> bytes:
+    """Return the whole body, of at most `limit` bytes, counted as they arrive.
+
+    Raises:
+        RequestError: payload_too_large; at once where Content-Length says so.
+        ClientDisconnected: the body ended early.
+    """
+    if content_length is not None and content_length.isdigit() and int(content_length) > limit:
+        raise _too_large(limit)
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnected
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+
+
+def _too_large(limit: int) -> RequestError:
+    # The rest of the body is not read, so the connection can't be used again.
+    return RequestError("payload_too_large", f"the body is over {limit:,} bytes", [(b"connection", b"close")])
+
+
+def image_of(body: bytes, content_type: bytes) -> bytes:
+    """Return the one image that `body` carries.
+
+    A multipart body carries it in the field `file`; a body of type image/* or application/octet-stream is
+    the image itself. What the image is declared as inside a multipart body is not looked at.
+
+    Raises:
+        RequestError: missing_file, multiple_files or malformed_request.
+    """
+    kind, options = parse_options_header(content_type)
+    if kind == b"multipart/form-data":
+        boundary = options.get(b"boundary")
+        if not boundary:
+            raise RequestError("malformed_request", "multipart/form-data without a boundary")
+        return _only_file(_files(body, boundary))
+    if kind.startswith(b"image/") or kind == b"application/octet-stream":
+        if not body:
+            raise RequestError("missing_file", "the body is empty")
+        return body
+    raise RequestError(
+        "missing_file", "send multipart/form-data with the image in the field 'file', or the image itself as image/*"
+    )
+
+
+def _only_file(files: list[bytes]) -> bytes:
+    if not files:
+        raise RequestError("missing_file", "no field 'file' in the form")
+    if len(files) > 1:
+        raise RequestError("multiple_files", f"{len(files)} fields 'file' in the form; send one")
+    return files[0]
+
+
+def _files(body: bytes, boundary: bytes) -> list[bytes]:
+    """Return the contents of all parts named `file`, in order."""
+    form = _Form(body)
+    parser = MultipartParser(
+        boundary,
+        {
+            "on_part_begin": form.part_begin,
+            "on_header_field": form.header_field,
+            "on_header_value": form.header_value,
+            "on_header_end": form.header_end,
+            "on_part_data": form.part_data,
+            "on_part_end": form.part_end,
+            "on_end": form.end,
+        },
+    )
+    try:
+        parser.write(body)
+        parser.finalize()
+    except FormParserError as error:
+        raise RequestError("malformed_request", "the multipart body is broken") from error
+    if not form.complete:
+        raise RequestError("malformed_request", "the multipart body ends before its last boundary")
+    return form.files
+
+
+class _Form:
+    """Collects what the parser reports; the parts' contents are cut out of `body` once."""
+
+    def __init__(self, body: bytes) -> None:
+        self.files: list[bytes] = []
+        self.complete = False
+        self._body = body
+
+    def part_begin(self) -> None:
+        self._name: bytes | None = None
+        self._field, self._value = b"", b""
+        self._chunks: list[bytes] = []
+
+    def header_field(self, data: bytes, start: int, end: int) -> None:
+        self._field += data[start:end]
+
+    def header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def header_end(self) -> None:
+        if self._field.lower() == b"content-disposition":
+            self._name = parse_options_header(self._value)[1].get(b"name")
+        self._field, self._value = b"", b""
+
+    def part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._name == FIELD:
+            self._chunks.append(data[start:end])
+
+    def part_end(self) -> None:
+        if self._name == FIELD:
+            self.files.append(b"".join(self._chunks))
+
+    def end(self) -> None:
+        self.complete = True

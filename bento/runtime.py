@@ -1,0 +1,44 @@
+"""Run a model: (N, S, S, 3) uint8 in, (N, C) float32 probabilities out, by ONNX Runtime or Keras."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+Runtime = Callable[[np.ndarray], np.ndarray]
+
+
+def load(runtime: str, path: Path) -> Runtime:
+    """Load the model file `path`; `runtime` is a key of `bento.model.FILES`. Safe to call from threads."""
+    return _keras(path) if runtime == "keras" else _onnx(path)
+
+
+def _onnx(path: Path) -> Runtime:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    # Requests run side by side, one thread each; more threads inside a call would only contend with them.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+    def run(images: np.ndarray) -> np.ndarray:
+        result: np.ndarray = session.run(["probabilities"], {"image": images})[0]
+        return result
+
+    return run
+
+
+def _keras(path: Path) -> Runtime:
+    import keras
+
+    model = keras.saving.load_model(path, compile=False)
+
+    def run(images: np.ndarray) -> np.ndarray:
+        # Not `predict`, which builds a data pipeline for each call.
+        result: np.ndarray = keras.ops.convert_to_numpy(model(images, training=False))
+        return result
+
+    return run

@@ -1,0 +1,12 @@
+"""`python -m training`: train on a folder of images. `python -m training evaluate`: test a stored model."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+if __name__ == "__main__":
+    os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")  # else each stored model is reported to its makers
+    from training.cli import main
+
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,80 @@
+"""Feed Keras: rows of the decoded images, augmented and one-hot, in an order that seed and epoch decide."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from training.augment import Augmenter
+from training.decoded import DecodedImages
+from training.imbalance import oversampled
+
+
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    """Batches of (images (B, S, S, 3) uint8, one-hot labels (B, C) float32[, weights (B,) float32]).
+
+    Batch i of an epoch depends on seed, epoch and i alone, so a resumed run sees what an uninterrupted
+    one would have seen, whichever thread asks first.
+
+    Args:
+        images: the decoded images.
+        rows: (N,) rows of `images` to take.
+        labels: (N,) int labels of those rows.
+        classes: number of classes.
+        batch_size: images a batch; the last one may be smaller.
+        seed: for order and augmentation; None keeps the rows' order.
+        augmenter: applied to each image, if given.
+        class_weights: (C,) weights of the loss, if given.
+        oversample: repeat the images of smaller classes.
+    """
+
+    def __init__(
+        self,
+        images: DecodedImages,
+        rows: np.ndarray,
+        labels: np.ndarray,
+        classes: int,
+        batch_size: int,
+        *,
+        seed: int | None = None,
+        augmenter: Augmenter | None = None,
+        class_weights: np.ndarray | None = None,
+        oversample: bool = False,
+    ) -> None:
+        super().__init__()
+        self._images, self._rows, self._labels = images, rows, labels
+        self._one_hot = np.eye(classes, dtype=np.float32)
+        self.batch_size = batch_size
+        self._seed = seed
+        self._augmenter = augmenter if augmenter is not None and augmenter.active else None
+        self._class_weights = class_weights
+        self._oversample = oversample
+        self.start_epoch(0)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Settle the order of `epoch` (from 0)."""
+        self._epoch = epoch
+        if self._seed is None:
+            self._order = np.arange(len(self._rows))
+            return
+        rng = np.random.default_rng([self._seed, epoch])
+        order = oversampled(self._labels, rng) if self._oversample else np.arange(len(self._rows))
+        self._order = rng.permutation(order)
+
+    @property
+    def num_batches(self) -> int:
+        return -(-len(self._order) // self.batch_size)
+
+    @property
+    def images_an_epoch(self) -> int:
+        return len(self._order)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
+        chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+        images = self._images[self._rows[chosen]]
+        if self._augmenter is not None:
+            images = self._augmenter(images, np.random.default_rng([self._seed or 0, self._epoch, index, 1]))
+        labels = self._labels[chosen]
+        if self._class_weights is None:
+            return images, self._one_hot[labels]
+        return images, self._one_hot[labels], self._class_weights[labels]

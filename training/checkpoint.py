@@ -1,0 +1,84 @@
+"""What a run needs to go on after it was ended: last model, best weights, history. One atomic pointer."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from training.errors import ModelError
+
+_STATE = "state.json"
+
+
+@dataclass
+class Progress:
+    """Where a run stands after `epochs` complete epochs."""
+
+    fingerprint: str = ""
+    """Of the data, so that a resumed run can't go on with other images."""
+    epochs: int = 0
+    best_epoch: int = 0
+    """Counted from 1; 0 before the first."""
+    best_loss: float = float("inf")
+    seconds: float = 0.0
+    """Spent on training steps, validation and saving left out."""
+    images_an_epoch: int = 0
+    stopped: str = ""
+    """Why training ended ("finished", "early_stopping"), or empty while it goes on."""
+    history: dict[str, list[float]] = field(default_factory=dict)
+
+
+class Checkpoint:
+    """The folder `checkpoint/` of a run. `kill -9` at any moment leaves the previous state readable."""
+
+    def __init__(self, run: Path) -> None:
+        self._folder = run / "checkpoint"
+
+    def load(self) -> Progress | None:
+        """Return the saved progress, or None where nothing was saved yet."""
+        try:
+            state = json.loads((self._folder / _STATE).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise ModelError(f"the checkpoint in {self._folder} can't be read: {error}") from error
+        return Progress(**state)
+
+    def save(self, model: Any, progress: Progress) -> None:
+        """Save `model` as the last one and, if this epoch is the best, its weights as the best."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        model.save(self._last(progress.epochs))
+        if progress.best_epoch == progress.epochs:
+            model.save_weights(self._best(progress.best_epoch))
+        temporary = self._folder / f"{_STATE}.new"
+        temporary.write_text(json.dumps(asdict(progress)), encoding="utf-8")
+        os.replace(temporary, self._folder / _STATE)
+        wanted = {_STATE, self._last(progress.epochs).name, self._best(progress.best_epoch).name}
+        for entry in self._folder.iterdir():
+            if entry.name not in wanted:
+                entry.unlink()
+
+    def mark_stopped(self, progress: Progress) -> None:
+        """Note that training ended for the reason in `progress.stopped`."""
+        temporary = self._folder / f"{_STATE}.new"
+        temporary.write_text(json.dumps(asdict(progress)), encoding="utf-8")
+        os.replace(temporary, self._folder / _STATE)
+
+    def load_model(self, progress: Progress) -> Any:
+        """Return the last model, with its optimiser's state."""
+        import keras
+
+        return keras.saving.load_model(self._last(progress.epochs))
+
+    def restore_best(self, model: Any, progress: Progress) -> None:
+        """Give `model` the best epoch's weights."""
+        model.load_weights(self._best(progress.best_epoch))
+
+    def _last(self, epoch: int) -> Path:
+        return self._folder / f"last-{epoch:04}.keras"
+
+    def _best(self, epoch: int) -> Path:
+        return self._folder / f"best-{epoch:04}.weights.h5"

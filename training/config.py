@@ -1,0 +1,152 @@
+"""Every option of a training run: its default, its meaning, its bounds. Knows nothing of argparse or TOML."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from training.errors import UsageError
+
+DATASETS = ("digits", "cifar10", "fashion-mnist")
+RATES = ("rotation", "horizontal_flip", "vertical_flip", "zoom", "shift")
+
+# A photo seen in a mirror is still that photo; a mirrored digit is another sign. Aerial and microscope
+# images have no up.
+PRESETS: dict[str, dict[str, float]] = {
+    "photo": {"rotation": 10, "horizontal_flip": 0.5, "vertical_flip": 0, "zoom": 0.1, "shift": 0.1},
+    "text": {"rotation": 10, "horizontal_flip": 0, "vertical_flip": 0, "zoom": 0.1, "shift": 0.1},
+    "overhead": {"rotation": 180, "horizontal_flip": 0.5, "vertical_flip": 0.5, "zoom": 0.1, "shift": 0.1},
+    "none": dict.fromkeys(RATES, 0.0),
+}
+_TEXT_DATASETS = ("digits",)
+
+
+def option(
+    default: Any,
+    group: str,
+    help_: str,
+    *,
+    choices: tuple[str, ...] | None = None,
+    low: float | None = None,
+    high: float | None = None,
+) -> Any:
+    """A field of `Config`; the command line is made from what is said here."""
+    metadata = {"group": group, "help": help_, "choices": choices, "low": low, "high": high}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Config:
+    """One training run. None means: decided from the data (`for_data` in fit settings, or the preset)."""
+
+    data: str = option("", "data", f"folder with one folder of images a class, or one of {', '.join(DATASETS)}")
+    test_data: str | None = option(None, "data", "folder of the same classes to test on, instead of a split")
+    image_size: int = option(32, "data", "images are resized to N x N pixels", low=8, high=1024)
+    validation_fraction: float = option(0.1, "data", "part kept for early stopping", low=0.01, high=0.5)
+    test_fraction: float = option(0.1, "data", "part kept for the evaluation", low=0.01, high=0.5)
+    balance: str = option(
+        "auto",
+        "data",
+        "against unequal class sizes; auto takes class weights where the largest class has over 1.5 times "
+        "the images of the smallest",
+        choices=("auto", "class-weights", "oversample", "none"),
+    )
+    strict: bool = option(False, "data", "end at the first unreadable or foreign file")
+    workers: int | None = option(None, "data", "processes that decode images (one a core)", low=1, high=256)
+    cache_dir: str | None = option(
+        None, "data", "folder of decoded images, 3 x N x N bytes each (~/.cache/image-classifier)"
+    )
+
+    preset: str = option(
+        "auto",
+        "augmentation",
+        "rates fit for a kind of image; auto is text for digits, else photo",
+        choices=("auto", *PRESETS),
+    )
+    rotation: float | None = option(None, "augmentation", "up to so many degrees either way", low=0, high=180)
+    horizontal_flip: float | None = option(None, "augmentation", "probability", low=0, high=1)
+    vertical_flip: float | None = option(None, "augmentation", "probability", low=0, high=1)
+    zoom: float | None = option(None, "augmentation", "in or out by up to this fraction", low=0, high=0.9)
+    shift: float | None = option(None, "augmentation", "by up to this fraction of the width", low=0, high=0.9)
+
+    depth: int = option(3, "network", "stages of two convolutions and a pooling", low=1, high=8)
+    width: int = option(32, "network", "filters of the first stage; each further one has twice", low=4, high=512)
+    activation: str = option("relu", "network", "", choices=("relu", "gelu", "silu", "elu", "leaky_relu"))
+    dropout: float = option(0.2, "network", "rate before the dense layer; half after each stage", low=0, high=0.9)
+    dense: int = option(128, "network", "units of the hidden dense layer; 0 leaves it out", low=0, high=8192)
+    l2: float = option(1e-4, "network", "L2 penalty on all kernels", low=0, high=1)
+
+    epochs: int | None = option(None, "training", "most epochs (1,000 steps, within 20 to 60)", low=1, high=10_000)
+    batch_size: int | None = option(None, "training", "images a step (16 to 128, by the data)", low=1, high=8192)
+    optimizer: str = option("adam", "training", "", choices=("adam", "adamw", "sgd"))
+    learning_rate: float | None = option(
+        None, "training", "peak learning rate (0.002; 0.05 for sgd)", low=1e-8, high=10
+    )
+    schedule: str = option(
+        "cosine", "training", "cosine has a linear warm-up", choices=("cosine", "plateau", "constant")
+    )
+    warmup: float = option(0.1, "training", "part of all steps that warms up (cosine)", low=0, high=0.9)
+    patience: int | None = option(
+        None, "training", "epochs without a better validation loss before stopping (a third, at least 5)", low=1
+    )
+    seed: int = option(0, "training", "seeds split, weights, order and augmentation", low=0, high=2**31 - 1)
+
+    out: str | None = option(None, "result", "folder for report.html, metrics.json and pictures (runs/DATE-TIME)")
+    name: str = option("image_classifier", "result", "name in the model store")
+    min_accuracy: float = option(0.0, "result", "refuse to publish below this test accuracy", low=0, high=1)
+    int8: bool = option(True, "result", "also export an int8 form")
+    publish: bool = option(True, "result", "put the model into the store")
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            _check(f.name, getattr(self, f.name), f.metadata)
+
+    @property
+    def peak_learning_rate(self) -> float:
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return 0.05 if self.optimizer == "sgd" else 0.002
+
+    @property
+    def augmentation(self) -> dict[str, float]:
+        """The five rates in force: the preset's, but for those given."""
+        preset = self.preset
+        if preset == "auto":
+            preset = "text" if self.data in _TEXT_DATASETS else "photo"
+        given = {rate: getattr(self, rate) for rate in RATES}
+        return PRESETS[preset] | {rate: value for rate, value in given.items() if value is not None}
+
+    def for_images(self, images: int) -> Config:
+        """Settle what depends on the number of training images.
+
+        Few images mean small batches, so that an epoch still has some steps, and many epochs.
+        """
+        batch_size = self.batch_size
+        if batch_size is None:
+            batch_size = 16
+            while batch_size < 128 and batch_size * 40 <= images:
+                batch_size *= 2
+        epochs = self.epochs
+        if epochs is None:
+            steps = -(-images // batch_size)
+            epochs = min(60, max(20, -(-1000 // steps)))
+        patience = self.patience or max(5, -(-epochs // 3))
+        return replace(self, batch_size=batch_size, epochs=epochs, patience=patience)
+
+
+def _check(name: str, value: Any, metadata: Any) -> None:
+    if value is None:
+        return
+    choices, low, high = metadata["choices"], metadata["low"], metadata["high"]
+    if choices and value not in choices:
+        raise UsageError(f"{flag(name)} is {value!r}; choose one of {', '.join(choices)}")
+    # Written so that NaN fails too.
+    if low is not None and not value >= low:
+        raise UsageError(f"{flag(name)} is {value}; it must be at least {low}")
+    if high is not None and not value <= high:
+        raise UsageError(f"{flag(name)} is {value}; it must be at most {high}")
+
+
+def flag(name: str) -> str:
+    """The command line's spelling of a field's name."""
+    return "--" + name.replace("_", "-")

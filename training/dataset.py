@@ -1,0 +1,221 @@
+"""From a configuration to decoded, de-duplicated, divided data, and what the report says about it."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from training import builtin
+from training.config import DATASETS, Config
+from training.decoded import DecodedImages
+from training.decoding import decode_folder
+from training.errors import DataError
+from training.folder import ImageFolder, Rejected, scan
+from training.imbalance import class_weights, imbalance_ratio, treatment
+from training.split import group_duplicates, label_conflicts, split
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Part:
+    """The samples of one part: `rows` of `images` and their labels, both (N,) int."""
+
+    images: DecodedImages
+    rows: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, samples: np.ndarray | slice) -> np.ndarray:
+        """Return the images of `samples`, (n, S, S, 3) uint8."""
+        return self.images[self.rows[samples]]
+
+    def select(self, samples: np.ndarray) -> Part:
+        """Return the part that has only `samples`."""
+        return Part(self.images, self.rows[samples], self.labels[samples])
+
+    def batches(self, size: int = 128) -> Iterator[np.ndarray]:
+        """Yield all images in order, at most `size` at a time."""
+        for start in range(0, len(self), size):
+            yield self[start : start + size]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Class names in label order, the parts "train", "validation" and "test", and the report's data section."""
+
+    class_names: list[str]
+    parts: dict[str, Part]
+    balance: str
+    summary: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Source:
+    folder: ImageFolder
+    part: Part
+    cached: bool
+
+
+def load(config: Config) -> Dataset:
+    """Find, decode and divide the images of `config`.
+
+    Raises:
+        DataError: anything about the data that stops a training.
+    """
+    started = time.perf_counter()
+    train_root, test_root = _roots(config)
+    main = _source(train_root, config)
+    test = _source(test_root, config, main.folder.class_names) if test_root is not None else None
+    seconds = time.perf_counter() - started
+
+    digests = main.part.images.digests[main.part.rows]
+    groups = group_duplicates(digests)
+    rejected = main.folder.rejected + main.part.images.rejected
+    leaked = 0
+    if test is not None:
+        rejected += test.folder.rejected + test.part.images.rejected
+        in_test = np.isin(_as_scalars(digests), _as_scalars(test.part.images.digests[test.part.rows]))
+        leaked = int(in_test.sum())
+        main = _Source(main.folder, main.part.select(np.flatnonzero(~in_test)), main.cached)
+        groups = groups[~in_test]
+    if rejected and config.strict:
+        raise DataError(f"--strict: {rejected[0].file}: {rejected[0].reason} ({len(rejected)} such files)")
+
+    fractions = {"validation": config.validation_fraction}
+    if test is None:
+        fractions["test"] = config.test_fraction
+    class_names = main.folder.class_names
+    if len(class_names) < 2:
+        raise DataError(f"{train_root} has one class only ({class_names[0]}); a classifier needs at least two")
+    indices = split(main.part.labels, groups, fractions, class_names, config.seed)
+    parts = {name: main.part.select(chosen) for name, chosen in indices.items()}
+    if test is not None:
+        parts["test"] = test.part
+
+    counts = np.bincount(parts["train"].labels, minlength=len(class_names))
+    balance = treatment(config.balance, counts)
+    weights = class_weights(counts) if balance == "class-weights" else None
+    summary = {
+        "name": config.data if config.data in DATASETS else train_root.name,
+        "root": str(train_root),
+        "classes": class_names,
+        "images": sum(len(part) for part in parts.values()),
+        "image_size": config.image_size,
+        "splits": {name: _counts(part, class_names) for name, part in parts.items()},
+        "imbalance": {
+            "ratio": imbalance_ratio(counts),
+            "treatment": balance,
+            "class_weights": None if weights is None else _named(class_names, weights),
+        },
+        "duplicates": len(groups) - len(np.unique(groups)),
+        "label_conflicts": _conflicts(main, groups),
+        "rejected": [{"file": _text(r.file), "code": r.code, "reason": r.reason} for r in rejected],
+        "leaked": leaked,
+        "fingerprint": _fingerprint(class_names, parts),
+        "decode_seconds": seconds,
+        "cached": main.cached and (test is None or test.cached),
+    }
+    _tell(summary, rejected)
+    return Dataset(class_names, parts, balance, summary)
+
+
+def load_part(root: Path, config: Config, class_names: list[str]) -> tuple[Part, list[Rejected]]:
+    """Decode all of `root` as one part, with the labels of `class_names`."""
+    source = _source(root, config, class_names)
+    return source.part, source.folder.rejected + source.part.images.rejected
+
+
+def _roots(config: Config) -> tuple[Path, Path | None]:
+    if not config.data:
+        raise DataError("no data: pass --data DIR, a folder with one folder of images a class")
+    test = Path(config.test_data) if config.test_data else None
+    if config.data in DATASETS:
+        train, own_test = builtin.prepare(config.data, cache_dir(config))
+        return train, test or own_test
+    return Path(config.data), test
+
+
+def cache_dir(config: Config) -> Path:
+    """Where decoded images and built-in sets are kept."""
+    if config.cache_dir:
+        return Path(config.cache_dir)
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "image-classifier"
+
+
+def _source(root: Path, config: Config, class_names: list[str] | None = None) -> _Source:
+    folder = scan(root, class_names)
+    if len(folder.class_names) < 2:
+        raise DataError(f"{root} has one class only ({folder.class_names[0]}); a classifier needs at least two")
+    workers = config.workers or len(os.sched_getaffinity(0))
+    images, cached = decode_folder(folder, config.image_size, cache_dir(config), workers)
+    rows = np.delete(np.arange(len(folder.files)), images.rejected_rows)
+    if not len(rows):
+        first = images.rejected[0]
+        raise DataError(f"{root} has no usable image among {len(folder.files)} files; {first.file}: {first.reason}")
+    return _Source(folder, Part(images, rows, np.array(folder.labels)[rows]), cached)
+
+
+def _as_scalars(digests: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(digests).view(f"S{digests.shape[1]}").ravel()
+
+
+def _counts(part: Part, class_names: list[str]) -> dict[str, int]:
+    return _named(class_names, np.bincount(part.labels, minlength=len(class_names)))
+
+
+def _named(class_names: list[str], values: np.ndarray) -> dict[str, Any]:
+    return dict(zip(class_names, values.tolist(), strict=True))
+
+
+def _conflicts(source: _Source, groups: np.ndarray) -> list[dict[str, list[str]]]:
+    names, files, part = source.folder.class_names, source.folder.files, source.part
+    return [
+        {
+            "files": [_text(files[part.rows[i]]) for i in samples],
+            "classes": sorted({names[part.labels[i]] for i in samples}),
+        }
+        for samples in label_conflicts(part.labels, groups)
+    ]
+
+
+def _text(name: str) -> str:
+    """A file name as text that can be written: bytes that aren't UTF-8 become \\x escapes."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _fingerprint(class_names: list[str], parts: dict[str, Part]) -> str:
+    """Identify the samples of each part by content and class, whatever the files' names and order."""
+    digest = hashlib.sha256("\0".join(class_names).encode())
+    for name, part in sorted(parts.items()):
+        lines = np.column_stack([part.labels.astype("<u4").view("u1").reshape(-1, 4), part.images.digests[part.rows]])
+        digest.update(name.encode() + np.sort(_as_scalars(lines.astype(np.uint8))).tobytes())
+    return digest.hexdigest()
+
+
+def _tell(summary: dict[str, Any], rejected: Sequence[Rejected]) -> None:
+    parts = ", ".join(f"{sum(counts.values()):,} {name}" for name, counts in summary["splits"].items())
+    how = "from the cache" if summary["cached"] else f"decoded in {summary['decode_seconds']:.1f} s"
+    logger.info("%s images of %d classes (%s), %s", f"{summary['images']:,}", len(summary["classes"]), parts, how)
+    if rejected:
+        codes = ", ".join(f"{count} {code}" for code, count in Counter(r.code for r in rejected).most_common())
+        logger.warning("%d files left out (%s); the report lists them", len(rejected), codes)
+    if summary["leaked"]:
+        logger.warning("%d training images are in the test folder too; left out of training", summary["leaked"])
+    if summary["label_conflicts"]:
+        logger.warning("%d images carry more than one label; the report lists them", len(summary["label_conflicts"]))
+    imbalance = summary["imbalance"]
+    if imbalance["treatment"] != "none":
+        logger.info("largest class / smallest = %.1f; treated by %s", imbalance["ratio"], imbalance["treatment"])

@@ -1,0 +1,172 @@
+"""Decode a folder once, in parallel, into a cache that later runs open as it is."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import itertools
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict
+from multiprocessing import connection
+from pathlib import Path
+
+import numpy as np
+import PIL
+
+import imaging
+from training.decoded import DIGEST_BYTES, DIGESTS, PIXELS, REJECTED, DecodedImages
+from training.errors import DataError
+from training.folder import ImageFolder, Rejected
+from training.progress import Bar
+
+_FILES_A_TASK = 64
+_UNUSED_DAYS = 30
+
+Failure = tuple[int, str, str]
+"""Row, code and reason of a file that didn't decode."""
+
+
+def decode_folder(folder: ImageFolder, size: int, cache_dir: Path, workers: int) -> tuple[DecodedImages, bool]:
+    """Return the decoded images of `folder`, and whether they were in the cache already.
+
+    Raises:
+        DataError: the cache can't be written, or a decoder process was killed.
+    """
+    entry = cache_dir / _key(folder, size)
+    with contextlib.suppress(OSError, ValueError):
+        decoded = DecodedImages.open(entry, size)
+        os.utime(entry)
+        return decoded, True
+    needed = len(folder.files) * size * size * 3
+    try:
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        _prune(cache_dir)
+        partial = cache_dir / f"{entry.name}.{os.getpid()}"
+        partial.mkdir(exist_ok=True)
+        try:
+            _fill(partial, folder, size, workers)
+            shutil.rmtree(entry, ignore_errors=True)  # an incomplete one
+            partial.rename(entry)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        return DecodedImages.open(entry, size), False
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            free = shutil.disk_usage(cache_dir).free
+            raise DataError(
+                f"disk full: the decoded images need {needed / 1e6:,.0f} MB in {cache_dir}, "
+                f"{free / 1e6:,.0f} MB are free; pass another --cache-dir"
+            ) from error
+        raise DataError(f"the decoded images can't be written to {cache_dir}: {error.strerror}") from error
+
+
+def _key(folder: ImageFolder, size: int) -> str:
+    digest = hashlib.sha256(f"{imaging.POLICY_VERSION} {PIL.__version__} {size} {folder.root.resolve()}".encode())
+    for file, (length, modified) in zip(folder.files, folder.stats, strict=True):
+        digest.update(f"\0{file}\0{length}\0{modified}".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()[:32]
+
+
+def _prune(cache_dir: Path) -> None:
+    """Remove what a killed run left, and what no run has opened for a month."""
+    for entry in cache_dir.iterdir():
+        name, _, pid = entry.name.partition(".")
+        if len(name) != 32 or not entry.is_dir():
+            continue  # not ours
+        abandoned = pid.isdigit() and not Path("/proc", pid).exists()
+        unused = time.time() - entry.stat().st_mtime > _UNUSED_DAYS * 86400
+        if abandoned or unused:
+            shutil.rmtree(entry, ignore_errors=True)
+
+
+def _fill(target: Path, folder: ImageFolder, size: int, workers: int) -> None:
+    count = len(folder.files)
+    with (target / PIXELS).open("wb") as file:
+        # Taken in full now: a disk that fills up later would end a writer half-way.
+        os.posix_fallocate(file.fileno(), 0, count * size * size * 3)
+    digests = np.zeros((count, DIGEST_BYTES), np.uint8)
+    failures: list[Failure] = []
+    tasks = [
+        (str(target / PIXELS), first, [str(folder.root / file) for file in folder.files[first:last]], size)
+        for first, last in ((i, min(i + _FILES_A_TASK, count)) for i in range(0, count, _FILES_A_TASK))
+    ]
+    with Bar("Decoding", count) as bar:
+        for first, part, failed in _results(tasks, workers):
+            digests[first : first + len(part)] = part
+            failures.extend(failed)
+            bar.advance(len(part))
+    np.save(target / DIGESTS, digests)
+    entries = [
+        {"row": row} | asdict(Rejected(folder.files[row], code, reason)) for row, code, reason in sorted(failures)
+    ]
+    (target / REJECTED).write_text(json.dumps(entries), encoding="utf-8")
+
+
+def _results(
+    tasks: list[tuple[str, int, list[str], int]], workers: int
+) -> Iterator[tuple[int, np.ndarray, list[Failure]]]:
+    if workers == 1 or len(tasks) == 1:
+        yield from itertools.starmap(decode_files, tasks)
+        return
+    # Fresh interpreters: a fork of a process that has threads (a notebook's, TensorFlow's) can hang.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(workers, len(tasks)), context, initializer=_end_with_parent)
+    try:
+        # A few tasks at a time, so that a long list of files isn't copied into the queue at once.
+        waiting = iter(tasks)
+        running = {pool.submit(decode_files, *task) for task in itertools.islice(waiting, 4 * workers)}
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                running |= {pool.submit(decode_files, *task) for task in itertools.islice(waiting, 1)}
+                yield future.result()
+    except BrokenProcessPool:
+        raise DataError(
+            "a process that decodes images was killed (out of memory?); try fewer with --workers 1"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends us
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def decode_files(pixels: str, first_row: int, files: list[str], size: int) -> tuple[int, np.ndarray, list[Failure]]:
+    """Decode `files` into rows `first_row`... of the file `pixels`; returns that row, digests and failures."""
+    digests = np.zeros((len(files), DIGEST_BYTES), np.uint8)
+    failures: list[Failure] = []
+    row_bytes = size * size * 3
+    with open(pixels, "r+b", buffering=0) as out:
+        for i, file in enumerate(files):
+            try:
+                image = imaging.decode(file, size)
+            except imaging.ImageError as error:
+                failures.append((first_row + i, error.code, str(error)))
+                continue
+            except OSError as error:
+                failures.append((first_row + i, "unreadable", error.strerror or str(error)))
+                continue
+            data = image.tobytes()
+            digests[i] = np.frombuffer(hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest(), np.uint8)
+            # Written, not mapped: the pages never count as this process's memory.
+            os.pwrite(out.fileno(), data, (first_row + i) * row_bytes)
+    return first_row, digests, failures

@@ -1,0 +1,64 @@
+"""Where a run happened: git revision, versions, machine. And how Keras is started."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+_PACKAGES = ("tensorflow", "keras", "numpy", "pillow", "scikit-learn", "onnx", "onnxruntime", "bentoml")
+
+
+def describe() -> dict[str, Any]:
+    """Return what the report's and the stored model's `environment` say."""
+    return {
+        "git_revision": git_revision(),
+        "python": platform.python_version(),
+        "versions": versions(),
+        "machine": _processor(),
+        "cpus": len(os.sched_getaffinity(0)),
+        "started": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the installed version of each library that shapes a model."""
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def git_revision() -> str:
+    """Return this checkout's commit, with "-dirty" after it where files differ; "unknown" without git."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return done.stdout.strip()
+
+
+def start_keras(seed: int) -> None:
+    """Import Keras quietly and seed everything it draws from."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # else six lines about absent GPUs at each start
+    import keras
+
+    keras.utils.set_random_seed(seed)
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,152 @@
+"""The training loop: `model.fit` with early stopping, checkpoints, Ctrl-C and resumption."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import keras
+
+from training.batches import Batches
+from training.checkpoint import Checkpoint, Progress
+from training.config import Config
+from training.errors import Interrupted
+from training.progress import Bar, console
+
+
+def fit(
+    model: Any, train: Batches, validation: Batches, config: Config, checkpoint: Checkpoint, progress: Progress
+) -> Progress:
+    """Train until the last epoch, early stopping or Ctrl-C; `model` ends up with the best epoch's weights.
+
+    Args:
+        model: compiled; with the weights and optimiser state of `progress` when resuming.
+        train, validation: the data.
+        config: settled by `for_images`.
+        checkpoint: written after every epoch.
+        progress: where to go on from; `Progress()` for a new run.
+
+    Returns:
+        The progress at the end; `stopped` is "finished", "early_stopping" or "interrupted".
+
+    Raises:
+        Interrupted: a second Ctrl-C.
+    """
+    stopping = keras.callbacks.EarlyStopping("val_loss", patience=config.patience)
+    callbacks: list[Any] = [stopping]
+    if config.schedule == "plateau":
+        callbacks.append(
+            keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.3, patience=max(1, (config.patience or 1) // 3))
+        )
+    with _ctrl_c() as interruption:
+        loop = _Loop(train, checkpoint, progress, list(callbacks), interruption)
+        model.fit(
+            train,
+            validation_data=validation,
+            epochs=config.epochs,
+            initial_epoch=progress.epochs,
+            callbacks=[*callbacks, loop],
+            shuffle=False,  # the batches have their own, seeded order
+            verbose=0,
+        )
+    if interruption.requested:
+        progress.stopped = "interrupted"
+    else:
+        progress.stopped = "early_stopping" if progress.epochs < (config.epochs or 0) else "finished"
+        checkpoint.mark_stopped(progress)
+    if progress.best_epoch:
+        checkpoint.restore_best(model, progress)
+    return progress
+
+
+class _Interruption:
+    requested = False
+
+
+@contextmanager
+def _ctrl_c() -> Iterator[_Interruption]:
+    """Turn the first Ctrl-C into a request to stop, the second into `Interrupted`."""
+    interruption = _Interruption()
+
+    def handle(signum: int, frame: FrameType | None) -> None:
+        if interruption.requested:
+            raise Interrupted("interrupted twice: stopped at once, nothing was published")
+        interruption.requested = True
+        console.print("Ctrl-C: keeping the best epoch so far; once more stops at once.")
+
+    try:
+        previous = signal.signal(signal.SIGINT, handle)
+    except ValueError:  # not the main thread: whoever runs that one handles Ctrl-C
+        yield interruption
+        return
+    try:
+        yield interruption
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+class _Loop(keras.callbacks.Callback):  # type: ignore[misc]
+    """What happens around each step and epoch."""
+
+    def __init__(
+        self,
+        train: Batches,
+        checkpoint: Checkpoint,
+        progress: Progress,
+        others: list[Any],
+        interruption: _Interruption,
+    ) -> None:
+        super().__init__()
+        self._train, self._checkpoint, self._progress = train, checkpoint, progress
+        self._others, self._interruption = others, interruption
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        # Early stopping and plateau keep their counters to themselves; told the past, they have them again.
+        for epoch in range(self._progress.epochs):
+            past = {name: values[epoch] for name, values in self._progress.history.items()}
+            for callback in self._others:
+                callback.on_epoch_end(epoch, past)
+        self.model.stop_training = False
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._train.start_epoch(epoch)
+        self._started = time.perf_counter()
+        label = f"Epoch {epoch + 1}/{self.params['epochs']}"
+        self._bar = Bar(label, self._train.images_an_epoch)
+        self._bar.__enter__()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        logs = logs or {}
+        self._bar.advance(self._train.batch_size, f"loss {logs['loss']:.3f} accuracy {logs['accuracy']:.3f}")
+        if self._interruption.requested:
+            self.model.stop_training = True
+
+    def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
+        self._train_seconds = time.perf_counter() - self._started
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._bar.__exit__(None, None, None)
+        if self._interruption.requested:
+            return  # a part of an epoch is no epoch: a resumed run does it again from its start
+        logs = dict(logs or {})
+        progress = self._progress
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        logs.setdefault("learning_rate", rate)
+        for name in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"):
+            progress.history.setdefault(name, []).append(float(logs[name]))
+        progress.epochs, progress.images_an_epoch = epoch + 1, self._train.images_an_epoch
+        progress.seconds += self._train_seconds
+        better = logs["val_loss"] < progress.best_loss
+        if better or not progress.best_epoch:
+            progress.best_epoch, progress.best_loss = epoch + 1, float(logs["val_loss"])
+        self._checkpoint.save(self.model, progress)
+        console.print(
+            f"Epoch {epoch + 1:3}/{self.params['epochs']}  "
+            f"loss {logs['loss']:.4f}  accuracy {logs['accuracy']:.4f}  "
+            f"val_loss {logs['val_loss']:.4f}  val_accuracy {logs['val_accuracy']:.4f}  "
+            f"{self._train.images_an_epoch / self._train_seconds:,.0f} images/s{'  *' if better else ''}"
+        )

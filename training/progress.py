@@ -1,0 +1,45 @@
+"""What a person sees while a run goes on: bars on a terminal, plain lines elsewhere. Decides nothing."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+console = Console(stderr=True, highlight=False, soft_wrap=True)
+"""Progress goes to stderr; stdout carries a command's answer."""
+
+
+class Bar:
+    """A progress bar over `total` items, with a changing note at its end."""
+
+    def __init__(self, label: str, total: int) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task(label, total=total, note="")
+
+    def __enter__(self) -> Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def advance(self, items: int, note: str | None = None) -> None:
+        self._progress.advance(self._task, items)
+        if note is not None:
+            self._progress.update(self._task, note=note)

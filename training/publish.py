@@ -1,0 +1,59 @@
+"""Put a trained model into the BentoML model store, whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+
+def publish(name: str, files: Path, labels: dict[str, str], metadata: dict[str, Any]) -> str:
+    """Store the folder `files` as a new version of `name`; returns its tag.
+
+    BentoML copies into the store's final folder, where a killed process would leave half a model that
+    the service then picks. So the entry is made in a store of its own and moved in by one rename.
+    """
+    import bentoml
+    from bentoml._internal.models import ModelStore
+    from bentoml.exceptions import BentoMLException
+
+    from training.errors import ModelError
+
+    home = _bentoml_home()
+    _remove_abandoned(home)
+    staging = home / f"{_STAGING}{os.getpid()}"
+    try:
+        staging.mkdir(parents=True)
+        with bentoml.models.create(name, labels=labels, metadata=metadata, _model_store=ModelStore(staging)) as model:
+            shutil.copytree(files, model.path, dirs_exist_ok=True)
+        version = str(model.tag.version)
+        target = home / "models" / model.tag.name
+        target.mkdir(parents=True, exist_ok=True)
+        (staging / model.tag.name / version).rename(target / version)
+        newest = target / f".latest.{os.getpid()}"
+        newest.write_text(version)
+        newest.replace(target / "latest")
+        return str(model.tag)
+    except BentoMLException as error:
+        raise ModelError(f"--name {name}: {error}") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+_STAGING = "image-classifier-staging-"
+
+
+def _bentoml_home() -> Path:
+    from bentoml._internal.configuration.containers import BentoMLContainer
+
+    return Path(BentoMLContainer.bentoml_home.get())
+
+
+def _remove_abandoned(home: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        for entry in home.iterdir():
+            pid = entry.name.removeprefix(_STAGING)
+            if pid != entry.name and pid.isdigit() and not Path("/proc", pid).exists():
+                shutil.rmtree(entry, ignore_errors=True)

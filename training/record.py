@@ -1,0 +1,52 @@
+"""Write down what a run found: metrics.json, pictures and report.html in its folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from training import pictures, report
+from training.augment import Augmenter
+from training.config import Config
+from training.dataset import Dataset, Part
+
+_SAMPLES = 24
+
+
+def write(out: Path, document: dict[str, Any], data: Dataset, config: Config, probabilities: np.ndarray) -> None:
+    """Write the record of a training run; `probabilities` (N, C) are those of the test part."""
+    shown = _training_pictures(document, data, config)
+    write_evaluation(out, document, data.parts["test"], probabilities, shown)
+
+
+def write_evaluation(
+    out: Path,
+    document: dict[str, Any],
+    part: Part,
+    probabilities: np.ndarray,
+    more_pictures: dict[str, bytes] | None = None,
+) -> None:
+    """Write metrics.json, report.html and the pictures of the evaluation on `part`."""
+    out.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    (out / "metrics.json").write_text(text, encoding="utf-8")
+    shown = pictures.of_evaluation(document["test"], part.labels, probabilities, part, document["data"]["classes"])
+    report.write(out, document, shown | (more_pictures or {}))
+
+
+def _training_pictures(document: dict[str, Any], data: Dataset, config: Config) -> dict[str, bytes]:
+    train, names = document["train"], data.class_names
+    part = data.parts["train"]
+    rng = np.random.default_rng(config.seed)
+    some = rng.permutation(len(part))[:_SAMPLES]
+    samples = Augmenter(config.augmentation, config.image_size)(part[some], rng)
+    shown = {
+        "class_balance": pictures.class_balance(data.summary["splits"], names),
+        "samples": pictures.sample_images(samples, part.labels[some], names),
+    }
+    if train["epochs"]:
+        shown["learning_curves"] = pictures.learning_curves(train["history"], train["best_epoch"])
+    return shown

@@ -1,0 +1,207 @@
+"""One training run from folder to stored model: the order of the steps, each of which has its own module."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import imaging
+from training import environment, export, golden, metrics, network, options, record
+from training.augment import Augmenter
+from training.checkpoint import Checkpoint, Progress
+from training.config import Config
+from training.dataset import Dataset, Part, load
+from training.errors import BelowMinimumAccuracy, ModelError, UsageError
+from training.imbalance import class_weights
+from training.publish import publish
+
+logger = logging.getLogger(__name__)
+
+_EVALUATION_BATCH = 128
+
+_MOST_INT8_LOSS = 0.005
+"""The int8 form is kept if it loses no more test accuracy than this."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run leaves: its folder, the report (as in metrics.json) and the tag, if it was published."""
+
+    out: Path
+    report: dict[str, Any]
+    tag: str | None
+
+
+def train(config: Config) -> Result:
+    """Train, evaluate and publish anew.
+
+    Raises:
+        TrainingError: see `training.errors`; a refused model's report is written all the same.
+    """
+    out = Path(config.out) if config.out else Path("runs", datetime.now().strftime("%Y%m%d-%H%M%S"))
+    if (out / "config.toml").exists():
+        raise UsageError(f"{out} holds a run already; continue it with --resume {out}, or give another --out")
+    data = load(config)
+    config = config.for_images(len(data.parts["train"]))
+    out.mkdir(parents=True, exist_ok=True)
+    options.write(config, out / "config.toml")
+    return _run(config, data, out)
+
+
+def resume(out: Path) -> Result:
+    """Go on with the run in `out` after its last complete epoch."""
+    if not (out / "config.toml").exists():
+        raise ModelError(f"{out} holds no run to resume (no config.toml)")
+    config = options.merge({}, out / "config.toml")
+    return _run(config, load(config), out)
+
+
+def _run(config: Config, data: Dataset, out: Path) -> Result:
+    described = environment.describe()
+    environment.start_keras(config.seed)
+    model, progress = _train(config, data, out)
+    test = data.parts["test"]
+    validation_loss, validation_accuracy = model.evaluate(_batches(data.parts["validation"], data, config), verbose=0)
+    probabilities = model.predict(_batches(test, data, config), verbose=0)
+
+    files = out / "model"
+    document: dict[str, Any] = {
+        "test": metrics.evaluate(test.labels, probabilities, data.class_names),
+        "validation": {"loss": float(validation_loss), "accuracy": float(validation_accuracy)},
+        "data": data.summary,
+        "train": _train_section(config, progress, data),
+        "model": _export(model, probabilities, data, config, files),
+        "environment": described,
+    }
+    accuracy, section = document["test"]["accuracy"], document["model"]
+    if accuracy < config.min_accuracy:
+        section["refused"] = f"test accuracy {accuracy:.4f} is below --min-accuracy {config.min_accuracy}"
+    elif config.publish:
+        labels = {"task": "image-classification", "framework": "keras", "data": data.summary["name"]}
+        section["tag"] = publish(config.name, files, labels, _metadata(config, document))
+    record.write(out, document, data, config, probabilities)
+    if section["refused"]:
+        raise BelowMinimumAccuracy(f"not published: {section['refused']}; report: {out / 'report.html'}")
+    return Result(out, document, section["tag"])
+
+
+def _train(config: Config, data: Dataset, out: Path) -> tuple[Any, Progress]:
+    from training.batches import Batches
+    from training.fit import fit
+
+    part = data.parts["train"]
+    counts = np.bincount(part.labels, minlength=len(data.class_names))
+    train_batches = Batches(
+        part.images,
+        part.rows,
+        part.labels,
+        len(data.class_names),
+        config.batch_size or 1,
+        seed=config.seed,
+        augmenter=Augmenter(config.augmentation, config.image_size),
+        class_weights=class_weights(counts) if data.balance == "class-weights" else None,
+        oversample=data.balance == "oversample",
+    )
+    checkpoint = Checkpoint(out)
+    progress = checkpoint.load()
+    if progress is None:
+        progress = Progress(fingerprint=data.summary["fingerprint"])
+        model = network.build(config, len(data.class_names))
+        network.compile_model(model, config, train_batches.num_batches)
+    elif progress.fingerprint != data.summary["fingerprint"]:
+        raise ModelError(f"the images have changed since {out} was begun; start a new run")
+    else:
+        logger.info("going on after epoch %d of %d", progress.epochs, config.epochs)
+        model = checkpoint.load_model(progress)
+    if progress.stopped:
+        checkpoint.restore_best(model, progress)
+        return model, progress
+    validation = _batches(data.parts["validation"], data, config)
+    return model, fit(model, train_batches, validation, config, checkpoint, progress)
+
+
+def _batches(part: Part, data: Dataset, config: Config) -> Any:
+    """The images of `part` as they are, in order."""
+    from training.batches import Batches
+
+    return Batches(part.images, part.rows, part.labels, len(data.class_names), _EVALUATION_BATCH)
+
+
+def _export(model: Any, expected: np.ndarray, data: Dataset, config: Config, files: Path) -> dict[str, Any]:
+    """Write the folder that the store entry is made of; returns the report's model section."""
+    test, train_part = data.parts["test"], data.parts["train"]
+    shutil.rmtree(files, ignore_errors=True)
+    files.mkdir()
+    model.save(files / "model.keras")
+    export.to_onnx(model, files / "model.onnx")
+    fp32 = export.OnnxModel(files / "model.onnx").predict(test.batches())
+    difference = export.check_equal(expected, fp32)
+    forms, int8 = [fp32], None
+    if config.int8:
+        some = np.random.default_rng(config.seed).permutation(len(train_part))[: export.CALIBRATION_IMAGES]
+        calibration = train_part.select(some)
+        export.to_int8(files / "model.onnx", files / "model-int8.onnx", calibration.batches())
+        quantised = export.OnnxModel(files / "model-int8.onnx").predict(test.batches())
+        int8 = _int8_verdict(_accuracy(test, fp32), _accuracy(test, quantised))
+        if int8["kept"]:
+            forms.append(quantised)
+        else:
+            (files / "model-int8.onnx").unlink()
+    chosen = golden.choose(test.labels, forms)
+    golden.write(files / "golden", test[chosen], test.labels[chosen], fp32[chosen], data.class_names)
+    return {
+        "tag": None,
+        "refused": None,
+        "parameters": int(model.count_params()),
+        "files": {file.name: file.stat().st_size for file in sorted(files.glob("model*"))},
+        "onnx_max_difference": difference,
+        "int8": int8,
+    }
+
+
+def _accuracy(part: Part, probabilities: np.ndarray) -> float:
+    return float((probabilities.argmax(axis=1) == part.labels).mean())
+
+
+def _int8_verdict(fp32: float, int8: float) -> dict[str, Any]:
+    lost = f"{100 * (fp32 - int8):.2f} points of test accuracy lost, {100 * _MOST_INT8_LOSS:.1f} allowed"
+    # Accuracies are fractions with the same denominator; the margin only absorbs their rounding.
+    kept = fp32 - int8 <= _MOST_INT8_LOSS + 1e-9
+    logger.info("int8 form %s: %s", "kept" if kept else "dropped", lost)
+    return {"kept": kept, "accuracy": int8, "accuracy_fp32": fp32, "reason": lost}
+
+
+def _train_section(config: Config, progress: Progress, data: Dataset) -> dict[str, Any]:
+    images = progress.epochs * progress.images_an_epoch
+    return {
+        "epochs": progress.epochs,
+        "best_epoch": progress.best_epoch,
+        "stopped": progress.stopped,
+        "seconds": progress.seconds,
+        "images_per_second": images / progress.seconds if progress.seconds else None,
+        "history": progress.history,
+        "config": asdict(config) | {"augmentation": config.augmentation, "balance": data.balance},
+    }
+
+
+def _metadata(config: Config, document: dict[str, Any]) -> dict[str, Any]:
+    """What the service, and whoever finds the model in a year, need to know."""
+    data, about = document["data"], document["environment"]
+    return {
+        "schema": 1,
+        "class_names": data["classes"],
+        "image_size": config.image_size,
+        "image_policy": imaging.POLICY_VERSION,
+        "data": {name: data[name] for name in ("name", "images", "splits", "fingerprint")},
+        "metrics": {k: v for k, v in document["test"].items() if k != "confusion_matrix"},
+        "config": {k: v for k, v in asdict(config).items() if v is not None},
+        "git_revision": about["git_revision"],
+        "versions": about["versions"] | {"python": about["python"]},
+        "int8": document["model"]["int8"] or {},
+    }
