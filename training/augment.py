@@ -36,7 +36,7 @@ class Augmenter:
         wide = images[:, self._rows, self._columns]
         for i, matrix in enumerate(self._matrices(len(images), rng)):
             moved = Image.fromarray(wide[i]).transform(
-                (self._size, self._size), Image.Transform.AFFINE, tuple(matrix), Image.Resampling.BILINEAR
+                (self._size, self._size), Image.Transform.AFFINE, tuple(matrix), Image.Resampling.BICUBIC
             )
             result[i] = np.asarray(moved)
         return result

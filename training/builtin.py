@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +50,8 @@ def _write_digits(root: Path) -> None:
 def _write_keras_dataset(name: str, root: Path) -> None:
     module, class_names = _keras_dataset(name)
     try:
-        (train, train_labels), (test, test_labels) = module.load_data()
+        with contextlib.redirect_stdout(sys.stderr):  # where Keras' progress belongs
+            (train, train_labels), (test, test_labels) = module.load_data()
     except Exception as error:  # Keras raises a bare Exception for a failed download
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(

@@ -29,6 +29,8 @@ class Progress:
     stopped: str = ""
     """Why training ended ("finished", "early_stopping"), or empty while it goes on."""
     history: dict[str, list[float]] = field(default_factory=dict)
+    seeds: list[list[int]] = field(default_factory=list)
+    """State of each random layer, which Keras leaves out of its files."""
 
 
 class Checkpoint:
@@ -49,29 +51,41 @@ class Checkpoint:
 
     def save(self, model: Any, progress: Progress) -> None:
         """Save `model` as the last one and, if this epoch is the best, its weights as the best."""
+        import keras
+
         self._folder.mkdir(parents=True, exist_ok=True)
         model.save(self._last(progress.epochs))
         if progress.best_epoch == progress.epochs:
             model.save_weights(self._best(progress.best_epoch))
-        temporary = self._folder / f"{_STATE}.new"
-        temporary.write_text(json.dumps(asdict(progress)), encoding="utf-8")
-        os.replace(temporary, self._folder / _STATE)
+        progress.seeds = [[int(word) for word in keras.ops.convert_to_numpy(state)] for state in _seed_states(model)]
+        self.save_progress(progress)
         wanted = {_STATE, self._last(progress.epochs).name, self._best(progress.best_epoch).name}
         for entry in self._folder.iterdir():
             if entry.name not in wanted:
                 entry.unlink()
 
-    def mark_stopped(self, progress: Progress) -> None:
-        """Note that training ended for the reason in `progress.stopped`."""
+    def save_progress(self, progress: Progress) -> None:
+        """Save `progress` alone; the files it speaks of must be there."""
         temporary = self._folder / f"{_STATE}.new"
         temporary.write_text(json.dumps(asdict(progress)), encoding="utf-8")
         os.replace(temporary, self._folder / _STATE)
 
     def load_model(self, progress: Progress) -> Any:
-        """Return the last model, with its optimiser's state."""
+        """Return the last model, with the state of its optimiser and its random layers.
+
+        Raises:
+            ModelError: the file is missing or damaged.
+        """
         import keras
 
-        return keras.saving.load_model(self._last(progress.epochs))
+        path = self._last(progress.epochs)
+        try:
+            model = keras.saving.load_model(path)
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelError(f"the checkpoint {path} can't be read: {error}") from error
+        for state, value in zip(_seed_states(model), progress.seeds, strict=True):
+            state.assign(value)
+        return model
 
     def restore_best(self, model: Any, progress: Progress) -> None:
         """Give `model` the best epoch's weights."""
@@ -82,3 +96,7 @@ class Checkpoint:
 
     def _best(self, epoch: int) -> Path:
         return self._folder / f"best-{epoch:04}.weights.h5"
+
+
+def _seed_states(model: Any) -> list[Any]:
+    return [variable for variable in model.variables if variable.path.endswith("seed_generator_state")]

@@ -8,11 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rich.logging import RichHandler
-
 from training.errors import TrainingError, UsageError
 from training.options import add_arguments, merge
-from training.progress import console
+from training.progress import ConsoleHandler, console
 
 _DESCRIPTION = """Train an image classifier on a folder with one folder of images a class, evaluate it on images
 it has never seen, and publish it to the BentoML model store."""
@@ -23,11 +21,7 @@ Exit codes: 0 published (or done, with --no-publish), 1 something is wrong with 
 
 def main(arguments: list[str]) -> int:
     """Run one command; returns the exit code."""
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(message)s",
-        handlers=[RichHandler(console=console, show_time=False, show_path=False, show_level=False, markup=False)],
-    )
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[ConsoleHandler()])
     for noisy in ("absl", "tensorflow", "tf2onnx", "bentoml", "matplotlib", "PIL"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     command = _evaluate if arguments[:1] == ["evaluate"] else _train
@@ -50,7 +44,13 @@ def _fail(message: str, code: int) -> int:
 
 
 def _train(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser("python -m training", description=_DESCRIPTION, epilog=_EPILOG)
+    parser = argparse.ArgumentParser(
+        "python -m training",
+        usage="python -m training --data DIR [--test-data DIR] [options]",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file of these options; flags win over it")
     parser.add_argument(
         "--resume", type=Path, metavar="DIR", help="go on with the run in DIR, with its own options and images"

@@ -13,7 +13,7 @@ RATES = ("rotation", "horizontal_flip", "vertical_flip", "zoom", "shift")
 # A photo seen in a mirror is still that photo; a mirrored digit is another sign. Aerial and microscope
 # images have no up.
 PRESETS: dict[str, dict[str, float]] = {
-    "photo": {"rotation": 10, "horizontal_flip": 0.5, "vertical_flip": 0, "zoom": 0.1, "shift": 0.1},
+    "photo": {"rotation": 5, "horizontal_flip": 0.5, "vertical_flip": 0, "zoom": 0.05, "shift": 0.08},
     "text": {"rotation": 10, "horizontal_flip": 0, "vertical_flip": 0, "zoom": 0.1, "shift": 0.1},
     "overhead": {"rotation": 180, "horizontal_flip": 0.5, "vertical_flip": 0.5, "zoom": 0.1, "shift": 0.1},
     "none": dict.fromkeys(RATES, 0.0),
@@ -37,7 +37,7 @@ def option(
 
 @dataclass(frozen=True)
 class Config:
-    """One training run. None means: decided from the data (`for_data` in fit settings, or the preset)."""
+    """One training run. None means: decided from the data (`for_images`), the preset, or another option."""
 
     data: str = option("", "data", f"folder with one folder of images a class, or one of {', '.join(DATASETS)}")
     test_data: str | None = option(None, "data", "folder of the same classes to test on, instead of a split")
@@ -72,12 +72,12 @@ class Config:
     depth: int = option(3, "network", "stages of two convolutions and a pooling", low=1, high=8)
     width: int = option(32, "network", "filters of the first stage; each further one has twice", low=4, high=512)
     activation: str = option("relu", "network", "", choices=("relu", "gelu", "silu", "elu", "leaky_relu"))
-    dropout: float = option(0.2, "network", "rate before the dense layer; half after each stage", low=0, high=0.9)
+    dropout: float = option(0.1, "network", "rate before the dense layer; half after each stage", low=0, high=0.9)
     dense: int = option(128, "network", "units of the hidden dense layer; 0 leaves it out", low=0, high=8192)
     l2: float = option(1e-4, "network", "L2 penalty on all kernels", low=0, high=1)
 
     epochs: int | None = option(None, "training", "most epochs (1,000 steps, within 20 to 60)", low=1, high=10_000)
-    batch_size: int | None = option(None, "training", "images a step (16 to 128, by the data)", low=1, high=8192)
+    batch_size: int | None = option(None, "training", "images a step (16, 32 or 64, by their number)", low=1, high=8192)
     optimizer: str = option("adam", "training", "", choices=("adam", "adamw", "sgd"))
     learning_rate: float | None = option(
         None, "training", "peak learning rate (0.002; 0.05 for sgd)", low=1e-8, high=10
@@ -121,11 +121,7 @@ class Config:
 
         Few images mean small batches, so that an epoch still has some steps, and many epochs.
         """
-        batch_size = self.batch_size
-        if batch_size is None:
-            batch_size = 16
-            while batch_size < 128 and batch_size * 40 <= images:
-                batch_size *= 2
+        batch_size = self.batch_size or (16 if images < 1_000 else 32 if images < 10_000 else 64)
         epochs = self.epochs
         if epochs is None:
             steps = -(-images // batch_size)

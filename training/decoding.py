@@ -64,8 +64,8 @@ def decode_folder(folder: ImageFolder, size: int, cache_dir: Path, workers: int)
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             free = shutil.disk_usage(cache_dir).free
             raise DataError(
-                f"disk full: the decoded images need {needed / 1e6:,.0f} MB in {cache_dir}, "
-                f"{free / 1e6:,.0f} MB are free; pass another --cache-dir"
+                f"disk full: the decoded images need {needed / 1e6:,.1f} MB in {cache_dir}, "
+                f"{free / 1e6:,.1f} MB are free; pass another --cache-dir"
             ) from error
         raise DataError(f"the decoded images can't be written to {cache_dir}: {error.strerror}") from error
 

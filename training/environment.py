@@ -6,6 +6,9 @@ import datetime
 import os
 import platform
 import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -48,10 +51,25 @@ def git_revision() -> str:
 
 def start_keras(seed: int) -> None:
     """Import Keras quietly and seed everything it draws from."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # else six lines about absent GPUs at each start
-    import keras
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _native_stderr_closed():
+        import keras
 
     keras.utils.set_random_seed(seed)
+
+
+@contextmanager
+def _native_stderr_closed() -> Iterator[None]:
+    """Drop what TensorFlow's C++ says at its import, before any log level counts: that there is no GPU."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _processor() -> str:

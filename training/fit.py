@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import keras
 from training.batches import Batches
 from training.checkpoint import Checkpoint, Progress
 from training.config import Config
-from training.errors import Interrupted
+from training.errors import Interrupted, TrainingError
 from training.progress import Bar, console
 
 
@@ -35,6 +36,7 @@ def fit(
 
     Raises:
         Interrupted: a second Ctrl-C.
+        TrainingError: the loss is no finite number any more.
     """
     stopping = keras.callbacks.EarlyStopping("val_loss", patience=config.patience)
     callbacks: list[Any] = [stopping]
@@ -57,7 +59,7 @@ def fit(
         progress.stopped = "interrupted"
     else:
         progress.stopped = "early_stopping" if progress.epochs < (config.epochs or 0) else "finished"
-        checkpoint.mark_stopped(progress)
+        checkpoint.save_progress(progress)
     if progress.best_epoch:
         checkpoint.restore_best(model, progress)
     return progress
@@ -133,6 +135,8 @@ class _Loop(keras.callbacks.Callback):  # type: ignore[misc]
         if self._interruption.requested:
             return  # a part of an epoch is no epoch: a resumed run does it again from its start
         logs = dict(logs or {})
+        if not math.isfinite(logs["loss"] + logs["val_loss"]):
+            raise TrainingError(f"the loss is no number after epoch {epoch + 1}; try a lower --learning-rate")
         progress = self._progress
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         logs.setdefault("learning_rate", rate)

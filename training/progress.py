@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from types import TracebackType
 
 from rich.console import Console
@@ -9,6 +10,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 """Progress goes to stderr; stdout carries a command's answer."""
+
+
+class ConsoleHandler(logging.Handler):
+    """Shows log records on `console`, above a bar that is being drawn."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print the message as it is; warnings and worse in yellow."""
+        console.print(self.format(record), style="yellow" if record.levelno > logging.INFO else None, markup=False)
 
 
 class Bar:

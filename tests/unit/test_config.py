@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from training.config import PRESETS, Config
+from training.errors import UsageError
+from training.options import add_arguments, merge, read, write
+
+
+def parse(*arguments: str) -> dict[str, object]:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return vars(parser.parse_args(arguments))
+
+
+def test_flags_win_over_the_file_and_the_file_over_the_defaults(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text('data = "pets"\nepochs = 7\ndropout = 0\n')
+    config = merge(parse("--epochs", "9"), file)
+    assert (config.data, config.epochs, config.dropout, config.depth) == ("pets", 9, 0.0, Config().depth)
+
+
+def test_a_written_configuration_reads_back_equal(tmp_path: Path) -> None:
+    config = Config(data='fold"er\\ ü', epochs=3, rotation=0.0, strict=True, int8=False).for_images(500)
+    write(config, tmp_path / "c.toml")
+    assert Config(**read(tmp_path / "c.toml")) == config
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epoch = 3", "there is no option 'epoch'"),
+        ('epochs = "3"', "epochs must be of type int"),
+        ("strict = 1", "strict must be of type bool"),
+        ("epochs = true", "epochs must be of type int"),
+        ("epochs = 0", "--epochs is 0; it must be at least 1"),
+        ("dropout = nan", "--dropout is nan"),
+        ('optimizer = "lion"', "choose one of adam, adamw, sgd"),
+        ("epochs = ", "Invalid value"),
+    ],
+)
+def test_a_wrong_file_is_refused_in_one_line(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=message) as caught:
+        merge({}, file)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="No such file"):
+        read(tmp_path / "none.toml")
+
+
+def test_digits_are_never_flipped_and_photos_are_never_turned_upside_down() -> None:
+    digits, photos = Config(data="digits").augmentation, Config(data="pets").augmentation
+    assert digits["horizontal_flip"] == digits["vertical_flip"] == 0
+    assert photos["horizontal_flip"] > 0
+    assert photos["vertical_flip"] == 0
+
+
+def test_a_single_rate_overrides_the_preset() -> None:
+    rates = Config(data="pets", preset="overhead", rotation=0.0).augmentation
+    assert rates == PRESETS["overhead"] | {"rotation": 0.0}
+
+
+@pytest.mark.parametrize(("images", "batch_size", "epochs"), [(200, 16, 60), (1440, 32, 23), (45_000, 64, 20)])
+def test_few_images_get_small_batches_and_many_epochs(images: int, batch_size: int, epochs: int) -> None:
+    config = Config(data="x").for_images(images)
+    assert (config.batch_size, config.epochs) == (batch_size, epochs)
+    assert config.patience is not None
+    assert config.patience >= 5
+
+
+def test_what_is_given_is_never_settled_otherwise() -> None:
+    config = Config(data="x", batch_size=7, epochs=3, patience=2).for_images(45_000)
+    assert (config.batch_size, config.epochs, config.patience) == (7, 3, 2)

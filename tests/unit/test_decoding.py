@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import imaging
+from tests.folders import write_tree
+from training.decoded import DecodedImages
+from training.decoding import decode_folder
+from training.errors import DataError
+from training.folder import scan
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_each_row_is_what_imaging_decodes(tmp_path: Path, workers: int) -> None:
+    folder = scan(write_tree(tmp_path / "data", {"red": 80, "blue": 60}))
+    decoded, cached = decode_folder(folder, 12, tmp_path / "cache", workers)
+    assert not cached
+    images = decoded[np.arange(140)]
+    assert all(
+        (image == imaging.decode(folder.root / file, 12)).all()
+        for image, file in zip(images, folder.files, strict=True)
+    )
+
+
+def test_a_second_run_decodes_nothing_and_a_changed_file_everything(tmp_path: Path) -> None:
+    root = write_tree(tmp_path / "data", {"red": 2, "blue": 2})
+    cache = tmp_path / "cache"
+    assert not decode_folder(scan(root), 8, cache, 1)[1]
+    assert decode_folder(scan(root), 8, cache, 1)[1]
+    assert not decode_folder(scan(root), 9, cache, 1)[1]
+    os.utime(root / "red" / "000.png", ns=(1, 1))
+    assert not decode_folder(scan(root), 8, cache, 1)[1]
+
+
+def test_files_that_cannot_be_used_are_listed_with_their_reason(tmp_path: Path) -> None:
+    root = write_tree(tmp_path / "data", {"red": 3, "blue": 2})
+    (root / "red" / "notes.txt").write_text("hello")
+    png = (root / "red" / "000.png").read_bytes()
+    (root / "blue" / "cut.png").write_bytes(png[: len(png) // 2])
+    (root / "blue" / "gone.png").symlink_to(tmp_path / "gone")
+    decoded, _ = decode_folder(scan(root), 8, tmp_path / "cache", 1)
+    assert {(r.file, r.code) for r in decoded.rejected} == {
+        ("red/notes.txt", "unsupported_media_type"),
+        ("blue/cut.png", "corrupt_image"),
+        ("blue/gone.png", "unreadable"),
+    }
+    assert len(decoded.rejected_rows) == 3
+
+
+def test_pixels_not_bytes_make_a_duplicate(tmp_path: Path) -> None:
+    from PIL import Image
+
+    root = write_tree(tmp_path / "data", {"red": 1, "blue": 1})
+    Image.open(root / "red" / "000.png").save(root / "red" / "again.bmp")
+    decoded, _ = decode_folder(scan(root), 8, tmp_path / "cache", 1)
+    assert (decoded.digests[1] == decoded.digests[2]).all()
+    assert (decoded.digests[0] != decoded.digests[1]).any()
+
+
+def test_an_incomplete_cache_is_made_anew_and_an_abandoned_one_removed(tmp_path: Path) -> None:
+    root, cache = write_tree(tmp_path / "data", {"red": 2, "blue": 2}), tmp_path / "cache"
+    decode_folder(scan(root), 8, cache, 1)
+    (entry,) = cache.iterdir()
+    (entry / "pixels.u8").write_bytes(b"cut")
+    abandoned = cache / f"{'0' * 32}.{2**22 + 1}"
+    abandoned.mkdir()
+    (cache / "mine").mkdir()
+    assert not decode_folder(scan(root), 8, cache, 1)[1]
+    assert not abandoned.exists()
+    assert (cache / "mine").exists()
+    assert (DecodedImages.open(entry, 8)[np.arange(4)] > 0).any()
+
+
+def test_reading_leaves_no_pages_of_the_map_resident(tmp_path: Path) -> None:
+    size, count = 32, 20_000
+    np.save(tmp_path / "digests.npy", np.zeros((count, 16), np.uint8))
+    (tmp_path / "rejected.json").write_text("[]")
+    with (tmp_path / "pixels.u8").open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, count * size * size * 3)
+    decoded = DecodedImages.open(tmp_path, size)
+    before = resident_bytes()
+    for start in range(0, count, 100):
+        decoded[np.arange(start, start + 100)]
+    assert resident_bytes() - before < 20e6  # all of it would be 61 MB
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+def test_a_full_disk_is_one_clear_line_and_leaves_nothing(tmp_path: Path) -> None:
+    folder = scan(write_tree(tmp_path / "data", {"red": 20, "blue": 20}))
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", disk], capture_output=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"mounting is not allowed here: {mounted.stderr.decode().strip()}")
+    try:
+        with pytest.raises(
+            DataError, match=r"disk full: the decoded images need 0.1 MB in .*; pass another --cache-dir"
+        ):
+            decode_folder(folder, 32, disk / "cache", 1)
+        assert not any((disk / "cache").iterdir())
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_decoder_processes_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    root = write_tree(tmp_path / "data", {"red": 100, "blue": 100})
+    script = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from training import decoding\n"
+        "from training.folder import scan\n"
+        "if __name__ == '__main__':\n"
+        "    results = decoding._results\n"
+        "    def kill_after_one(tasks, workers):\n"
+        "        for result in results(tasks, workers):\n"
+        "            os.kill(os.getpid(), signal.SIGKILL)\n"
+        "            yield result\n"
+        "    decoding._results = kill_after_one\n"
+        f"    decoding.decode_folder(scan(Path({str(root)!r})), 8, Path({str(tmp_path / 'cache')!r}), 2)\n"
+    )
+    (tmp_path / "script.py").write_text(script)
+    environment = os.environ | {"PYTHONPATH": os.getcwd()}
+    with subprocess.Popen(
+        [sys.executable, tmp_path / "script.py"], env=environment, stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
+        # The children hold our end of the pipe open; it closes when the last of them is gone.
+        process.communicate(timeout=60)
+    assert process.returncode == -9

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from training.errors import DataError
+from training.split import group_duplicates, label_conflicts, split
+
+FRACTIONS = {"validation": 0.1, "test": 0.1}
+
+
+def test_duplicates_share_a_group_numbered_in_order_of_appearance() -> None:
+    digests = np.array([[9, 9], [1, 1], [9, 9], [0, 5]], np.uint8)
+    assert group_duplicates(digests).tolist() == [0, 1, 0, 2]
+
+
+def test_every_class_is_divided_by_the_fractions() -> None:
+    labels = np.repeat([0, 1, 2], [1000, 100, 30])
+    parts = split(labels, np.arange(1130), FRACTIONS, ["a", "b", "c"], seed=0)
+    assert np.bincount(parts["test"]).size <= 1130
+    assert np.bincount(labels[parts["test"]]).tolist() == [100, 10, 3]
+    assert np.bincount(labels[parts["validation"]]).tolist() == [100, 10, 3]
+    assert sorted(np.concatenate(list(parts.values())).tolist()) == list(range(1130))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_image_is_in_two_parts_and_every_class_in_all(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 4, 400)
+    groups = rng.integers(0, 150, 400)
+    groups = group_duplicates(groups.astype("<u4").view(np.uint8).reshape(-1, 4))
+    parts = split(labels, groups, FRACTIONS, list("abcd"), seed)
+    in_parts = [set(groups[part].tolist()) for part in parts.values()]
+    assert not in_parts[0] & in_parts[1]
+    assert not in_parts[0] & in_parts[2]
+    assert not in_parts[1] & in_parts[2]
+    assert sum(map(len, parts.values())) == 400
+
+
+def test_the_smallest_class_that_can_be_divided_has_one_image_in_each_part() -> None:
+    parts = split(np.array([0, 0, 0, 1, 1, 1]), np.arange(6), FRACTIONS, ["a", "b"], seed=3)
+    assert [len(part) for part in parts.values()] == [2, 2, 2]
+
+
+def test_a_class_too_small_to_divide_is_named() -> None:
+    with pytest.raises(DataError, match="class 'b' has 2 usable distinct images; it needs 3"):
+        split(np.array([0, 0, 0, 1, 1, 1]), np.array([0, 1, 2, 3, 4, 4]), FRACTIONS, ["a", "b"], seed=0)
+
+
+def test_the_seed_decides() -> None:
+    labels, groups = np.repeat([0, 1], 50), np.arange(100)
+
+    def test_part(seed: int) -> list[int]:
+        found: list[int] = split(labels, groups, FRACTIONS, ["a", "b"], seed)["test"].tolist()
+        return found
+
+    assert test_part(1) == test_part(1)
+    assert test_part(1) != test_part(2)
+
+
+def test_one_image_under_two_labels_is_a_conflict() -> None:
+    conflicts = label_conflicts(np.array([0, 1, 1, 0, 0]), np.array([0, 0, 1, 2, 2]))
+    assert [samples.tolist() for samples in conflicts] == [[0, 1]]
