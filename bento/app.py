@@ -100,21 +100,20 @@ class Application:
         self._classifier = classifier
         metrics.ready.set(1)
         seconds = time.perf_counter() - started
-        logger.info("ready after %.2f s: %s by %s, %d threads", seconds, model.tag, model.runtime, self._pool_size)
-
-    @property
-    def _pool_size(self) -> int:
-        return self._settings.threads
+        logger.info(
+            "ready after %.2f s: %s by %s, %d threads", seconds, model.tag, model.runtime, self._settings.threads
+        )
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         path, method = scope["path"], scope["method"]
         wanted, handler = self._routes.get(path, (b"", None))
         route = path if handler is not None else "other"
+        allowed = method == wanted.decode() or (method, wanted) == ("HEAD", b"GET")
         try:
             if handler is None:
                 raise RequestError("not_found", f"there is no {path[:200]}")
-            if method != wanted.decode() and (method, wanted) != ("HEAD", b"GET"):
+            if not allowed:
                 raise RequestError("method_not_allowed", f"{path} takes {wanted.decode()}", [(b"allow", wanted)])
             status, content_type, body, headers = await handler(scope, receive)
         except ClientDisconnected:
@@ -133,7 +132,7 @@ class Application:
         head = [(b"content-type", content_type), (b"content-length", b"%d" % len(body)), _request_id(scope)]
         await send({"type": "http.response.start", "status": status, "headers": head + self._version + headers})
         await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
-        metrics.requests.labels(route, method if handler is not None else "other", str(status)).inc()
+        metrics.requests.labels(route, method if allowed else "other", str(status)).inc()
         metrics.request_duration.labels(route).observe(time.perf_counter() - started)
 
     async def _predict(self, scope: Scope, receive: Receive) -> Answer:

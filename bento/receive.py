@@ -83,20 +83,18 @@ def _only_file(files: list[bytes]) -> bytes:
 
 def _files(body: bytes, boundary: bytes) -> list[bytes]:
     """Return the contents of all parts named `file`, in order."""
-    form = _Form(body)
-    parser = MultipartParser(
-        boundary,
-        {
-            "on_part_begin": form.part_begin,
-            "on_header_field": form.header_field,
-            "on_header_value": form.header_value,
-            "on_header_end": form.header_end,
-            "on_part_data": form.part_data,
-            "on_part_end": form.part_end,
-            "on_end": form.end,
-        },
-    )
+    form = _Form()
+    callbacks = {
+        "on_part_begin": form.part_begin,
+        "on_header_field": form.header_field,
+        "on_header_value": form.header_value,
+        "on_header_end": form.header_end,
+        "on_part_data": form.part_data,
+        "on_part_end": form.part_end,
+        "on_end": form.end,
+    }
     try:
+        parser = MultipartParser(boundary, callbacks)  # type: ignore[arg-type]
         parser.write(body)
         parser.finalize()
     except FormParserError as error:
@@ -107,12 +105,11 @@ def _files(body: bytes, boundary: bytes) -> list[bytes]:
 
 
 class _Form:
-    """Collects what the parser reports; the parts' contents are cut out of `body` once."""
+    """Collects what the parser reports of the parts named `file`."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self) -> None:
         self.files: list[bytes] = []
         self.complete = False
-        self._body = body
 
     def part_begin(self) -> None:
         self._name: bytes | None = None

@@ -28,7 +28,7 @@ except (SettingsError, model.ModelError) as error:
     sys.exit(f"error: {error}")
 
 
-class ImageClassifierService(Service[Any]):
+class ImageClassifierService(Service[Any]):  # type: ignore[misc]
     """Puts our own ASGI application in front of BentoML's."""
 
     def to_asgi(self, is_main: bool = True) -> Any:

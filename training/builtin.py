@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from training.environment import import_keras
 from training.errors import DataError
 
 _CIFAR10 = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
@@ -62,8 +63,7 @@ def _write_keras_dataset(name: str, root: Path) -> None:
 
 
 def _keras_dataset(name: str) -> tuple[Any, list[str]]:
-    from keras import datasets
-
+    datasets = import_keras().datasets
     return (datasets.cifar10, _CIFAR10) if name == "cifar10" else (datasets.fashion_mnist, _FASHION)
 
 

@@ -51,11 +51,15 @@ def git_revision() -> str:
 
 def start_keras(seed: int) -> None:
     """Import Keras quietly and seed everything it draws from."""
+    import_keras().utils.set_random_seed(seed)
+
+
+def import_keras() -> Any:
+    """Return the module `keras`, imported without TensorFlow's remarks on the machine."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _native_stderr_closed():
         import keras
-
-    keras.utils.set_random_seed(seed)
+    return keras
 
 
 @contextmanager

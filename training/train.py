@@ -85,6 +85,7 @@ def _run(config: Config, data: Dataset, out: Path) -> Result:
     elif config.publish:
         labels = {"task": "image-classification", "framework": "keras", "data": data.summary["name"]}
         section["tag"] = publish(config.name, files, labels, _metadata(config, document))
+        section["published"] = True
     record.write(out, document, data, config, probabilities)
     if section["refused"]:
         raise BelowMinimumAccuracy(f"not published: {section['refused']}; report: {out / 'report.html'}")
@@ -92,22 +93,9 @@ def _run(config: Config, data: Dataset, out: Path) -> Result:
 
 
 def _train(config: Config, data: Dataset, out: Path) -> tuple[Any, Progress]:
-    from training.batches import Batches
     from training.fit import fit
 
-    part = data.parts["train"]
-    counts = np.bincount(part.labels, minlength=len(data.class_names))
-    train_batches = Batches(
-        part.images,
-        part.rows,
-        part.labels,
-        len(data.class_names),
-        config.batch_size or 1,
-        seed=config.seed,
-        augmenter=Augmenter(config.augmentation, config.image_size),
-        class_weights=class_weights(counts) if data.balance == "class-weights" else None,
-        oversample=data.balance == "oversample",
-    )
+    train_batches = training_batches(data.parts["train"], data, config)
     checkpoint = Checkpoint(out)
     progress = checkpoint.load()
     if progress is None:
@@ -124,6 +112,24 @@ def _train(config: Config, data: Dataset, out: Path) -> tuple[Any, Progress]:
         return model, progress
     validation = _batches(data.parts["validation"], data, config)
     return model, fit(model, train_batches, validation, config, checkpoint, progress)
+
+
+def training_batches(part: Part, data: Dataset, config: Config) -> Any:
+    """Return `part` as what `fit` trains on: shuffled, augmented, balanced; `config` settled by `for_images`."""
+    from training.batches import Batches
+
+    counts = np.bincount(part.labels, minlength=len(data.class_names))
+    return Batches(
+        part.images,
+        part.rows,
+        part.labels,
+        len(data.class_names),
+        config.batch_size or 1,
+        seed=config.seed,
+        augmenter=Augmenter(config.augmentation, config.image_size),
+        class_weights=class_weights(counts) if data.balance == "class-weights" else None,
+        oversample=data.balance == "oversample",
+    )
 
 
 def _batches(part: Part, data: Dataset, config: Config) -> Any:
@@ -157,6 +163,7 @@ def _export(model: Any, expected: np.ndarray, data: Dataset, config: Config, fil
     golden.write(files / "golden", test[chosen], test.labels[chosen], fp32[chosen], data.class_names)
     return {
         "tag": None,
+        "published": False,
         "refused": None,
         "parameters": int(model.count_params()),
         "files": {file.name: file.stat().st_size for file in sorted(files.glob("model*"))},
@@ -186,7 +193,7 @@ def _train_section(config: Config, progress: Progress, data: Dataset) -> dict[st
         "seconds": progress.seconds,
         "images_per_second": images / progress.seconds if progress.seconds else None,
         "history": progress.history,
-        "config": asdict(config) | {"augmentation": config.augmentation, "balance": data.balance},
+        "config": asdict(config) | config.augmentation | {"balance": data.balance},
     }
 
 

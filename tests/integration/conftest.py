@@ -1,0 +1,144 @@
+"""A real `bentoml serve` on a free port over a model store of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from tests.stored import METADATA, write_entry
+
+BENTOML = str(Path(sys.executable).parent / "bentoml")
+
+
+@dataclass(frozen=True)
+class Store:
+    """A BENTOML_HOME for one test or module."""
+
+    home: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return os.environ | {"BENTOML_HOME": str(self.home), "BENTOML_DO_NOT_TRACK": "True"}
+
+    def publish(self, files: Path) -> str:
+        """Store `files` the way training does, in a process with this store; returns the tag."""
+        script = (
+            "import json, sys; from pathlib import Path; from training.publish import publish; "
+            "print(publish('image_classifier', Path(sys.argv[1]), {}, json.loads(sys.argv[2])))"
+        )
+        command = [sys.executable, "-c", script, str(files), json.dumps(METADATA)]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()[-1]
+
+    def bentoml(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        command = [BENTOML, *arguments]
+        environment = self.environment | variables
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server; `log` grows while it runs."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return httpx.get(self.url + path, timeout=30, **options)
+
+    def predict(self, image: bytes, path: str = "/predict", **headers: str) -> httpx.Response:
+        return httpx.post(self.url + path, files={"file": ("x", image)}, headers=headers, timeout=30)
+
+    def metric(self, name: str, **labels: str) -> float:
+        wanted = [f'{key}="{value}"' for key, value in labels.items()]
+        lines = [line for line in self.get("/metrics").text.splitlines() if line.startswith(name)]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if all(label in line for label in wanted))
+
+    def stop(self, signal_: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(signal_)
+        return self.process.wait(timeout=60)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def serving(store: Store, *what: str, cwd: Path | None = None, wait: bool = True, **variables: str) -> Iterator[Server]:
+    """Run `bentoml serve`; ends every process it started, and shows its log when the test fails."""
+    port = free_port()
+    log = store.home / f"server-{port}.log"
+    command = [BENTOML, "serve", *what, "--host", "127.0.0.1", "--port", str(port)]
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, env=store.environment | variables, cwd=cwd, stdout=out, stderr=out)
+    server = Server(process, port, log)
+    tree = [psutil.Process(process.pid)]
+    try:
+        if wait:
+            wait_until_ready(server)
+        tree += tree[0].children(recursive=True)
+        yield server
+    except BaseException:
+        sys.stderr.write(log.read_text())
+        raise
+    finally:
+        process.terminate()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            tree += tree[0].children(recursive=True)
+        _, alive = psutil.wait_procs(tree, timeout=20)
+        for left in alive:
+            left.kill()
+        process.wait()
+
+
+def wait_until_ready(server: Server) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        assert server.process.poll() is None, server.log.read_text()
+        with contextlib.suppress(httpx.TransportError):
+            if server.get("/readyz").status_code == 200:
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"not ready after 60 s:\n{server.log.read_text()}")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def colour_store(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, str]:
+    """A store with one model, and that model's tag."""
+    root = tmp_path_factory.mktemp("serving")
+    store = Store(root / "home")
+    return store, store.publish(write_entry(root / "entry"))
+
+
+@pytest.fixture(scope="session")
+def server(colour_store: tuple[Store, str]) -> Iterator[Server]:
+    with serving(colour_store[0], ".") as server:
+        yield server

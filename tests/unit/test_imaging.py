@@ -1,0 +1,292 @@
+"""The image policy, format by format, mode by mode; and what hostile bytes get."""
+
+from __future__ import annotations
+
+import io
+import random
+import struct
+import time
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import imaging
+
+FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"]
+
+
+def picture(width: int = 24, height: int = 16) -> Image.Image:
+    """Four quadrants of different colours: no two orientations look alike."""
+    image = Image.new("RGB", (width, height), (200, 40, 40))
+    image.paste((40, 200, 40), (width // 2, 0, width, height // 2))
+    image.paste((40, 40, 200), (0, height // 2, width // 2, height))
+    image.paste((220, 220, 60), (width // 2, height // 2, width, height))
+    return image
+
+
+def encoded(image: Image.Image, format_: str, **options: object) -> bytes:
+    out = io.BytesIO()
+    image.save(out, format_, **options)
+    return out.getvalue()
+
+
+def reference(image: Image.Image, size: int = 16) -> np.ndarray:
+    return np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)).astype(int)
+
+
+def difference(data: bytes, expected: np.ndarray) -> int:
+    decoded = imaging.decode(data, len(expected))
+    assert decoded.shape == expected.shape
+    assert decoded.dtype == np.uint8
+    assert decoded.flags.c_contiguous
+    assert decoded.flags.writeable
+    return int(np.abs(decoded.astype(int) - expected).max())
+
+
+@pytest.mark.parametrize("format_", ["PNG", "BMP", "TIFF"])
+def test_lossless_formats_give_exact_pixels(format_: str) -> None:
+    assert difference(encoded(picture(), format_), reference(picture())) == 0
+
+
+@pytest.mark.parametrize(("format_", "options"), [("JPEG", {"quality": 95}), ("WEBP", {"quality": 95}), ("GIF", {})])
+def test_lossy_formats_give_near_ones(format_: str, options: dict[str, object]) -> None:
+    flat = Image.new("RGB", (24, 16), (200, 40, 40))
+    assert difference(encoded(flat, format_, **options), reference(flat)) <= 6
+
+
+def test_a_path_and_its_bytes_give_the_same(tmp_path: Path) -> None:
+    data = encoded(picture(300, 200), "JPEG")
+    (tmp_path / "no-extension").write_bytes(data)
+    assert (imaging.decode(tmp_path / "no-extension", 32) == imaging.decode(data, 32)).all()
+
+
+ORIENT = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.transpose(1, 0, 2),
+    6: lambda a: np.rot90(a, 1),
+    7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda a: np.rot90(a, -1),
+}
+
+
+@pytest.mark.parametrize("orientation", ORIENT)
+def test_exif_orientation_is_applied(orientation: int) -> None:
+    """Store the picture turned, say so in the EXIF block, and get the upright one back."""
+    upright = np.asarray(picture(24, 16))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = Image.fromarray(np.ascontiguousarray(ORIENT[orientation](upright)))
+    data = encoded(stored, "PNG", exif=exif)
+    assert difference(data, reference(picture(24, 16))) <= 1
+
+
+def test_a_broken_exif_block_costs_nothing_but_the_orientation() -> None:
+    assert difference(encoded(picture(), "PNG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff"), reference(picture())) == 0
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "P"])
+def test_transparency_is_laid_over_white(mode: str) -> None:
+    image = Image.new("RGBA", (16, 16), (10, 10, 10, 0))
+    image.paste((10, 10, 10, 255), (0, 0, 8, 16))
+    if mode == "P":
+        palette = Image.new("P", (16, 16), 0)
+        palette.putpalette([255, 0, 0, 10, 10, 10])
+        palette.paste(1, (0, 0, 8, 16))
+        data = encoded(palette, "PNG", transparency=0)
+    elif mode == "PA":
+        data = encoded(image, "WEBP", lossless=True)
+    else:
+        data = encoded(image.convert(mode), "PNG")
+    decoded = imaging.decode(data, 16)
+    assert (decoded[:, :8] <= 12).all()
+    assert (decoded[:, 8:] >= 253).all()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK", "YCbCr", "LAB"])
+def test_every_mode_becomes_rgb(mode: str) -> None:
+    grey = Image.new("RGB", (16, 16), (255, 255, 255))
+    image = Image.merge("LAB", [Image.new("L", (16, 16), v) for v in (255, 128, 128)]) if mode == "LAB" else grey
+    data = encoded(image if mode == "LAB" else image.convert(mode), "TIFF")
+    assert (imaging.decode(data, 8) >= 250).all()
+
+
+def test_cmyk_jpegs_are_not_inverted() -> None:
+    red = Image.new("RGB", (16, 16), (250, 10, 10)).convert("CMYK")
+    pixel = imaging.decode(encoded(red, "JPEG", quality=95), 8)[4, 4].astype(int)
+    assert np.abs(pixel - [250, 10, 10]).max() < 12
+
+
+@pytest.mark.parametrize("format_", ["PNG", "TIFF"])
+def test_sixteen_bits_are_divided_by_257_whatever_else_the_image_holds(format_: str) -> None:
+    values = np.full((8, 8), 257 * 100, np.uint16)
+    values[0, 0] = 257 * 3
+    decoded = imaging.decode(encoded(Image.fromarray(values), format_), 8)
+    assert decoded[4, 4].tolist() == [100] * 3
+    assert decoded[0, 0].tolist() == [3] * 3
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (np.array([[0, 0.5], [1, 0.25]], np.float32), [[0, 128], [255, 64]]),
+        (np.array([[0, 128], [255, 64]], np.float32), [[0, 128], [255, 64]]),
+        (np.array([[0, 257 * 128], [65535, 257 * 64]], np.int32), [[0, 128], [255, 64]]),
+        (np.array([[-1, 0], [1, 0]], np.float32), [[0, 128], [255, 128]]),
+        (np.array([[np.nan, np.inf], [255, -np.inf]], np.float32), [[0, 0], [255, 0]]),
+        (np.array([[-3e38, 3e38], [0, 0]], np.float32), [[0, 255], [128, 128]]),
+        (np.full((2, 2), -7, np.float32), [[0, 0], [0, 0]]),
+        (np.zeros((2, 2), np.int32), [[0, 0], [0, 0]]),
+    ],
+)
+def test_floats_and_wide_integers_are_scaled_by_their_range(values: np.ndarray, expected: list[list[int]]) -> None:
+    decoded = imaging.decode(encoded(Image.fromarray(values), "TIFF"), 2)
+    assert np.abs(decoded[:, :, 0].astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("format_", ["GIF", "WEBP", "TIFF", "PNG"])
+def test_the_first_frame_of_an_animation_counts(format_: str) -> None:
+    first, second = Image.new("RGB", (16, 16), (250, 0, 0)), Image.new("RGB", (16, 16), (0, 0, 250))
+    data = encoded(first, format_, save_all=True, append_images=[second])
+    assert imaging.decode(data, 4)[2, 2, 0] > 200
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 2000), (3000, 2), (500, 333)])
+def test_any_shape_is_stretched_to_the_square(size: tuple[int, int]) -> None:
+    assert difference(encoded(picture(*size), "PNG"), reference(picture(*size))) == 0
+
+
+def test_a_large_jpeg_decoded_at_reduced_scale_looks_the_same() -> None:
+    smooth = (
+        np.linspace(0, 255, 2000)[None, :, None] * np.linspace(0.2, 1, 1500)[:, None, None] * np.array([1, 0.7, 0.4])
+    )
+    data = encoded(Image.fromarray(smooth.astype(np.uint8)), "JPEG", quality=95)
+    full = np.asarray(Image.open(io.BytesIO(data)).resize((32, 32), Image.Resampling.BILINEAR)).astype(int)
+    assert np.abs(imaging.decode(data, 32).astype(int) - full).max() <= 4
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"x",
+        b"\xff\xd8",
+        b"hello",
+        b"<html>",
+        b"<svg/>",
+        b"%PDF-1.7",
+        b"PK\x03\x04",
+        b"BM",
+        b"BM is text, not a bitmap",
+    ],
+)
+def test_what_is_no_image_is_unsupported(data: bytes) -> None:
+    with pytest.raises(imaging.UnsupportedMediaType):
+        imaging.decode(data, 8)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_an_image_cut_short_is_corrupt_or_whole_but_never_anything_else(format_: str) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8))
+    data = encoded(noise, format_)
+    codes = [outcome(data[: len(data) * percent // 100]) for percent in range(0, 100, 5)]
+    assert codes[0] == "unsupported_media_type"
+    assert set(codes[1:]) <= {"corrupt_image", "whole"}
+    assert codes.count("corrupt_image") >= 17
+
+
+def outcome(data: bytes) -> str:
+    try:
+        imaging.decode(data, 8)
+    except imaging.ImageError as error:
+        return error.code
+    return "whole"
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG of `width` x `height` white pixels, a few bytes a row once compressed."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    packer = zlib.compressobj(9)
+    row = b"\0" + b"\xff" * ((width + 7) // 8)
+    pixels = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def test_a_bomb_is_refused_by_its_header() -> None:
+    data = bomb(10_000, 10_000)
+    assert len(data) < 30_000
+    with pytest.raises(imaging.ImageTooLarge):
+        imaging.decode(data, 8)
+    # Past Pillow's own limit, at which it raises by itself.
+    with pytest.raises(imaging.ImageTooLarge):
+        imaging.decode(data[:16] + struct.pack(">II", 60_000, 60_000) + data[24:29] + b"\0" * 4 + data[33:], 8)
+
+
+def test_the_limit_on_pixels_is_exact() -> None:
+    data = encoded(picture(20, 10), "PNG")
+    imaging.decode(data, 8, max_pixels=200)
+    with pytest.raises(imaging.ImageTooLarge, match="20 x 10 pixels, more than the 199 allowed"):
+        imaging.decode(data, 8, max_pixels=199)
+
+
+def test_a_long_thin_image_is_fine() -> None:
+    assert imaging.decode(bomb(65_500, 1), 8).shape == (8, 8, 3)
+
+
+def test_a_wrong_checksum_is_corrupt() -> None:
+    data = bytearray(encoded(picture(), "PNG"))
+    data[data.index(b"IDAT") + 6] ^= 0xFF
+    with pytest.raises(imaging.CorruptImage):
+        imaging.decode(bytes(data), 8)
+
+
+def test_a_path_that_cannot_be_read_is_an_os_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        imaging.decode(tmp_path / "none.png", 8)
+    with pytest.raises(IsADirectoryError):
+        imaging.decode(tmp_path, 8)
+
+
+def test_mutated_images_raise_nothing_but_image_errors() -> None:
+    rng = random.Random(7)
+    sources = [encoded(picture(40, 30), format_) for format_ in FORMATS] + [
+        encoded(picture(), "JPEG", progressive=True),
+        encoded(picture().convert("CMYK"), "JPEG"),
+        encoded(picture(), "TIFF", compression="tiff_lzw"),
+        encoded(picture().convert("P"), "PNG"),
+        encoded(picture(), "GIF", save_all=True, append_images=[picture()]),
+    ]
+    deadline = time.monotonic() + 20
+    tried = 0
+    while tried < 3000 and time.monotonic() < deadline:
+        data = bytearray(rng.choice(sources))
+        for _ in range(rng.randint(1, 8)):
+            at = rng.randrange(len(data))
+            if rng.random() < 0.7:
+                data[at] = rng.randrange(256)
+            else:
+                del data[at : at + rng.randint(1, 20)]
+        tried += 1
+        try:
+            assert imaging.decode(bytes(data), 8, max_pixels=1_000_000).shape == (8, 8, 3)
+        except imaging.ImageError:
+            continue
+    assert tried > 500
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    sources = [encoded(picture(40 + i, 30), FORMATS[i % 6]) for i in range(60)]
+    serial = [imaging.decode(source, 16) for source in sources]
+    with ThreadPoolExecutor(8) as pool:
+        parallel = list(pool.map(lambda source: imaging.decode(source, 16), sources))
+    assert all((one == other).all() for one, other in zip(serial, parallel, strict=True))

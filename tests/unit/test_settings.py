@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bento.cpus import available_cpus
+from bento.settings import Settings, SettingsError, read_settings
+
+
+def test_the_documented_table_is_the_code() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (.*?) \| (.*?) \|$", Path("docs/settings.md").read_text(), re.MULTILINE)
+    fields = Settings.model_fields
+    assert [name for name, _, _ in rows] == [name.upper() for name in fields]
+    for name, default, meaning in rows:
+        field = fields[name.lower()]
+        assert meaning == field.description
+        known = None if field.default_factory else field.default
+        assert default == ("-" if known is None else f"`{known}`")
+
+
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODEL_TAG", "")
+    monkeypatch.setenv("MAX_BODY_BYTES", "")
+    assert read_settings().model_tag is None
+    assert read_settings().max_body_bytes == 20 * 2**20
+
+
+def test_a_wrong_value_is_named_with_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAX_BODY_BYTES", "20 MB")
+    with pytest.raises(SettingsError, match=r"^MAX_BODY_BYTES='20 MB': .*integer"):
+        read_settings()
+
+
+@pytest.mark.parametrize(
+    ("files", "cpus"),
+    [
+        ({"cpu.max": "150000 100000\n"}, 2),
+        ({"cpu.max": "50000 100000\n"}, 1),
+        ({"cpu.max": "max 100000\n"}, None),
+        ({"cpu/cpu.cfs_quota_us": "100000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 1),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, None),
+        ({}, None),
+    ],
+)
+def test_threads_follow_the_containers_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], cpus: int | None
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert available_cpus(tmp_path) == (cpus or 8)
