@@ -20,7 +20,7 @@ from urllib.parse import parse_qs
 
 import imaging
 from bento import metrics
-from bento.classifier import Classifier
+from bento.classifier import Classifier, Prediction
 from bento.errors import PROBLEM_JSON, STATUS, RequestError, problem
 from bento.receive import ClientDisconnected, Receive, image_of, read_body
 from bento.settings import Settings
@@ -34,6 +34,7 @@ Answer = tuple[int, bytes, bytes, list[tuple[bytes, bytes]]]
 """Status, content type, body and further headers."""
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
+_TOP_K = re.compile(r"[1-9][0-9]{0,3}")
 _PLAIN, _JSON = b"text/plain; charset=utf-8", b"application/json"
 
 
@@ -71,6 +72,9 @@ class Application:
             await self._serve(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(scope, receive, self._started(send))
+        elif scope["type"] == "websocket":
+            # Left unanswered, it would be a 500 of the server's own.
+            await send({"type": "websocket.close"})
 
     def _started(self, send: Send) -> Send:
         """Begin to load the model when the start-up of `lifespan` is complete."""
@@ -88,7 +92,7 @@ class Application:
             classifier = await asyncio.get_running_loop().run_in_executor(self._pool, self._load)
         except Exception as error:
             # Whatever a damaged model file makes the runtime raise, there is nothing to serve.
-            self._fail(f"the model can't be loaded: {error}")
+            self._fail(f"the model can't be loaded: {' '.join(str(error).split())}")
             return
         model = classifier.model
         self._version = [(b"x-model-version", model.tag.encode())]
@@ -144,9 +148,9 @@ class Application:
         with metrics.in_flight.track_inprogress():
             with metrics.stage("receive"):
                 body = await read_body(receive, headers.get(b"content-length"), self._settings.max_body_bytes)
-                image = image_of(body, headers.get(b"content-type", b""))
             loop = asyncio.get_running_loop()
-            prediction = await loop.run_in_executor(self._pool, classifier.classify, image, top_k)
+            content_type = headers.get(b"content-type", b"")
+            prediction = await loop.run_in_executor(self._pool, _classify, classifier, body, content_type, top_k)
         metrics.predictions.labels(prediction.predicted_class).inc()
         metrics.confidence.observe(prediction.confidence)
         answer: dict[str, Any] = {
@@ -169,6 +173,11 @@ class Application:
         return 200, metrics.CONTENT_TYPE, metrics.exposition(), []
 
 
+def _classify(classifier: Classifier, body: bytes, content_type: bytes, top_k: int) -> Prediction:
+    # Off the event loop from here on: a hostile multipart body takes a second to take apart.
+    return classifier.classify(image_of(body, content_type), top_k)
+
+
 def _request_id(scope: Scope) -> tuple[bytes, bytes]:
     """The client's request id where it is fit for a header and a log line, else a new one."""
     for name, value in scope["headers"]:
@@ -183,6 +192,6 @@ def _top_k(query: bytes) -> int:
     values = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("top_k")
     if values is None:
         return 0
-    if not (values[-1].isascii() and values[-1].isdigit() and 1 <= int(values[-1][:6]) <= 10_000):
-        raise RequestError("malformed_request", "top_k must be a whole number from 1 to 10000")
+    if not _TOP_K.fullmatch(values[-1]):
+        raise RequestError("malformed_request", "top_k must be a whole number from 1 to 9999")
     return int(values[-1])

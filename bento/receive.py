@@ -14,6 +14,8 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Headers = Iterable[tuple[bytes, bytes]]
 
 FIELD = b"file"
+MAX_PARTS = 1000
+"""A form of 20 MiB could have a million, and take the parser seconds."""
 
 
 class ClientDisconnected(Exception):
@@ -110,8 +112,12 @@ class _Form:
     def __init__(self) -> None:
         self.files: list[bytes] = []
         self.complete = False
+        self._parts = 0
 
     def part_begin(self) -> None:
+        self._parts += 1
+        if self._parts > MAX_PARTS:
+            raise RequestError("malformed_request", f"over {MAX_PARTS} parts in the form")
         self._name: bytes | None = None
         self._field, self._value = b"", b""
         self._chunks: list[bytes] = []

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 import bentoml
@@ -20,10 +21,21 @@ NAME = "image_classifier"
 
 logger = logging.getLogger(NAME)
 
+
+def _pinned_tag() -> str | None:
+    """The model that was the newest when this Bento was built; None in a checkout."""
+    root = Path(__file__).parents[2]
+    # Not `Service.bento`, which BentoML sets only after this module has been imported.
+    if not (root / "bento.yaml").exists():
+        return None
+    models = bentoml.Bento.from_path(str(root)).info.all_models
+    return next((str(info.tag) for info in models if info.tag.name == NAME), None)
+
+
 # Found wanting here, a mistake ends `bentoml serve` and `bentoml build` before they start anything.
 try:
     settings = read_settings()
-    model.find(NAME, settings.model_tag, settings.runtime)
+    served = model.find(NAME, settings.model_tag or _pinned_tag(), settings.runtime)
 except (SettingsError, model.ModelError) as error:
     sys.exit(f"error: {error}")
 
@@ -35,23 +47,18 @@ class ImageClassifierService(Service[Any]):  # type: ignore[misc]
         """Return the application that a worker serves."""
         configure_logging()
         logger.info("settings: %s", settings.model_dump(exclude_none=True))
-        return Application(settings, self._load, super().to_asgi(is_main), _give_up)
+        return Application(settings, _load, super().to_asgi(is_main), _give_up)
 
-    def _load(self) -> Classifier:
-        served = model.find(NAME, settings.model_tag or self._pinned_tag(), settings.runtime)
-        return Classifier(served, settings.max_pixels)
 
-    def _pinned_tag(self) -> str | None:
-        """The model that was the newest when the Bento was built; None when served from a checkout."""
-        if self.bento is None:
-            return None
-        return next((str(info.tag) for info in self.bento.info.all_models if info.tag.name == NAME), None)
+def _load() -> Classifier:
+    return Classifier(served, settings.max_pixels)
 
 
 def _give_up(reason: str) -> None:
     logger.error("%s", reason)
     # The supervisor would start worker after worker, each to fail alike; it and we end instead.
     os.kill(os.getppid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def configure_logging() -> None:
@@ -61,6 +68,8 @@ def configure_logging() -> None:
     logger.handlers[:] = [handler]
     logger.propagate = False
     logger.setLevel(settings.log_level.upper())
+    # It would warn of each malformed body, which is answered with a 400 and counted.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
 
 @bentoml.service(
@@ -73,4 +82,4 @@ def configure_logging() -> None:
 class ImageClassifier:
     """Carries the reference by which `bentoml build` pins the model; the work is done by `bento.app`."""
 
-    model = bentoml.models.BentoModel(settings.model_tag or f"{NAME}:latest")
+    model = bentoml.models.BentoModel(served.tag)

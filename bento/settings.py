@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings
 
 import imaging
@@ -31,7 +31,9 @@ class Settings(BaseSettings):
     max_pixels: int = Field(
         imaging.DEFAULT_MAX_PIXELS, ge=1, le=_PILLOW_LIMIT, description="most pixels an image's header may declare"
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)] = Field(
+        "info", description="least level that is logged"
+    )
 
 
 class SettingsError(Exception):

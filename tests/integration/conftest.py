@@ -95,34 +95,38 @@ def serving(store: Store, *what: str, cwd: Path | None = None, wait: bool = True
     with log.open("wb") as out:
         process = subprocess.Popen(command, env=store.environment | variables, cwd=cwd, stdout=out, stderr=out)
     server = Server(process, port, log)
-    tree = [psutil.Process(process.pid)]
     try:
         if wait:
             wait_until_ready(server)
-        tree += tree[0].children(recursive=True)
         yield server
     except BaseException:
         sys.stderr.write(log.read_text())
         raise
     finally:
+        end_tree(process)
+
+
+def end_tree(process: subprocess.Popen[bytes]) -> None:
+    """End `process` and all it started."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        parent = psutil.Process(process.pid)
+        tree = [*parent.children(recursive=True), parent]
         process.terminate()
-        with contextlib.suppress(psutil.NoSuchProcess):
-            tree += tree[0].children(recursive=True)
         _, alive = psutil.wait_procs(tree, timeout=20)
         for left in alive:
             left.kill()
-        process.wait()
+    process.wait()
 
 
-def wait_until_ready(server: Server) -> None:
-    deadline = time.monotonic() + 60
+def wait_until_ready(server: Server, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         assert server.process.poll() is None, server.log.read_text()
         with contextlib.suppress(httpx.TransportError):
             if server.get("/readyz").status_code == 200:
                 return
         time.sleep(0.05)
-    raise AssertionError(f"not ready after 60 s:\n{server.log.read_text()}")
+    raise AssertionError(f"not ready after {seconds} s:\n{server.log.read_text()}")
 
 
 @pytest.fixture

@@ -1,0 +1,159 @@
+"""The application driven in process, where its states can be held still: loading, failed, a model that breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from bento.app import Application
+from bento.classifier import Classifier
+from bento.model import ServedModel
+from bento.settings import Settings
+from tests.stored import CLASSES, SIZE, picture, write_entry
+
+TAG = "image_classifier:unit"
+Messages = list[dict[str, Any]]
+
+
+@pytest.fixture
+def classifier(tmp_path: Path) -> Iterator[Classifier]:
+    path = write_entry(tmp_path / "entry") / "model.onnx"
+    thresholds = gc.get_threshold()
+    yield Classifier(ServedModel(TAG, "onnx", path, CLASSES, SIZE), max_pixels=10**6)
+    # The application tunes the collector of the process that it is in.
+    gc.unfreeze()
+    gc.set_threshold(*thresholds)
+
+
+class Host:
+    """What a server does for an application: its life, and requests to it."""
+
+    def __init__(self, load: Callable[[], Classifier]) -> None:
+        self.failures: list[str] = []
+        self.application = Application(Settings(threads=2), load, self._lifespan, self.failures.append)
+        transport = httpx.ASGITransport(self.application, raise_app_exceptions=True)  # type: ignore[arg-type]
+        self.client = httpx.AsyncClient(transport=transport, base_url="http://test")
+
+    @staticmethod
+    async def _lifespan(scope: Any, receive: Any, send: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+        await send({"type": "lifespan.startup.complete"})
+
+    async def start(self) -> None:
+        await self.call({"type": "lifespan"}, [])
+
+    async def call(self, scope: dict[str, Any], messages: Messages) -> Messages:
+        """Call the application once, with `messages` to receive; returns what it sent."""
+        sent: Messages = []
+
+        async def receive() -> dict[str, Any]:
+            return messages.pop(0)
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        await self.application(scope, receive, send)
+        return sent
+
+    async def until(self, done: Callable[[], Awaitable[bool]]) -> None:
+        async with asyncio.timeout(30):
+            while not await done():
+                await asyncio.sleep(0.01)
+
+    async def is_ready(self) -> bool:
+        return (await self.client.get("/readyz")).status_code == 200
+
+    async def has_failed(self) -> bool:
+        return bool(self.failures)
+
+
+def predict_scope(*headers: tuple[bytes, bytes]) -> dict[str, Any]:
+    return {"type": "http", "method": "POST", "path": "/predict", "query_string": b"", "headers": list(headers)}
+
+
+def test_while_the_model_loads_it_lives_but_is_not_ready(classifier: Classifier) -> None:
+    may_load = threading.Event()
+
+    def load() -> Classifier:
+        assert may_load.wait(30)
+        return classifier
+
+    async def scenario() -> None:
+        host = Host(load)
+        await host.start()
+        live = await host.client.get("/livez")
+        assert live.status_code == 200
+        assert "x-model-version" not in live.headers
+        for refused in (await host.client.get("/readyz"), await host.client.post("/predict", content=b"x")):
+            assert refused.status_code == 503
+            assert refused.headers["retry-after"] == "1"
+            assert refused.headers["content-type"] == "application/problem+json"
+            assert refused.json()["code"] == "not_ready"
+
+        may_load.set()
+        await host.until(host.is_ready)
+        answer = await host.client.post("/predict", content=picture("green"), headers={"content-type": "image/png"})
+        assert answer.json()["predicted_class"] == "green"
+        assert answer.headers["x-model-version"] == TAG
+
+    asyncio.run(scenario())
+
+
+def test_a_model_that_does_not_load_is_reported_once_in_one_line() -> None:
+    def load() -> Classifier:
+        raise OSError("first line\n  second line")
+
+    async def scenario() -> Host:
+        host = Host(load)
+        await host.start()
+        await host.until(host.has_failed)
+        assert not await host.is_ready()
+        return host
+
+    assert asyncio.run(scenario()).failures == ["the model can't be loaded: first line second line"]
+
+
+def test_a_failure_of_our_own_is_a_bare_500_whose_reason_is_in_the_log(
+    classifier: Classifier, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(image: bytes, top_k: int = 0) -> None:
+        raise RuntimeError("/secret/path")
+
+    monkeypatch.setattr(classifier, "classify", broken)
+
+    async def scenario() -> httpx.Response:
+        host = Host(lambda: classifier)
+        await host.start()
+        await host.until(host.is_ready)
+        return await host.client.post("/predict", content=picture("red"), headers={"content-type": "image/png"})
+
+    response = asyncio.run(scenario())
+    assert response.status_code == 500
+    assert response.json()["code"] == "internal_error"
+    assert "secret" not in response.text
+    assert "RuntimeError: /secret/path" in caplog.text
+
+
+def test_who_leaves_before_the_body_is_complete_gets_no_answer(classifier: Classifier) -> None:
+    async def scenario() -> Messages:
+        host = Host(lambda: classifier)
+        await host.start()
+        await host.until(host.is_ready)
+        part = {"type": "http.request", "body": b"abc", "more_body": True}
+        return await host.call(predict_scope(), [part, {"type": "http.disconnect"}])
+
+    assert asyncio.run(scenario()) == []
+
+
+def test_a_websocket_is_closed_before_it_opens(classifier: Classifier) -> None:
+    async def scenario() -> Messages:
+        scope = {"type": "websocket", "path": "/predict", "headers": []}
+        return await Host(lambda: classifier).call(scope, [{"type": "websocket.connect"}])
+
+    assert asyncio.run(scenario()) == [{"type": "websocket.close"}]
