@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any
 
 from training.errors import UsageError
@@ -71,7 +72,7 @@ class Config:
 
     depth: int = option(3, "network", "stages of two convolutions and a pooling", low=1, high=8)
     width: int = option(32, "network", "filters of the first stage; each further one has twice", low=4, high=512)
-    activation: str = option("relu", "network", "", choices=("relu", "gelu", "silu", "elu", "leaky_relu"))
+    activation: str = option("relu", "network", "", choices=("relu", "silu", "elu", "leaky_relu"))
     dropout: float = option(0.1, "network", "rate before the dense layer; half after each stage", low=0, high=0.9)
     dense: int = option(128, "network", "units of the hidden dense layer; 0 leaves it out", low=0, high=8192)
     l2: float = option(1e-4, "network", "L2 penalty on all kernels", low=0, high=1)
@@ -128,6 +129,20 @@ class Config:
             epochs = min(60, max(20, -(-1000 // steps)))
         patience = self.patience or max(5, -(-epochs // 3))
         return replace(self, batch_size=batch_size, epochs=epochs, patience=patience)
+
+    def relocatable(self) -> Config:
+        """Return what can be run again from any folder: absolute paths, and no place for the result."""
+
+        def absolute(path: str | None) -> str | None:
+            return path if path is None or path in DATASETS else str(Path(path).resolve())
+
+        return replace(
+            self,
+            data=absolute(self.data) or "",
+            test_data=absolute(self.test_data),
+            cache_dir=absolute(self.cache_dir),
+            out=None,
+        )
 
 
 def _check(name: str, value: Any, metadata: Any) -> None:

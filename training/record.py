@@ -37,6 +37,15 @@ def write_evaluation(
     report.write(out, document, shown | (more_pictures or {}))
 
 
+def read(out: Path) -> dict[str, Any] | None:
+    """Return what `write` wrote as metrics.json, or None where there is none."""
+    try:
+        document: dict[str, Any] = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return document
+
+
 def _training_pictures(document: dict[str, Any], data: Dataset, config: Config) -> dict[str, bytes]:
     train, names = document["train"], data.class_names
     part = data.parts["train"]

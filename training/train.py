@@ -50,14 +50,18 @@ def train(config: Config) -> Result:
     data = load(config)
     config = config.for_images(len(data.parts["train"]))
     out.mkdir(parents=True, exist_ok=True)
-    options.write(config, out / "config.toml")
+    options.write(config.relocatable(), out / "config.toml")
     return _run(config, data, out)
 
 
 def resume(out: Path) -> Result:
-    """Go on with the run in `out` after its last complete epoch."""
+    """Go on with the run in `out` after its last complete epoch; one that was published is left as it is."""
     if not (out / "config.toml").exists():
         raise ModelError(f"{out} holds no run to resume (no config.toml)")
+    document = record.read(out)
+    if document and document["model"]["published"] and document["train"]["stopped"] != "interrupted":
+        logger.info("%s is complete already; nothing to do", out)
+        return Result(out, document, document["model"]["tag"])
     config = options.merge({}, out / "config.toml")
     return _run(config, load(config), out)
 

@@ -241,6 +241,37 @@ def test_ctrl_c_keeps_the_best_epoch_evaluates_and_can_be_resumed(sandbox: Sandb
     assert (out / "report.html").exists()
 
 
+def test_a_published_run_is_not_published_again(run: Run, sandbox: Sandbox) -> None:
+    before = sandbox.stored()
+    done = sandbox.run("--resume", run[0])
+    assert done.returncode == 0
+    assert "is complete already" in done.stderr
+    assert done.stdout.splitlines()[-1] == run[1]["model"]["tag"]
+    assert sandbox.stored() == before
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--optimizer sgd --schedule plateau --balance oversample --activation silu --preset overhead --l2 0",
+        "--optimizer adamw --schedule constant --balance none --activation elu --preset none --dropout 0",
+    ],
+)
+def test_the_other_choices_train_and_export_too(sandbox: Sandbox, data: Path, tmp_path: Path, options: str) -> None:
+    out = tmp_path / "run"
+    done = sandbox.run(
+        *("--data", data, "--out", out, "--epochs", 8, "--no-publish", *SMALL, "--dense", 16), *options.split()
+    )
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["model"]["onnx_max_difference"] <= 1e-4
+    assert metrics["train"]["history"]["loss"][-1] < metrics["train"]["history"]["loss"][0]
+    asked = dict(zip(options.split()[::2], options.split()[1::2], strict=True))
+    config = metrics["train"]["config"]
+    assert (config["optimizer"], config["schedule"]) == (asked["--optimizer"], asked["--schedule"])
+    assert metrics["data"]["imbalance"]["treatment"] == asked["--balance"]
+
+
 def test_a_bad_model_is_refused_and_the_store_left_as_it_was(sandbox: Sandbox, data: Path) -> None:
     before = sandbox.stored()
     out = sandbox.root / "refused"
