@@ -33,8 +33,8 @@ def main(arguments: list[str]) -> int:
         return _fail("interrupted", 130)
     except OSError as error:
         # Data problems have been named by now; this is a disk or a folder that can't be written.
-        where = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{where}{error.strerror or error}", 1)
+        where = error.filename or "the run's folder, the model store or the temporary folder"
+        return _fail(f"{where}: {error.strerror or error}", 1)
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ PRESETS: dict[str, dict[str, float]] = {
     "none": dict.fromkeys(RATES, 0.0),
 }
 _TEXT_DATASETS = ("digits",)
+# What BentoML takes; checked here, not after hours of training.
+_STORE_NAME = re.compile(r"[a-z0-9]([a-z0-9_.-]{0,61}[a-z0-9])?")
 
 
 def option(
@@ -101,6 +104,11 @@ class Config:
     def __post_init__(self) -> None:
         for f in fields(self):
             _check(f.name, getattr(self, f.name), f.metadata)
+        if not _STORE_NAME.fullmatch(self.name):
+            raise UsageError(
+                f"--name is {self.name!r}; it takes up to 63 of a-z, 0-9, '-', '_' and '.', the first and last "
+                "a letter or digit"
+            )
 
     @property
     def peak_learning_rate(self) -> float:

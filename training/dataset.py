@@ -19,7 +19,7 @@ from training.config import DATASETS, Config
 from training.decoded import DecodedImages
 from training.decoding import decode_folder
 from training.errors import DataError
-from training.folder import ImageFolder, Rejected, scan
+from training.folder import PART_NAMES, ImageFolder, Rejected, scan
 from training.imbalance import class_weights, imbalance_ratio, treatment
 from training.split import group_duplicates, label_conflicts, split
 
@@ -108,7 +108,7 @@ def load(config: Config) -> Dataset:
     balance = treatment(config.balance, counts)
     weights = class_weights(counts) if balance == "class-weights" else None
     summary = {
-        "name": config.data if config.data in DATASETS else train_root.name,
+        "name": config.data if config.data in DATASETS else _name(train_root),
         "root": str(train_root),
         "classes": class_names,
         "images": sum(len(part) for part in parts.values()),
@@ -170,6 +170,12 @@ def _source(root: Path, config: Config, class_names: list[str] | None = None) ->
 
 def _as_scalars(digests: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(digests).view(f"S{digests.shape[1]}").ravel()
+
+
+def _name(root: Path) -> str:
+    """The folder's name, with its parent's before one that names only a part of the data."""
+    root = root.resolve()
+    return f"{root.parent.name}/{root.name}" if root.name.lower() in PART_NAMES else root.name
 
 
 def _counts(part: Part, class_names: list[str]) -> dict[str, int]:

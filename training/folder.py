@@ -12,7 +12,7 @@ from imaging.sniff import SIGNATURE_BYTES, image_format
 from training.errors import DataError
 
 # Somebody who passes the folder above these wants them as parts, not as classes.
-_PART_NAMES = {"train", "training", "test", "testing", "val", "valid", "validation", "dev"}
+PART_NAMES = {"train", "training", "test", "testing", "val", "valid", "validation", "dev"}
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def _is_image(path: Path) -> bool:
 
 
 def _refuse_parts(root: Path, folders: list[str]) -> None:
-    if {name.lower() for name in folders} <= _PART_NAMES:
+    if {name.lower() for name in folders} <= PART_NAMES:
         raise DataError(
             f"{root} holds parts of a data set ({_some(folders)}), not classes; "
             "pass the part to train on as --data and the part to test on as --test-data"

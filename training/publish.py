@@ -36,6 +36,10 @@ def publish(name: str, files: Path, labels: dict[str, str], metadata: dict[str, 
         newest.write_text(version)
         newest.replace(target / "latest")
         return str(model.tag)
+    except shutil.Error as error:
+        # One entry a file, each with its own message; the first says it all.
+        reason = str(error.args[0][0][2]).partition(": '")[0]
+        raise ModelError(f"the model can't be stored in {home}: {reason}") from error
     except BentoMLException as error:
         raise ModelError(f"--name {name}: {error}") from error
     finally:

@@ -204,15 +204,24 @@ def _train_section(config: Config, progress: Progress, data: Dataset) -> dict[st
 def _metadata(config: Config, document: dict[str, Any]) -> dict[str, Any]:
     """What the service, and whoever finds the model in a year, need to know."""
     data, about = document["data"], document["environment"]
-    return {
+    metadata = {
         "schema": 1,
         "class_names": data["classes"],
         "image_size": config.image_size,
         "image_policy": imaging.POLICY_VERSION,
         "data": {name: data[name] for name in ("name", "images", "splits", "fingerprint")},
         "metrics": {k: v for k, v in document["test"].items() if k != "confusion_matrix"},
-        "config": {k: v for k, v in asdict(config).items() if v is not None},
+        "config": asdict(config),
         "git_revision": about["git_revision"],
         "versions": about["versions"] | {"python": about["python"]},
         "int8": document["model"]["int8"] or {},
     }
+    kept: dict[str, Any] = _without_none(metadata)
+    return kept
+
+
+def _without_none(value: Any) -> Any:
+    """Leave out what is undefined (the F1 of a class without test images, say): BentoML stores no None."""
+    if isinstance(value, dict):
+        return {name: _without_none(entry) for name, entry in value.items() if entry is not None}
+    return value

@@ -356,15 +356,17 @@ def test_a_folder_that_changed_is_not_resumed(sandbox: Sandbox) -> None:
     assert f"the images have changed since {out} was begun" in done.stderr
 
 
-def test_a_separate_test_folder_is_never_trained_on(sandbox: Sandbox, data: Path) -> None:
-    test = write_tree(sandbox.root / "test", {"red": 6, "green": 6, "blue": 6}, seed=5)
+def test_a_separate_test_folder_is_never_trained_on_and_may_lack_a_class(sandbox: Sandbox, data: Path) -> None:
+    test = write_tree(sandbox.root / "odd (name) \u6d4b" / "test", {"red": 6, "blue": 6}, seed=5)
     (test / "red" / "leak.png").write_bytes((data / "red" / "006.png").read_bytes())
     out = sandbox.root / "separate"
-    done = sandbox.run(*("--data", data, "--test-data", test, "--out", out, "--epochs", 1, "--no-publish"), *SMALL)
+    done = sandbox.run(*("--data", data, "--test-data", test, "--out", out, "--epochs", 1, "--name", "other"), *SMALL)
     assert done.returncode == 0, done.stderr
-    summary = json.loads((out / "metrics.json").read_text())["data"]
-    assert summary["leaked"] == 1
-    assert sum(summary["splits"]["test"].values()) == 19
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["data"]["leaked"] == 1
+    assert metrics["data"]["splits"]["test"] == {"blue": 6, "green": 0, "red": 7}
+    assert metrics["test"]["per_class"]["green"]["f1"] is None
+    assert metrics["model"]["tag"].startswith("other:")
     assert "1 training images are in the test folder too" in done.stderr
 
 

@@ -39,6 +39,8 @@ def test_a_written_configuration_reads_back_equal(tmp_path: Path) -> None:
         ("epochs = 0", "--epochs is 0; it must be at least 1"),
         ("dropout = nan", "--dropout is nan"),
         ('optimizer = "lion"', "choose one of adam, adamw, sgd"),
+        ('name = "My Model"', "--name is 'My Model'; it takes"),
+        ('name = ""', "--name is ''"),
         ("epochs = ", "Invalid value"),
     ],
 )
