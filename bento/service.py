@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -62,14 +63,17 @@ def _give_up(reason: str) -> None:
 
 
 def configure_logging() -> None:
-    """Log to stderr at the level of the settings, under a handler of our own."""
+    """Log to stderr at the level of the settings, under a handler of our own; decoders keep quiet."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger.handlers[:] = [handler]
     logger.propagate = False
     logger.setLevel(settings.log_level.upper())
-    # It would warn of each malformed body, which is answered with a 400 and counted.
-    logging.getLogger("python_multipart").setLevel(logging.ERROR)
+    # These would write a line for each bad body, which is answered with its code and counted.
+    for parser in ("python_multipart", "PIL"):
+        logging.getLogger(parser).setLevel(logging.CRITICAL)
+    # Python also remembers every text it has warned of, and a hostile file chooses the text.
+    warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
 
 
 @bentoml.service(

@@ -7,12 +7,14 @@ import errno
 import hashlib
 import itertools
 import json
+import logging
 import multiprocessing
 import os
 import shutil
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -152,21 +154,26 @@ def _end_with_parent() -> None:
 
 def decode_files(pixels: str, first_row: int, files: list[str], size: int) -> tuple[int, np.ndarray, list[Failure]]:
     """Decode `files` into rows `first_row`... of the file `pixels`; returns that row, digests and failures."""
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what is wrong with a file is in the report
+    with warnings.catch_warnings(), open(pixels, "r+b", buffering=0) as out:
+        warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+        return first_row, *_decode_rows(out.fileno(), first_row, files, size)
+
+
+def _decode_rows(out: int, first_row: int, files: list[str], size: int) -> tuple[np.ndarray, list[Failure]]:
     digests = np.zeros((len(files), DIGEST_BYTES), np.uint8)
     failures: list[Failure] = []
     row_bytes = size * size * 3
-    with open(pixels, "r+b", buffering=0) as out:
-        for i, file in enumerate(files):
-            try:
-                image = imaging.decode(file, size)
-            except imaging.ImageError as error:
-                failures.append((first_row + i, error.code, str(error)))
-                continue
-            except OSError as error:
-                failures.append((first_row + i, "unreadable", error.strerror or str(error)))
-                continue
-            data = image.tobytes()
-            digests[i] = np.frombuffer(hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest(), np.uint8)
-            # Written, not mapped: the pages never count as this process's memory.
-            os.pwrite(out.fileno(), data, (first_row + i) * row_bytes)
-    return first_row, digests, failures
+    for i, file in enumerate(files):
+        try:
+            data = imaging.decode(file, size).tobytes()
+        except imaging.ImageError as error:
+            failures.append((first_row + i, error.code, str(error)))
+            continue
+        except OSError as error:
+            failures.append((first_row + i, "unreadable", error.strerror or str(error)))
+            continue
+        digests[i] = np.frombuffer(hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest(), np.uint8)
+        # Written, not mapped: the pages never count as this process's memory.
+        os.pwrite(out, data, (first_row + i) * row_bytes)
+    return digests, failures

@@ -15,7 +15,8 @@ import pytest
 from bento.app import Application
 from bento.classifier import Classifier
 from bento.model import ServedModel
-from bento.settings import Settings
+from bento.receive import image_of
+from bento.settings import read_settings
 from tests.stored import CLASSES, SIZE, picture, write_entry
 
 TAG = "image_classifier:unit"
@@ -37,7 +38,7 @@ class Host:
 
     def __init__(self, load: Callable[[], Classifier]) -> None:
         self.failures: list[str] = []
-        self.application = Application(Settings(threads=2), load, self._lifespan, self.failures.append)
+        self.application = Application(read_settings(), load, self._lifespan, self.failures.append)
         transport = httpx.ASGITransport(self.application, raise_app_exceptions=True)  # type: ignore[arg-type]
         self.client = httpx.AsyncClient(transport=transport, base_url="http://test")
 
@@ -138,6 +139,26 @@ def test_a_failure_of_our_own_is_a_bare_500_whose_reason_is_in_the_log(
     assert response.json()["code"] == "internal_error"
     assert "secret" not in response.text
     assert "RuntimeError: /secret/path" in caplog.text
+
+
+def test_a_form_is_taken_apart_off_the_event_loop(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[threading.Thread] = []
+
+    def spy(body: bytes, content_type: bytes) -> bytes:
+        threads.append(threading.current_thread())
+        return image_of(body, content_type)
+
+    monkeypatch.setattr("bento.app.image_of", spy)
+
+    async def scenario() -> None:
+        host = Host(lambda: classifier)
+        await host.start()
+        await host.until(host.is_ready)
+        assert (await host.client.post("/predict", files={"file": picture("red")})).status_code == 200
+
+    asyncio.run(scenario())
+    assert threading.main_thread() not in threads
+    assert len(threads) == 1
 
 
 def test_who_leaves_before_the_body_is_complete_gets_no_answer(classifier: Classifier) -> None:

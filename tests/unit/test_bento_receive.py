@@ -35,25 +35,9 @@ def chunked(*chunks: bytes, end: bool = True) -> Any:
     return receive
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"\x89PNG",
-        b"",
-        b"\r\n",
-        b"\r\n--b",
-        b"\r\n--c\r\n--bb",
-        b"--b--",
-        b"\r\n\r\n--\r\n-",
-        bytes(range(256)) * 300,
-    ],
-)
+@pytest.mark.parametrize("content", [b"\x89PNG", b"", b"\r\n", b"--b--", b"\r\n--c\r\n-", bytes(range(256)) * 300])
 def test_the_bytes_of_the_part_come_back_unchanged(content: bytes) -> None:
-    if content.startswith(b"\r\n--b"):
-        assert code_of(form(HEAD + content)) == "malformed_request"
-    else:
-        content = content.replace(b"\r\n--bb", b"\r\n--cc")
-        assert image_of(form(HEAD + content), FORM) == content
+    assert image_of(form(HEAD + content), FORM) == content
 
 
 @pytest.mark.parametrize(
