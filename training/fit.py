@@ -108,10 +108,15 @@ class _Loop(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         # Early stopping and plateau keep their counters to themselves; told the past, they have them again.
+        # The rates that plateau lowers meanwhile have been lowered in the saved model already.
+        optimizer = self.model.optimizer
+        rate = keras.ops.convert_to_numpy(optimizer.learning_rate)
         for epoch in range(self._progress.epochs):
             past = {name: values[epoch] for name, values in self._progress.history.items()}
             for callback in self._others:
                 callback.on_epoch_end(epoch, past)
+        if len(self._others) > 1:
+            optimizer.learning_rate = rate
         self.model.stop_training = False
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:

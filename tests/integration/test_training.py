@@ -184,11 +184,19 @@ def test_a_stored_model_is_evaluated_on_another_folder(run: Run, sandbox: Sandbo
     assert "purple is no class of the training data" in done.stderr
 
 
-def test_the_same_seed_repeats_exactly_even_through_a_kill_and_a_resume(run: Run, sandbox: Sandbox, data: Path) -> None:
-    out = sandbox.root / "killed"
-    process = sandbox.start("--data", data, "--out", out, "--epochs", 12, "--no-publish", *SMALL)
+@pytest.mark.parametrize("options", ["", "--schedule plateau --optimizer sgd --learning-rate 0.3 --patience 3"])
+def test_the_same_seed_repeats_exactly_even_through_a_kill_and_a_resume(
+    run: Run, sandbox: Sandbox, data: Path, tmp_path: Path, options: str
+) -> None:
+    whole = run[0]
+    if options:
+        whole = tmp_path / "whole"
+        done = sandbox.run(*("--data", data, "--out", whole, "--epochs", 12, "--no-publish"), *SMALL, *options.split())
+        assert done.returncode == 0, done.stderr
+    out = tmp_path / "killed"
+    process = sandbox.start(*("--data", data, "--out", out, "--epochs", 12, "--no-publish"), *SMALL, *options.split())
     try:
-        wait_for(lambda: epochs_of(out) >= 3, process)
+        wait_for(lambda: epochs_of(out) >= 5, process)
     finally:
         process.kill()
         process.communicate()
@@ -196,10 +204,12 @@ def test_the_same_seed_repeats_exactly_even_through_a_kill_and_a_resume(run: Run
     done = sandbox.run("--resume", out)
     assert done.returncode == 0, done.stderr
     assert "going on after epoch" in done.stderr
-    resumed = json.loads((out / "metrics.json").read_text())
-    assert resumed["train"]["history"] == run[1]["train"]["history"]
-    assert resumed["test"] == run[1]["test"]
-    assert weights_of(out) == weights_of(run[0])
+    resumed, expected = (json.loads((folder / "metrics.json").read_text()) for folder in (out, whole))
+    assert resumed["train"]["history"] == expected["train"]["history"]
+    assert resumed["test"] == expected["test"]
+    assert weights_of(out) == weights_of(whole)
+    if options:
+        assert len(set(resumed["train"]["history"]["learning_rate"])) > 1
 
 
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
