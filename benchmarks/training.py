@@ -29,7 +29,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser("python -m benchmarks.training")
     parser.add_argument("--data", type=Path, metavar="DIR", help="class-per-folder tree; else synthetic images")
-    parser.add_argument("--images", type=int, default=10_000, metavar="N", help="synthetic images (10,000)")
+    parser.add_argument("--images", type=int, default=16_000, metavar="N", help="synthetic images (16,000)")
     parser.add_argument("--epochs", type=int, default=3, metavar="N", help="measured epochs a loop (3)")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()

@@ -18,6 +18,9 @@ from training.config import Config
 from training.errors import Interrupted, TrainingError
 from training.progress import Bar, console
 
+# Drawing at every step of a small network would cost as much as a tenth of it.
+_SECONDS_A_FRAME = 0.2
+
 
 def fit(
     model: Any, train: Batches, validation: Batches, config: Config, checkpoint: Checkpoint, progress: Progress
@@ -121,14 +124,18 @@ class _Loop(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self._train.start_epoch(epoch)
-        self._started = time.perf_counter()
+        self._started = self._shown = time.perf_counter()
         label = f"Epoch {epoch + 1}/{self.params['epochs']}"
         self._bar = Bar(label, self._train.images_an_epoch)
         self._bar.__enter__()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        logs = logs or {}
-        self._bar.advance(self._train.batch_size, f"loss {logs['loss']:.3f} accuracy {logs['accuracy']:.3f}")
+        now = time.perf_counter()
+        if now - self._shown > _SECONDS_A_FRAME:
+            self._shown = now
+            logs = logs or {}
+            done = (batch + 1) * self._train.batch_size
+            self._bar.show(done, f"loss {logs['loss']:.3f} accuracy {logs['accuracy']:.3f}")
         if self._interruption.requested:
             self.model.stop_training = True
 

@@ -48,7 +48,10 @@ class Bar:
     ) -> None:
         self._progress.stop()
 
-    def advance(self, items: int, note: str | None = None) -> None:
+    def advance(self, items: int) -> None:
+        """Count `items` more as done."""
         self._progress.advance(self._task, items)
-        if note is not None:
-            self._progress.update(self._task, note=note)
+
+    def show(self, done: int, note: str) -> None:
+        """Say that `done` items are done in all, and what is to be read beside the bar."""
+        self._progress.update(self._task, completed=done, note=note)
