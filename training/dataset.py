@@ -88,6 +88,8 @@ def load(config: Config) -> Dataset:
         rejected += test.folder.rejected + test.part.images.rejected
         in_test = np.isin(_as_scalars(digests), _as_scalars(test.part.images.digests[test.part.rows]))
         leaked = int(in_test.sum())
+        if leaked:
+            logger.warning("%d training images are in the test folder too; left out of training", leaked)
         main = _Source(main.folder, main.part.select(np.flatnonzero(~in_test)), main.cached)
         groups = groups[~in_test]
     if rejected and config.strict:
@@ -218,8 +220,6 @@ def _tell(summary: dict[str, Any], rejected: Sequence[Rejected]) -> None:
     if rejected:
         codes = ", ".join(f"{count} {code}" for code, count in Counter(r.code for r in rejected).most_common())
         logger.warning("%d files left out (%s); the report lists them", len(rejected), codes)
-    if summary["leaked"]:
-        logger.warning("%d training images are in the test folder too; left out of training", summary["leaked"])
     if summary["label_conflicts"]:
         logger.warning("%d images carry more than one label; the report lists them", len(summary["label_conflicts"]))
     imbalance = summary["imbalance"]
