@@ -47,8 +47,9 @@ async def read_body(receive: Receive, content_length: bytes | None, limit: int) 
 
 
 def _too_large(limit: int) -> RequestError:
-    # The rest of the body is not read, so the connection can't be used again.
-    return RequestError("payload_too_large", f"the body is over {limit:,} bytes", [(b"connection", b"close")])
+    # No `connection: close`: uvicorn would drop the unread rest, and its reset takes the answer with it from
+    # a client that is still sending. Left open, uvicorn discards the rest unbuffered.
+    return RequestError("payload_too_large", f"the body is over {limit:,} bytes")
 
 
 def image_of(body: bytes, content_type: bytes) -> bytes:
