@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from http import HTTPStatus
+from typing import Any
 
 import imaging
 
@@ -13,14 +14,21 @@ STATUS = {
     "missing_file": 400,
     "multiple_files": 400,
     "malformed_request": 400,
+    "unauthorized": 401,
     "not_found": 404,
     "method_not_allowed": 405,
+    "request_timeout": 408,
     "payload_too_large": 413,
     imaging.ImageTooLarge.code: 413,
     imaging.UnsupportedMediaType.code: 415,
     imaging.CorruptImage.code: 422,
+    "queue_full": 429,
+    "headers_too_large": 431,
     "internal_error": 500,
+    "deadline_exceeded": 503,
+    "draining": 503,
     "not_ready": 503,
+    "not_live": 503,
 }
 
 
@@ -34,15 +42,23 @@ class RequestError(Exception):
         self.headers = headers or []
 
 
-def problem(code: str, detail: str) -> bytes:
-    """Return the body of the answer to a failed request (RFC 9457)."""
+def retry_after(code: str, detail: str, seconds: float) -> RequestError:
+    """Return an error that says when to come again; whole seconds (RFC 9110, 10.2.3), at least one."""
+    return RequestError(code, detail, [(b"retry-after", b"%d" % max(1, -int(-seconds // 1)))])
+
+
+def problem(code: str, detail: str) -> dict[str, Any]:
+    """Return the members of RFC 9457 that tell of a failed request."""
     status = STATUS[code]
-    return json.dumps(
-        {
-            "type": f"urn:image-classifier:{code}",
-            "title": HTTPStatus(status).phrase,
-            "status": status,
-            "code": code,
-            "detail": detail,
-        }
-    ).encode()
+    return {
+        "type": f"urn:image-classifier:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+    }
+
+
+def problem_body(code: str, detail: str, **members: str) -> bytes:
+    """Return the body of the answer to a failed request; `members` are further ones of ours."""
+    return json.dumps(problem(code, detail) | members).encode()

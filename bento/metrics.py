@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import cache
 
 # BentoML sets it for several workers a port; we have one, whose registry needs no files in between.
 os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
@@ -19,41 +17,54 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST.encode()
 _PREFIX = "image_classifier_"
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _SHARES = tuple(i / 10 for i in range(1, 11))
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
-requests = Counter(_PREFIX + "requests_total", "Requests answered", ["route", "method", "code"], registry=registry)
-request_duration = Histogram(
-    _PREFIX + "request_duration_seconds",
-    "From the request's head to its answer's end",
-    ["route"],
-    buckets=_SECONDS,
-    registry=registry,
+def _counter(name: str, help_: str, *labels: str) -> Counter:
+    return Counter(_PREFIX + name, help_, labels, registry=registry)
+
+
+def _gauge(name: str, help_: str, *labels: str) -> Gauge:
+    return Gauge(_PREFIX + name, help_, labels, registry=registry)
+
+
+def _histogram(name: str, help_: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+    return Histogram(_PREFIX + name, help_, labels, buckets=buckets, registry=registry)
+
+
+requests = _counter("requests_total", "Requests answered", "route", "method", "code")
+request_duration = _histogram(
+    "request_duration_seconds", "From the request's head to its answer's end", _SECONDS, "route"
 )
-_stage_duration = Histogram(
-    _PREFIX + "stage_duration_seconds", "Time in each stage of /predict", ["stage"], buckets=_SECONDS, registry=registry
-)
-rejected_images = Counter(
-    _PREFIX + "rejected_images_total", "Images refused, by problem code", ["code"], registry=registry
-)
-predictions = Counter(_PREFIX + "predictions_total", "Answers by class", ["predicted_class"], registry=registry)
-confidence = Histogram(_PREFIX + "confidence", "Probability of the predicted class", buckets=_SHARES, registry=registry)
-in_flight = Gauge(_PREFIX + "in_flight", "Requests to /predict being worked on", registry=registry)
-ready = Gauge(_PREFIX + "ready", "1 while the model is loaded and warm", registry=registry)
-model_info = Gauge(
-    _PREFIX + "model_info", "1 for the served model", ["tag", "digest", "runtime", "image_size"], registry=registry
-)
+_stage = _histogram("stage_duration_seconds", "Time of an image in each stage", _SECONDS, "stage")
+batch_size = _histogram("batch_size", "Images in a call of the model", _SIZES)
+queue_depth = _gauge("queue_depth", "Images that wait for decoding or for the model")
+queue_wait = _histogram("queue_wait_seconds", "Time an image waited for decoding and for the model", _SECONDS)
+in_flight = _gauge("in_flight", "Requests for a classification being worked on")
+shed = _counter("shed_total", "Work refused or dropped, by reason", "reason")
+rejected_images = _counter("rejected_images_total", "Images refused, by problem code", "code")
+predictions = _counter("predictions_total", "Answers by class", "predicted_class")
+confidence = _histogram("confidence", "Probability of the predicted class", _SHARES)
+cache_lookups = _counter("cache_total", "Images looked up in the answer cache", "result")
+ready = _gauge("ready", "1 while requests are welcome")
+model_info = _gauge("model_info", "1 for the served model", "tag", "digest", "runtime", "image_size")
 
-_STAGES = {name: _stage_duration.labels(name) for name in ("receive", "decode", "inference")}
-
-
-@contextmanager
-def stage(name: str) -> Iterator[None]:
-    """Measure a stage of a request that succeeds in it."""
-    started = time.perf_counter()
-    yield
-    _STAGES[name].observe(time.perf_counter() - started)
+STAGES = ("receive", "decode", "queue", "inference", "respond")
+stage = {name: _stage.labels(name) for name in STAGES}
 
 
 def exposition() -> bytes:
     """Return all metrics in the Prometheus text format."""
     return generate_latest(registry)
+
+
+@cache
+def answered(route: str, method: str, status: int) -> Counter:
+    """Return the counter of such requests; `labels` itself would look it up under a lock each time."""
+    return requests.labels(route, method, str(status))
+
+
+@cache
+def duration(route: str) -> Histogram:
+    """Return the histogram of the route's requests."""
+    return request_duration.labels(route)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import imaging
+
 FILES = {"onnx-int8": "model-int8.onnx", "onnx": "model.onnx", "keras": "model.keras"}
 
 
@@ -47,7 +49,7 @@ def find(name: str, tag: str | None, runtime: str | None) -> ServedModel:
         runtime: a key of `FILES`; None takes int8 where there is one, else fp32.
 
     Raises:
-        ModelError: no such model, or it lacks that form.
+        ModelError: no such model, it lacks that form, or its images were decoded otherwise than ours.
     """
     import bentoml
     from bentoml.exceptions import BentoMLException
@@ -63,6 +65,12 @@ def find(name: str, tag: str | None, runtime: str | None) -> ServedModel:
     folder, about = Path(stored.path), stored.info.metadata
     if "class_names" not in about or "image_size" not in about:
         raise ModelError(f"{stored.tag} was not made by this project's training: its metadata names no classes")
+    policy = about.get("image_policy")
+    if policy != imaging.POLICY_VERSION:
+        raise ModelError(
+            f"{stored.tag} was trained on images decoded by policy {policy}, this code decodes by "
+            f"{imaging.POLICY_VERSION}; serve it from a Bento built at its time, or train anew"
+        )
     if runtime is None:
         runtime = "onnx-int8" if (folder / FILES["onnx-int8"]).exists() else "onnx"
     path = folder / FILES[runtime]

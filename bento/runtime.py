@@ -10,18 +10,19 @@ import numpy as np
 Runtime = Callable[[np.ndarray], np.ndarray]
 
 
-def load(runtime: str, path: Path) -> Runtime:
-    """Load the model file `path`; `runtime` is a key of `bento.model.FILES`. Safe to call from threads."""
-    return _keras(path) if runtime == "keras" else _onnx(path)
+def load(runtime: str, path: Path, threads: int) -> Runtime:
+    """Load the model file `path`; `runtime` is a key of `bento.model.FILES`, `threads` are for one call."""
+    return _keras(path) if runtime == "keras" else _onnx(path, threads)
 
 
-def _onnx(path: Path) -> Runtime:
+def _onnx(path: Path, threads: int) -> Runtime:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    # Requests run side by side, one thread each; more threads inside a call would only contend with them.
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    # Threads that spin while they wait for work would use up the container's CPU quota, and decoding's time.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def run(images: np.ndarray) -> np.ndarray:

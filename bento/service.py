@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
 import sys
-import warnings
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import bentoml
+import uvicorn.config
 from _bentoml_sdk.service import Service
 
-from bento import model
+from bento import logs, model
 from bento.app import Application
-from bento.classifier import Classifier
 from bento.settings import SettingsError, read_settings
+from bento.warmup import WarmModel, warm_up
 
 NAME = "image_classifier"
 
@@ -33,6 +35,16 @@ def _pinned_tag() -> str | None:
     return next((str(info.tag) for info in models if info.tag.name == NAME), None)
 
 
+def _one_line_for_the_address(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if isinstance(error, OSError) and error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL):
+        sys.stderr.write(f"error: can't listen: {error.strerror}; choose another --host or --port\n")
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+# BentoML's supervisor imports this module before it binds, and lets a failed bind through.
+sys.excepthook = _one_line_for_the_address
+
 # Found wanting here, a mistake ends `bentoml serve` and `bentoml build` before they start anything.
 try:
     settings = read_settings()
@@ -46,13 +58,15 @@ class ImageClassifierService(Service[Any]):  # type: ignore[misc]
 
     def to_asgi(self, is_main: bool = True) -> Any:
         """Return the application that a worker serves."""
-        configure_logging()
+        logs.configure(settings.log_level, settings.log_format)
         logger.info("settings: %s", settings.model_dump(exclude_none=True))
-        return Application(settings, _load, super().to_asgi(is_main), _give_up)
+        # BentoML leaves the choice to uvicorn, and this is the table that uvicorn looks it up in.
+        uvicorn.config.HTTP_PROTOCOLS["auto"] = "bento.protocol:Protocol"
+        return Application(settings, served, _warm_up, super().to_asgi(is_main), _give_up)
 
 
-def _load() -> Classifier:
-    return Classifier(served, settings.max_pixels)
+def _warm_up() -> WarmModel:
+    return warm_up(served, settings)
 
 
 def _give_up(reason: str) -> None:
@@ -60,20 +74,6 @@ def _give_up(reason: str) -> None:
     # The supervisor would start worker after worker, each to fail alike; it and we end instead.
     os.kill(os.getppid(), signal.SIGTERM)
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-def configure_logging() -> None:
-    """Log to stderr at the level of the settings, under a handler of our own; decoders keep quiet."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logger.handlers[:] = [handler]
-    logger.propagate = False
-    logger.setLevel(settings.log_level.upper())
-    # These would write a line for each bad body, which is answered with its code and counted.
-    for parser in ("python_multipart", "PIL"):
-        logging.getLogger(parser).setLevel(logging.CRITICAL)
-    # Python also remembers every text it has warned of, and a hostile file chooses the text.
-    warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
 
 
 @bentoml.service(

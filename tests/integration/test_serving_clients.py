@@ -1,12 +1,13 @@
-"""Answers reach clients that write their whole request before they read. With real servers."""
+"""What a caller is told where the answer could get lost: late readers, an address that is taken. With real servers."""
 
 from __future__ import annotations
 
 import http.client
+import socket
 
 import pytest
 
-from tests.integration.conftest import Server
+from tests.integration.conftest import Server, Store
 
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["content-length", "chunked"])
@@ -23,3 +24,14 @@ def test_a_client_that_sends_all_before_it_reads_gets_its_413(server: Server, ch
         assert connection.getresponse().status == 200
     finally:
         connection.close()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "203.0.113.1"], ids=["port-in-use", "no-such-address"])
+def test_an_address_that_cannot_be_had_is_one_line(colour_store: tuple[Store, str], host: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = colour_store[0].bentoml("serve", ".", "--host", host, "--port", port)
+    assert done.returncode != 0
+    assert "error: can't listen: " in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    assert len(done.stderr.splitlines()) == 1, done.stderr

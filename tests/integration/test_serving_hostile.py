@@ -56,7 +56,7 @@ def raw(server: Server, request: bytes) -> bytes:
         (b"GET /%FF%00%0d%0a HTTP/1.1\r\nHost: x\r\n\r\n", b"404"),
         (b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", b"404"),
         (b"GET /\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n", b"400"),
-        (b"GET /livez HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 200_000 + b"\r\n\r\n", b"400"),
+        (b"GET /livez HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 200_000 + b"\r\n\r\n", b"431"),
         (b"GET /livez?" + b"top_k=1&" * 5000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", b"200"),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"400"),
         (b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", b"400"),

@@ -6,17 +6,19 @@ import asyncio
 import gc
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 from bento.app import Application
-from bento.classifier import Classifier
 from bento.model import ServedModel
 from bento.receive import image_of
-from bento.settings import read_settings
+from bento.settings import Settings, read_settings
+from bento.warmup import WarmModel, warm_up
 from tests.stored import CLASSES, SIZE, picture, write_entry
 
 TAG = "image_classifier:unit"
@@ -24,10 +26,10 @@ Messages = list[dict[str, Any]]
 
 
 @pytest.fixture
-def classifier(tmp_path: Path) -> Iterator[Classifier]:
+def model(tmp_path: Path) -> Iterator[WarmModel]:
     path = write_entry(tmp_path / "entry") / "model.onnx"
     thresholds = gc.get_threshold()
-    yield Classifier(ServedModel(TAG, "onnx", path, CLASSES, SIZE), max_pixels=10**6)
+    yield warm_up(ServedModel(TAG, "onnx", path, CLASSES, SIZE), read_settings())
     # The application tunes the collector of the process that it is in.
     gc.unfreeze()
     gc.set_threshold(*thresholds)
@@ -36,9 +38,11 @@ def classifier(tmp_path: Path) -> Iterator[Classifier]:
 class Host:
     """What a server does for an application: its life, and requests to it."""
 
-    def __init__(self, load: Callable[[], Classifier]) -> None:
+    def __init__(self, load: Callable[[], WarmModel], settings: Settings | None = None) -> None:
         self.failures: list[str] = []
-        self.application = Application(read_settings(), load, self._lifespan, self.failures.append)
+        served = ServedModel(TAG, "onnx", Path(__file__), CLASSES, SIZE)
+        settings = settings or read_settings()
+        self.application = Application(settings, served, load, self._lifespan, self.failures.append)
         transport = httpx.ASGITransport(self.application, raise_app_exceptions=True)  # type: ignore[arg-type]
         self.client = httpx.AsyncClient(transport=transport, base_url="http://test")
 
@@ -78,19 +82,19 @@ def predict_scope(*headers: tuple[bytes, bytes]) -> dict[str, Any]:
     return {"type": "http", "method": "POST", "path": "/predict", "query_string": b"", "headers": list(headers)}
 
 
-def test_while_the_model_loads_it_lives_but_is_not_ready(classifier: Classifier) -> None:
+def test_while_the_model_loads_it_lives_but_is_not_ready(model: WarmModel) -> None:
     may_load = threading.Event()
 
-    def load() -> Classifier:
+    def load() -> WarmModel:
         assert may_load.wait(30)
-        return classifier
+        return model
 
     async def scenario() -> None:
         host = Host(load)
         await host.start()
         live = await host.client.get("/livez")
         assert live.status_code == 200
-        assert "x-model-version" not in live.headers
+        assert live.headers["x-model-version"] == TAG
         for refused in (await host.client.get("/readyz"), await host.client.post("/predict", content=b"x")):
             assert refused.status_code == 503
             assert refused.headers["retry-after"] == "1"
@@ -107,7 +111,7 @@ def test_while_the_model_loads_it_lives_but_is_not_ready(classifier: Classifier)
 
 
 def test_a_model_that_does_not_load_is_reported_once_in_one_line() -> None:
-    def load() -> Classifier:
+    def load() -> WarmModel:
         raise OSError("first line\n  second line")
 
     async def scenario() -> Host:
@@ -121,15 +125,13 @@ def test_a_model_that_does_not_load_is_reported_once_in_one_line() -> None:
 
 
 def test_a_failure_of_our_own_is_a_bare_500_whose_reason_is_in_the_log(
-    classifier: Classifier, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    model: WarmModel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(image: bytes, top_k: int = 0) -> None:
+    def broken(images: np.ndarray) -> np.ndarray:
         raise RuntimeError("/secret/path")
 
-    monkeypatch.setattr(classifier, "classify", broken)
-
     async def scenario() -> httpx.Response:
-        host = Host(lambda: classifier)
+        host = Host(lambda: replace(model, run=broken))
         await host.start()
         await host.until(host.is_ready)
         return await host.client.post("/predict", content=picture("red"), headers={"content-type": "image/png"})
@@ -141,29 +143,32 @@ def test_a_failure_of_our_own_is_a_bare_500_whose_reason_is_in_the_log(
     assert "RuntimeError: /secret/path" in caplog.text
 
 
-def test_a_form_is_taken_apart_off_the_event_loop(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_form_of_several_parts_is_taken_apart_off_the_event_loop(
+    model: WarmModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     threads: list[threading.Thread] = []
 
     def spy(body: bytes, content_type: bytes) -> bytes:
         threads.append(threading.current_thread())
         return image_of(body, content_type)
 
-    monkeypatch.setattr("bento.app.image_of", spy)
+    monkeypatch.setattr("bento.predict.image_of", spy)
 
     async def scenario() -> None:
-        host = Host(lambda: classifier)
+        host = Host(lambda: model)
         await host.start()
         await host.until(host.is_ready)
-        assert (await host.client.post("/predict", files={"file": picture("red")})).status_code == 200
+        assert (await host.client.post("/predict", files=form)).status_code == 200
 
+    form = {"other": b"x", "file": picture("red")}
     asyncio.run(scenario())
     assert threading.main_thread() not in threads
     assert len(threads) == 1
 
 
-def test_who_leaves_before_the_body_is_complete_gets_no_answer(classifier: Classifier) -> None:
+def test_who_leaves_before_the_body_is_complete_gets_no_answer(model: WarmModel) -> None:
     async def scenario() -> Messages:
-        host = Host(lambda: classifier)
+        host = Host(lambda: model)
         await host.start()
         await host.until(host.is_ready)
         part = {"type": "http.request", "body": b"abc", "more_body": True}
@@ -172,9 +177,9 @@ def test_who_leaves_before_the_body_is_complete_gets_no_answer(classifier: Class
     assert asyncio.run(scenario()) == []
 
 
-def test_a_websocket_is_closed_before_it_opens(classifier: Classifier) -> None:
+def test_a_websocket_is_closed_before_it_opens(model: WarmModel) -> None:
     async def scenario() -> Messages:
         scope = {"type": "websocket", "path": "/predict", "headers": []}
-        return await Host(lambda: classifier).call(scope, [{"type": "websocket.connect"}])
+        return await Host(lambda: model).call(scope, [{"type": "websocket.connect"}])
 
     assert asyncio.run(scenario()) == [{"type": "websocket.close"}]

@@ -8,8 +8,12 @@ from typing import Any
 
 import pytest
 
+from bento.admission import Admission
+from bento.call import Call
 from bento.errors import RequestError
-from bento.receive import MAX_PARTS, ClientDisconnected, image_of, read_body
+from bento.receive import MAX_PARTS, image_of, plain_image, read_body
+from bento.settings import Settings
+from bento.work import ClientDisconnected
 
 FORM = b"multipart/form-data; boundary=b"
 HEAD = b'Content-Disposition: form-data; name="file"\r\n\r\n'
@@ -111,15 +115,72 @@ def test_random_bodies_and_types_give_an_image_or_a_client_error() -> None:
             assert error.code in {"missing_file", "multiple_files", "malformed_request"}  # noqa: PT017
 
 
+def read(receive: Any, announced: bytes | None, limit: int, buffered: int = 100) -> tuple[bytes, Admission]:
+    settings = Settings(max_body_bytes=limit, max_buffered_bytes=buffered, receive_timeout=5)
+    admission = Admission(settings)
+    headers = [] if announced is None else [(b"content-length", announced)]
+    call = Call({"type": "http", "headers": headers}, receive)
+    try:
+        return asyncio.run(read_body(call, settings, admission)), admission
+    except Exception:
+        assert admission.buffered == 0
+        raise
+
+
 def test_the_limit_is_on_what_arrives_and_on_what_is_announced() -> None:
-    assert asyncio.run(read_body(chunked(b"ab", b"cd"), None, 4)) == b"abcd"
-    assert asyncio.run(read_body(chunked(b"ab", b"cd"), b"4", 4)) == b"abcd"
+    assert read(chunked(b"ab", b"cd"), None, 4)[0] == b"abcd"
+    assert read(chunked(b"ab", b"cd"), b"4", 4)[0] == b"abcd"
     for receive, announced in ((chunked(b"ab", b"cde"), None), (chunked(b"ab", b"cde"), b"2"), (chunked(), b"5")):
         with pytest.raises(RequestError) as caught:
-            asyncio.run(read_body(receive, announced, 4))
+            read(receive, announced, 4)
         assert caught.value.code == "payload_too_large"
+
+
+def test_all_bodies_together_have_a_limit_too() -> None:
+    assert read(chunked(b"ab", b"cd"), None, 4, buffered=4)[1].buffered == 4
+    settings = Settings(max_body_bytes=4, max_buffered_bytes=5)
+    admission = Admission(settings)
+    admission.hold(2)
+    with pytest.raises(RequestError) as caught:
+        asyncio.run(read_body(Call({"type": "http", "headers": []}, chunked(b"ab", b"cd")), settings, admission))
+    assert caught.value.code == "queue_full"
+    assert admission.buffered == 2
 
 
 def test_a_body_that_ends_early_has_nobody_to_answer() -> None:
     with pytest.raises(ClientDisconnected):
-        asyncio.run(read_body(chunked(b"ab", end=False), b"4", 4))
+        read(chunked(b"ab", end=False), b"4", 4)
+
+
+def test_a_body_that_stalls_is_a_timeout() -> None:
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(60)
+        return {}
+
+    settings = Settings(receive_timeout=0.05)
+    with pytest.raises(RequestError) as caught:
+        asyncio.run(read_body(Call({"type": "http", "headers": []}, receive), settings, Admission(settings)))
+    assert caught.value.code == "request_timeout"
+
+
+def test_the_short_way_and_the_long_way_to_an_image_agree() -> None:
+    rng = random.Random(1)
+    heads = [
+        HEAD,
+        b'Content-Disposition: form-data; name="file"; filename="a b.jpg"\r\nContent-Type: image/jpeg\r\n\r\n',
+        b'content-disposition: form-data; name="file"; filename="a\\"b"\r\n\r\n',
+        b'Content-Disposition: form-data; name="other"\r\n\r\n',
+        b'X-A: b\r\nContent-Disposition: form-data; name="file"\r\n\r\n',
+    ]
+    words = [b"--b", b"--", b"\r\n", b"\r", b"x", b"\r\n--b", b"\r\n--b--", b"\r\n--b--\r\n", b"y" * 40]
+    kinds = [FORM, b'multipart/form-data; boundary="b"', b"Multipart/Form-Data;boundary=b", b"image/png", b"text/plain"]
+    short = 0
+    for _ in range(20_000):
+        content = b"".join(rng.choices(words, k=rng.randint(0, 3)))
+        body = b"--b\r\n" + rng.choice(heads) + content + rng.choice([b"\r\n--b--\r\n", b"\r\n--b--", b"\r\n--b\r\n"])
+        kind = rng.choice(kinds)
+        image = plain_image(body, kind)
+        if image is not None:
+            short += 1
+            assert image_of(body, kind) == image, (kind, body)
+    assert short > 1000

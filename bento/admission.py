@@ -1,0 +1,91 @@
+"""Who is let in: a bounded number of images, and never more than can be answered before their deadline."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+from bento import metrics
+from bento.errors import RequestError, retry_after
+from bento.settings import Settings
+
+_WINDOW = 0.25
+"""Seconds over which the service rate is measured, while there is no pause in the work."""
+
+_MARGIN = 0.7
+"""Share of the deadline that the wait may be expected to take; the rate isn't known better than that."""
+
+
+class Admission:
+    """Counts images from when they are taken in to when they are answered.
+
+    Attributes:
+        images: taken in and not yet answered.
+        buffered: bytes of request bodies held.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.images = 0
+        self.buffered = 0
+        self._settings = settings
+        self._seconds = 0.0
+        self._limit = settings.queue_limit
+        self._window = perf_counter()
+        self._answered = 0
+        metrics.queue_depth.set_function(lambda: self.images)
+
+    def expect(self, seconds: float) -> None:
+        """Set what an image is expected to take, before that can be measured."""
+        self._seconds = seconds
+        share = _MARGIN * self._settings.deadline_ms / 1000 / max(seconds, 1e-6)
+        self._limit = max(1, min(self._settings.queue_limit, int(share + 1e-6)))
+
+    @property
+    def full(self) -> bool:
+        """Whether another image would be refused."""
+        return self.images >= self._limit
+
+    @property
+    def wait(self) -> float:
+        """Seconds until all that is inside will have been answered."""
+        return self.images * self._seconds
+
+    def refusal(self) -> RequestError:
+        """Return what to tell those who are not let in."""
+        metrics.shed.labels("queue_full").inc()
+        return retry_after("queue_full", f"{self.images} images are waiting", self.wait)
+
+    def enter(self) -> None:
+        """Let an image in.
+
+        Raises:
+            RequestError: queue_full.
+        """
+        if self.full:
+            raise self.refusal()
+        if not self.images:
+            self._window, self._answered = perf_counter(), 0
+        self.images += 1
+
+    def leave(self) -> None:
+        """Note that an image has been answered, and learn from it how fast that goes."""
+        self.images -= 1
+        self._answered += 1
+        now = perf_counter()
+        passed = now - self._window
+        if passed > _WINDOW and self._answered >= 4:
+            self.expect(0.7 * self._seconds + 0.3 * passed / self._answered)
+            self._window, self._answered = now, 0
+
+    def hold(self, size: int) -> None:
+        """Add to the bytes held.
+
+        Raises:
+            RequestError: queue_full: they would be more than the service may hold.
+        """
+        if self.buffered + size > self._settings.max_buffered_bytes:
+            raise self.refusal()
+        self.buffered += size
+
+    def release(self, size: int) -> None:
+        """Take from the bytes held."""
+        self.buffered -= size

@@ -1,0 +1,93 @@
+"""One HTTP request being answered: what the handlers need of its ASGI scope."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Awaitable, Callable
+from itertools import count
+from time import perf_counter
+from typing import Any
+from urllib.parse import parse_qs
+
+from bento import metrics
+from bento.errors import RequestError
+
+Scope = dict[str, Any]
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+Answer = tuple[int, bytes, bytes, Headers]
+"""Status, content type, body and further headers."""
+
+GONE = "image_classifier.gone"
+"""Key of the scope under which `bento.protocol` tells whether the connection is lost."""
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
+_TOP_K = re.compile(r"[1-9][0-9]{0,3}")
+_ID_PREFIX = os.urandom(10).hex().encode()
+_ids = count()
+
+
+def request_id(headers: Headers) -> bytes:
+    """Return the client's request id where it is fit for a header and a log line, else a new one."""
+    for name, value in headers:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            return value
+    # Random once a process and counted from there: a UUID each would cost more than routing the request.
+    return b"%s%012x" % (_ID_PREFIX, next(_ids))
+
+
+def _never() -> bool:
+    return False
+
+
+class Call:
+    """A request, its id and its times.
+
+    Attributes:
+        gone: tells whether the client has left.
+        started: when its head had arrived, by `time.perf_counter`.
+        stages: begin and end of each stage it went through, the same way.
+    """
+
+    __slots__ = ("gone", "headers", "id", "parameters", "receive", "scope", "stages", "started")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.started = perf_counter()
+        self.scope = scope
+        self.receive = receive
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.id = request_id(scope["headers"])
+        self.gone: Callable[[], bool] = scope.get(GONE, _never)
+        self.parameters: dict[str, str] = {}
+        self.stages: dict[str, tuple[float, float]] = {}
+
+    async def receive_within(self, seconds: float) -> Message:
+        """Return the next message of the request, which has so many seconds from its head to its end.
+
+        Raises:
+            RequestError: request_timeout.
+        """
+        try:
+            async with asyncio.timeout(self.started + seconds - perf_counter()):
+                return await self.receive()
+        except TimeoutError as error:
+            metrics.shed.labels("request_timeout").inc()
+            # What is left of the body will never be told from the next request.
+            close = [(b"connection", b"close")]
+            raise RequestError("request_timeout", f"the body took over {seconds:g} s to arrive", close) from error
+
+    def top_k(self) -> int:
+        """Return how many classes the query asks for; 0 when it doesn't."""
+        query: bytes = self.scope["query_string"]
+        if not query:
+            return 0
+        values = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("top_k")
+        if values is None:
+            return 0
+        if not _TOP_K.fullmatch(values[-1]):
+            raise RequestError("malformed_request", "top_k must be a whole number from 1 to 9999")
+        return int(values[-1])

@@ -1,0 +1,145 @@
+"""Classify on the event loop: for models so small that handing an image to a thread costs more than the work.
+
+Where there are more CPUs than the loop can use, threads take from what has piled up, several images at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+
+import numpy as np
+
+import imaging
+from bento.batcher import classify, deliver
+from bento.cost import CostCurve
+from bento.runtime import Runtime
+from bento.work import Work
+
+SLICE = 0.003
+"""Seconds of work before the loop gets to read sockets again. Reading goes first, so that a request which must be
+refused is refused at once instead of ageing in a socket's buffer."""
+
+
+class InlineModel:
+    """Takes cheap encoded images and decoded ones, in order.
+
+    Args:
+        run: the model; safe to call from several threads.
+        cost: told of each call on the loop.
+        decode: bytes to pixels.
+        decode_seconds: what that is expected to take.
+        most: images a call.
+        threads: how many help.
+        loop: the event loop it works on.
+    """
+
+    def __init__(
+        self,
+        run: Runtime,
+        cost: CostCurve,
+        decode: Callable[[Work], None],
+        decode_seconds: float,
+        most: int,
+        threads: int,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._run = run
+        self._cost = cost
+        self._decode = decode
+        self._decode_seconds = decode_seconds
+        self._most = most
+        self._loop = loop
+        self._waiting: deque[Work] = deque()
+        self._scheduled = False
+        self._idle = threads
+        self._threads = ThreadPoolExecutor(max(1, threads), thread_name_prefix="inline")
+
+    def put(self, work: Work) -> None:
+        """Queue one image."""
+        self._waiting.append(work)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if self._waiting and not self._scheduled:
+            self._scheduled = True
+            # After all that the loop has read in this turn, which then goes into the model together.
+            self._loop.call_soon(self._work)
+
+    def _work(self) -> None:
+        started = perf_counter()
+        each = max(1e-6, self._cost.line[0] + self._decode_seconds)
+        while self._idle and len(self._waiting) > 1:
+            share = len(self._waiting) // (self._idle + 1)
+            helped = self._take(max(1, min(share, int(SLICE / each))))
+            if helped:
+                self._idle -= 1
+                self._threads.submit(self._help, helped)
+        most = self._cost.best_size(self._most)
+        while self._waiting and perf_counter() - started < SLICE:
+            batch = self._take(max(1, min(most, int((SLICE - (perf_counter() - started)) / each))))
+            decoded = [work for work in batch if self._decoded(work)]
+            if decoded:
+                began = perf_counter()
+                answers = classify(self._run, decoded)
+                ended = perf_counter()
+                self._cost.update(len(decoded), ended - began)
+                deliver(decoded, answers, began, ended)
+        self._scheduled = False
+        self._schedule()
+
+    def _take(self, most: int) -> list[Work]:
+        """Return the next images that are still worth the work."""
+        taken: list[Work] = []
+        seconds = self._cost.seconds(1) + self._decode_seconds
+        while self._waiting and len(taken) < most:
+            work = self._waiting.popleft()
+            if not work.dropped(seconds):
+                taken.append(work)
+        return taken
+
+    def _decoded(self, work: Work) -> bool:
+        try:
+            if work.pixels is None:
+                self._decode(work)
+        except imaging.ImageError as error:
+            work.fail(error)
+            return False
+        return True
+
+    def _help(self, works: list[Work]) -> None:
+        """Do in a thread what `_work` does on the loop."""
+        failed: list[tuple[Work, Exception]] = []
+        for work in works:
+            try:
+                if work.pixels is None:
+                    self._decode(work)
+            except Exception as error:
+                # Not only ImageError: whatever happens here must reach the one who waits.
+                failed.append((work, error))
+        decoded = [work for work in works if work.pixels is not None]
+        began = perf_counter()
+        answers = classify(self._run, decoded) if decoded else []
+        self._loop.call_soon_threadsafe(self._helped, decoded, answers, failed, began, perf_counter())
+
+    def _helped(
+        self,
+        works: list[Work],
+        answers: list[np.ndarray | Exception],
+        failed: list[tuple[Work, Exception]],
+        began: float,
+        ended: float,
+    ) -> None:
+        self._idle += 1
+        for work, error in failed:
+            work.fail(error)
+        if works:
+            deliver(works, answers, began, ended)
+        self._schedule()
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._threads.shutdown(wait=False)

@@ -1,0 +1,76 @@
+"""From loading to ready to draining to closed: who may send requests when, and what SIGTERM does."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from typing import Literal
+
+from bento import metrics
+from bento.errors import RequestError, retry_after
+
+logger = logging.getLogger("image_classifier")
+
+
+class Lifecycle:
+    """The state of the service.
+
+    Attributes:
+        state: `draining` still serves, while those who send requests learn not to; `closed` serves only what
+            it has taken in.
+    """
+
+    def __init__(self, drain_delay: float) -> None:
+        self.state: Literal["loading", "ready", "draining", "closed"] = "loading"
+        self._drain_delay = drain_delay
+        self._exit: Callable[[], object] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def ready(self) -> None:
+        """Requests are welcome from now on."""
+        if self.state == "loading":
+            self.state = "ready"
+            metrics.ready.set(1)
+
+    def refusal(self) -> RequestError | None:
+        """Return why no request can be taken, or None."""
+        if self.state == "loading":
+            return retry_after("not_ready", "the model is being loaded", 1)
+        if self.state == "closed":
+            metrics.shed.labels("draining").inc()
+            return retry_after("draining", "the server is shutting down", 1)
+        return None
+
+    def unready(self) -> RequestError | None:
+        """Return why no requests should be sent any more, or yet, or None."""
+        return retry_after("draining", "the server is shutting down", 1) if self.state == "draining" else self.refusal()
+
+    def drain_on_sigterm(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Put the drain delay between SIGTERM and the HTTP server's own handler, which closes the listener."""
+        handler = signal.getsignal(signal.SIGTERM)
+        if threading.current_thread() is not threading.main_thread() or not callable(handler):
+            return
+        self._exit = lambda: handler(signal.SIGTERM, None)
+        loop.add_signal_handler(signal.SIGTERM, self._drain, loop)
+
+    def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
+        first = self._timer is None
+        metrics.ready.set(0)
+        if first and self.state == "ready" and self._drain_delay:
+            logger.info("SIGTERM: draining for %g s", self._drain_delay)
+            self.state = "draining"
+            self._timer = loop.call_later(self._drain_delay, self._close)
+        else:
+            # Told twice, or with nothing to drain.
+            self._close()
+
+    def _close(self) -> None:
+        logger.info("closing")
+        self.state = "closed"
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._exit is not None:
+            self._exit()

@@ -1,0 +1,279 @@
+"""The Open Inference Protocol v2 (REST) with its binary tensor data extension: bytes in, bytes out; no server.
+
+https://github.com/kserve/open-inference-protocol and Triton's extension_binary_data.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bento.errors import RequestError
+
+INPUT, OUTPUT = "image", "probabilities"
+
+_MAX_HEADER = 2**20
+"""Bytes of JSON without the tensor: parsed, JSON takes twenty times its size in memory."""
+_PIECE = 64 * 1024
+"""Bytes of a JSON tensor that are parsed at a time, so that other threads get their turn."""
+# In a string of a JSON document the closing quote would have a backslash before it: this is always a key.
+_DATA = re.compile(rb'(?<!\\)"data"\s*:\s*(\[[^"{}]*\])')
+_SPACE = b" \t\r\n"
+_DIGITS_TO_0 = bytes.maketrans(b"0123456789", b"0" * 10)
+_WHOLE_NUMBERS = f"the data of the input {INPUT!r} must be whole numbers from 0 to 255"
+_TENSOR = object()
+"""Stands in the parsed document where the numbers were."""
+
+
+@dataclass(frozen=True)
+class InferRequest:
+    """A request to infer.
+
+    Attributes:
+        id: the client's; comes back in the answer.
+        images: (n, S, S, 3) uint8, RGB.
+        binary_output: the probabilities are wanted as bytes after the JSON.
+    """
+
+    id: str | None
+    images: np.ndarray
+    binary_output: bool
+
+
+def server_metadata(version: str) -> dict[str, Any]:
+    """Return the answer to GET /v2; `version` is ours."""
+    return {"name": "image-classifier", "version": version, "extensions": ["binary_tensor_data"]}
+
+
+def model_metadata(name: str, version: str, image_size: int, classes: int) -> dict[str, Any]:
+    """Return the answer to GET /v2/models/{name}."""
+    return {
+        "name": name,
+        "versions": [version],
+        "platform": "onnxruntime_onnx",
+        "inputs": [{"name": INPUT, "datatype": "UINT8", "shape": [-1, image_size, image_size, 3]}],
+        "outputs": [{"name": OUTPUT, "datatype": "FP32", "shape": [-1, classes]}],
+    }
+
+
+def parse_infer(body: bytes, header_length: bytes | None, image_size: int, max_images: int) -> InferRequest:
+    """Read the body of POST /v2/models/{name}/infer.
+
+    Args:
+        body: JSON, followed by the tensor's bytes where the JSON says `binary_data_size`.
+        header_length: the value of Inference-Header-Content-Length, which is the JSON's length then.
+        image_size: height and width the model takes.
+        max_images: most images in one request.
+
+    Raises:
+        RequestError: malformed_request, with one line that says what is wrong.
+    """
+    length = _header_length(body, header_length)
+    document, numbers = _document(body[:length])
+    request_id = document.get("id")
+    if request_id is not None and not isinstance(request_id, str):
+        raise _bad("the request's id must be a string")
+    binary_output = _binary_output(document)
+    image = _only(document, "inputs", INPUT, "input")
+    if image is None:
+        raise _bad("the request has no inputs")
+    if image.get("datatype") != "UINT8":
+        raise _bad(f"the datatype of the input {INPUT!r} must be UINT8, not {_shown(image.get('datatype'))}")
+    shape = _shape(image.get("shape"), image_size, max_images)
+    if numbers is not None and image.get("data") is not _TENSOR:
+        raise _bad(f"'data' with an array belongs into the input {INPUT!r}, once")
+    size = _parameters(image).get("binary_data_size")
+    after = memoryview(body)[length:]
+    pixels: bytes | bytearray | memoryview
+    if size is not None:
+        if header_length is None:
+            raise _bad("binary_data_size needs the header Inference-Header-Content-Length")
+        if "data" in image:
+            raise _bad(f"the input {INPUT!r} has both data and binary_data_size")
+        pixels = _sized(after, size, shape)
+    else:
+        if after:
+            raise _bad(f"{len(after)} bytes follow the JSON, but the input {INPUT!r} has no binary_data_size")
+        if "data" not in image:
+            raise _bad(f"the input {INPUT!r} has no data")
+        if numbers is None:
+            raise _bad(_WHOLE_NUMBERS)
+        pixels = _pixels(numbers, shape)
+    return InferRequest(request_id, np.frombuffer(pixels, np.uint8).reshape(shape), binary_output)
+
+
+def infer_response(
+    request: InferRequest, probabilities: np.ndarray, name: str, version: str
+) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    """Return body and headers of the answer.
+
+    Args:
+        request: what is answered.
+        probabilities: (n, C) float32.
+        name, version: the model's.
+
+    Raises:
+        RequestError: internal_error; the model answered NaN, which JSON has no word for.
+    """
+    if not np.isfinite(probabilities).all():
+        raise RequestError("internal_error", "the model's answer is not a number")
+    output: dict[str, Any] = {"name": OUTPUT, "datatype": "FP32", "shape": list(probabilities.shape)}
+    answer: dict[str, Any] = {"model_name": name, "model_version": version, "outputs": [output]}
+    if request.id is not None:
+        answer["id"] = request.id
+    if not request.binary_output:
+        output["data"] = probabilities.ravel().tolist()
+        return json.dumps(answer).encode(), [(b"content-type", b"application/json")]
+    tensor = probabilities.astype("<f4", copy=False).tobytes()
+    output["parameters"] = {"binary_data_size": len(tensor)}
+    head = json.dumps(answer).encode()
+    return head + tensor, [
+        (b"content-type", b"application/octet-stream"),
+        (b"inference-header-content-length", b"%d" % len(head)),
+    ]
+
+
+def _bad(detail: str) -> RequestError:
+    return RequestError("malformed_request", detail)
+
+
+def _shown(value: object) -> str:
+    """Quote what a client sent, on one short line."""
+    if value is None:
+        return "missing"
+    return repr(value)[:60] if isinstance(value, str | int | float) else "an array or object"
+
+
+def _header_length(body: bytes, value: bytes | None) -> int:
+    if value is None:
+        return len(body)
+    # isdigit alone would let a number of a million digits through to int.
+    if not value.isdigit() or len(value) > 12 or int(value) > len(body):
+        raise _bad(f"Inference-Header-Content-Length must be from 0 to the body's {len(body)} bytes")
+    return int(value)
+
+
+def _document(header: bytes) -> tuple[dict[str, Any], bytes | None]:
+    """Parse the JSON, but for the array of numbers under `data`: that is cut out first and returned as it is."""
+    numbers = None
+    found = _DATA.search(header)
+    if found and found[1].count(b"[") == found[1].count(b"]"):
+        numbers = found[1]
+        # No JSON, yet Python's parser reports it: the only one it may report is ours.
+        header = header[: found.start(1)] + b"NaN" + header[found.end(1) :]
+    if len(header) > _MAX_HEADER:
+        raise _bad(f"the JSON around the data of the input {INPUT!r} is over {_MAX_HEADER} bytes")
+    stands_for = [] if numbers is None else [_TENSOR]
+
+    def constant(name: str) -> object:
+        if not stands_for:
+            raise ValueError(f"{name} is not JSON")
+        return stands_for.pop()
+
+    try:
+        document = json.loads(header.decode(), parse_constant=constant)
+    except (ValueError, RecursionError) as error:
+        raise _bad("the body is not valid JSON in UTF-8, or nested too deeply") from error
+    if not isinstance(document, dict):
+        raise _bad("the body must be a JSON object")
+    return document, numbers
+
+
+def _only(document: dict[str, Any], key: str, name: str, what: str) -> dict[str, Any] | None:
+    """Return the one entry of the list `document[key]`, which must be called `name`; None without entries."""
+    entries = document.get(key)
+    if entries is None or entries == []:
+        return None
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise _bad(f"{key!r} must be a list of objects")
+    for entry in entries:
+        if entry.get("name") != name:
+            raise _bad(f"the model has no {what} {_shown(entry.get('name'))}; its {what} is {name!r}")
+    if len(entries) > 1:
+        raise _bad(f"the {what} {name!r} is given {len(entries)} times")
+    if "shared_memory_region" in _parameters(entries[0]):
+        raise _bad("tensors in shared memory are not supported")
+    only: dict[str, Any] = entries[0]
+    return only
+
+
+def _parameters(holder: dict[str, Any]) -> dict[str, Any]:
+    parameters = holder.get("parameters")
+    if parameters is None:
+        return {}
+    if not isinstance(parameters, dict):
+        raise _bad("'parameters' must be an object")
+    return parameters
+
+
+def _shape(shape: object, image_size: int, max_images: int) -> list[int]:
+    wanted = f"[n, {image_size}, {image_size}, 3]"
+    # True would pass for 1.
+    if not isinstance(shape, list) or not all(type(side) is int for side in shape):
+        raise _bad(f"the shape of the input {INPUT!r} must be a list of whole numbers, {wanted}")
+    if len(shape) != 4 or shape[1:] != [image_size, image_size, 3] or shape[0] < 1:
+        sides = ", ".join(str(side)[:20] for side in shape[:8]) + ", ..." * (len(shape) > 8)
+        raise _bad(f"the shape of the input {INPUT!r} must be {wanted}, not [{sides}]")
+    if shape[0] > max_images:
+        raise _bad(f"{_shown(shape[0])} images in one request; at most {max_images}")
+    return shape
+
+
+def _sized(tensor: memoryview, size: object, shape: list[int]) -> memoryview:
+    """Return the bytes after the JSON when they are as many as both the shape and `binary_data_size` say."""
+    count = math.prod(shape)
+    if type(size) is not int or not len(tensor) == size == count:
+        raise _bad(
+            f"the shape {shape} takes {count} bytes, binary_data_size is {_shown(size)}, "
+            f"and {len(tensor)} bytes follow the JSON"
+        )
+    return tensor
+
+
+def _pixels(numbers: bytes, shape: list[int]) -> bytearray:
+    """Parse arrays of numbers, flat or nested as `shape`; memory and time grow with the text alone."""
+    skeleton = numbers.translate(_DIGITS_TO_0, _SPACE)
+    if skeleton.translate(None, b"0[],") or b"0[" in skeleton or b"]0" in skeleton:
+        raise _bad(_WHOLE_NUMBERS)
+    skeleton = skeleton.translate(None, b"0")
+    count = math.prod(shape)
+    # Counted before the skeleton wanted is built: a shape is short, whatever it claims.
+    if skeleton.count(b",") != count - 1 or skeleton not in (b"[%s]" % (b"," * (count - 1)), _skeleton(shape)):
+        raise _bad(f"the data of the input {INPUT!r} must be {count} numbers, flat or nested by the shape {shape}")
+    pixels = bytearray()
+    start = 0
+    while start < len(numbers):
+        end = numbers.find(b",", start + _PIECE)
+        end = len(numbers) if end < 0 else end
+        try:
+            pixels += bytes(json.loads(b"[%s]" % numbers[start:end].translate(None, b"[]")))
+        except ValueError as error:
+            raise _bad(_WHOLE_NUMBERS) from error
+        start = end + 1
+    return pixels
+
+
+def _skeleton(shape: list[int]) -> bytes:
+    """Return the brackets and commas of an array nested by `shape`."""
+    inner = b""
+    for side in reversed(shape):
+        inner = b"[%s]" % b",".join([inner] * side)
+    return inner
+
+
+def _binary_output(document: dict[str, Any]) -> bool:
+    wanted = _parameters(document).get("binary_data_output", False)
+    output = _only(document, "outputs", OUTPUT, "output")
+    if output is not None:
+        parameters = _parameters(output)
+        if "classification" in parameters:
+            raise _bad("the classification extension is not supported; /predict?top_k=N gives classes")
+        wanted = parameters.get("binary_data", wanted)
+    if not isinstance(wanted, bool):
+        raise _bad("binary_data and binary_data_output must be true or false")
+    return wanted

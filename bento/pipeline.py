@@ -1,0 +1,140 @@
+"""From encoded images to probabilities: admission, cache, decoding, then the model, inline or by the batcher."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+
+import numpy as np
+
+import imaging
+from bento import metrics
+from bento.admission import Admission
+from bento.batcher import Batcher, InferenceThread
+from bento.cache import AnswerCache
+from bento.inline import InlineModel
+from bento.settings import Settings
+from bento.warmup import WarmModel
+from bento.work import Work
+from imaging.cost import is_cheap
+
+_LARGE = 256 * 1024
+"""Bytes from which on an encoded image counts as large: a photo of some megapixels, 50 ms and more to decode."""
+
+
+class Pipeline:
+    """One warm model, taking images on the event loop.
+
+    Args:
+        model: what to run.
+        settings: the service's.
+        admission: told of every image that comes and goes.
+        loop: the running event loop.
+    """
+
+    def __init__(
+        self, model: WarmModel, settings: Settings, admission: Admission, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.model = model
+        self._settings = settings
+        self._admission = admission
+        self._loop = loop
+        self._cache = AnswerCache(model.served.tag, settings.cache_size)
+        self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="decode")
+        # Of their own, so that no small image ever stands behind large ones, and few large ones are in memory.
+        self._large = ThreadPoolExecutor(max(1, settings.threads // 2), thread_name_prefix="decode-large")
+        self._inference: InferenceThread | None = None
+        most = settings.max_batch_size
+        self._inline: InlineModel | None = None
+        if model.inline:
+            self._inline = InlineModel(
+                model.run, model.cost, self._decode, model.decode_seconds, most, settings.threads - 1, loop
+            )
+            self._put: Callable[[Work], None] = self._inline.put
+        else:
+            self._inference = InferenceThread(model.run, model.cost, loop)
+            batcher = Batcher(self._inference.start, model.cost, most, settings.max_wait_ms / 1000, loop)
+            self._inference.finished = batcher.finished
+            self._put = batcher.put
+
+    @property
+    def busy_seconds(self) -> float:
+        """How long the model's thread has been in its present call."""
+        return self._inference.busy_seconds if self._inference else 0.0
+
+    async def classify(self, image: bytes, gone: Callable[[], bool]) -> tuple[np.ndarray, Work | None]:
+        """Classify one encoded image.
+
+        Returns:
+            Its probabilities, (C,) float32, and how it was worked on; no work for an answer from the cache.
+
+        Raises:
+            imaging.ImageError: the image can't be used.
+            RequestError: queue_full, deadline_exceeded or internal_error.
+            ClientDisconnected: nobody waits any more.
+        """
+        if not self._cache.on:
+            return await self._work(image, None, gone)
+        small = len(image) < _LARGE
+        key = self._cache.key(image) if small else await self._loop.run_in_executor(self._large, self._cache.key, image)
+        known = self._cache.get(key)
+        if known is not None:
+            return known, None
+        probabilities, work = await self._work(image, None, gone)
+        self._cache.put(key, probabilities)
+        return probabilities, work
+
+    async def classify_pixels(self, pixels: np.ndarray, gone: Callable[[], bool]) -> np.ndarray:
+        """Classify one decoded image, (S, S, 3) uint8; errors as in `classify`."""
+        return (await self._work(None, pixels, gone))[0]
+
+    async def _work(
+        self, image: bytes | None, pixels: np.ndarray | None, gone: Callable[[], bool]
+    ) -> tuple[np.ndarray, Work]:
+        self._admission.enter()
+        try:
+            work = Work(image, pixels, self._loop.create_future(), self._settings.deadline_ms / 1000, gone)
+            if image is None or (self._inline is not None and is_cheap(image)):
+                self._put(work)
+            else:
+                pool = self._large if len(image) >= _LARGE else self._pool
+                pool.submit(self._decode_beside, work)
+            probabilities = await work.result
+        finally:
+            self._admission.leave()
+        began, ended = work.decode
+        metrics.stage["decode"].observe(ended - began)
+        began, ended = work.inference
+        metrics.stage["inference"].observe(ended - began)
+        metrics.stage["queue"].observe(work.waited)
+        metrics.queue_wait.observe(work.waited)
+        return probabilities, work
+
+    def _decode(self, work: Work) -> None:
+        assert work.image is not None
+        began = perf_counter()
+        work.pixels = imaging.decode(work.image, self.model.served.image_size, max_pixels=self._settings.max_pixels)
+        work.decode = (began, perf_counter())
+
+    def _decode_beside(self, work: Work) -> None:
+        """Decode in a thread; the loop takes it from there."""
+        if work.worthless():
+            self._loop.call_soon_threadsafe(work.dropped, 0)
+            return
+        try:
+            self._decode(work)
+        except Exception as error:
+            # Not only ImageError: whatever happens here must reach the one who waits.
+            self._loop.call_soon_threadsafe(work.fail, error)
+        else:
+            self._loop.call_soon_threadsafe(self._put, work)
+
+    def close(self) -> None:
+        """Let the threads end."""
+        for pool in (self._pool, self._large):
+            pool.shutdown(wait=False)
+        for model in (self._inference, self._inline):
+            if model is not None:
+                model.close()

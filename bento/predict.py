@@ -1,0 +1,153 @@
+"""The handlers that classify: one image, several, or tensors by the Open Inference Protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+import imaging
+from bento import metrics, open_inference
+from bento.admission import Admission
+from bento.answers import Answers
+from bento.call import Answer, Call
+from bento.errors import RequestError, problem
+from bento.pipeline import Pipeline
+from bento.receive import image_of, images_of, plain_image, read_body
+from bento.settings import Settings
+from bento.work import Work
+
+_JSON = b"application/json"
+
+
+class Predictor:
+    """Answers requests with one ready model.
+
+    Args:
+        pipeline: the model at work.
+        settings: the service's.
+        admission: bounds what is taken in.
+    """
+
+    def __init__(self, pipeline: Pipeline, settings: Settings, admission: Admission) -> None:
+        self.pipeline = pipeline
+        self._settings = settings
+        self._admission = admission
+        served = pipeline.model.served
+        self._answers = Answers(served.class_names)
+        self._size = served.image_size
+        self._name, _, self._version = served.tag.partition(":")
+
+    async def one(self, call: Call) -> Answer:
+        """POST /predict."""
+        top_k = call.top_k()
+        body = await self._body(call)
+        try:
+            content_type = call.headers.get(b"content-type", b"")
+            image = plain_image(body, content_type)
+            if image is None:
+                # In a thread: a hostile form takes a second to take apart.
+                image = await asyncio.to_thread(image_of, body, content_type)
+            probabilities, work = await self.pipeline.classify(image, call.gone)
+        finally:
+            self._admission.release(len(body))
+        answer = self._answers.body(probabilities, top_k)
+        return 200, _JSON, answer.encode(), [(b"server-timing", self._timing(call, work))]
+
+    def _timing(self, call: Call, work: Work | None) -> bytes:
+        """Return the stages' milliseconds (Server Timing, W3C) and note them for a trace."""
+        began, ended = call.stages["receive"]
+        if work is None:
+            return b"receive;dur=%.2f, cache" % ((ended - began) * 1e3)
+        decode, inference = work.decode, work.inference
+        call.stages |= {"decode": decode, "queue": (decode[1], inference[0]), "inference": inference}
+        return b"receive;dur=%.2f, decode;dur=%.2f, queue;dur=%.2f, inference;dur=%.2f" % (
+            (ended - began) * 1e3,
+            (decode[1] - decode[0]) * 1e3,
+            work.waited * 1e3,
+            (inference[1] - inference[0]) * 1e3,
+        )
+
+    async def several(self, call: Call) -> Answer:
+        """POST /predict/batch."""
+        top_k = call.top_k()
+        body = await self._body(call)
+        try:
+            images = await asyncio.to_thread(images_of, body, call.headers.get(b"content-type", b""))
+            # A model call's worth at a time: one client's hundreds of images neither fill the queue
+            # nor stand before everybody else's.
+            turns = asyncio.Semaphore(self._settings.max_batch_size)
+
+            async def entry(image: bytes) -> str:
+                async with turns:
+                    try:
+                        probabilities, _ = await self.pipeline.classify(image, call.gone)
+                        return self._answers.body(probabilities, top_k)
+                    except imaging.ImageError as error:
+                        metrics.rejected_images.labels(error.code).inc()
+                        return json.dumps(problem(error.code, str(error)))
+                    except RequestError as error:
+                        return json.dumps(problem(error.code, error.detail))
+
+            entries = await asyncio.gather(*(entry(image) for image in images))
+        finally:
+            self._admission.release(len(body))
+        return 200, _JSON, f"[{', '.join(entries)}]".encode(), []
+
+    async def infer(self, call: Call) -> Answer:
+        """POST /v2/models/{name}/infer."""
+        self.check_model(call)
+        body = await self._body(call)
+        try:
+            header_length = call.headers.get(b"inference-header-content-length")
+            # In a thread: a tensor as JSON takes a second to parse.
+            request = await asyncio.to_thread(
+                open_inference.parse_infer, body, header_length, self._size, self._settings.queue_limit
+            )
+            rows = await self._classify_all(call, request.images)
+        finally:
+            self._admission.release(len(body))
+        reply, headers = open_inference.infer_response(request, np.stack(rows), self._name, self._version)
+        kinds = [value for name, value in headers if name == b"content-type"]
+        return 200, kinds[0] if kinds else _JSON, reply, [pair for pair in headers if pair[0] != b"content-type"]
+
+    async def _classify_all(self, call: Call, images: np.ndarray) -> list[np.ndarray]:
+        """All rows or the first error; the protocol knows no answer for a part of a tensor."""
+        rows: list[np.ndarray] = []
+        step = self._settings.max_batch_size
+        for start in range(0, len(images), step):
+            chunk = images[start : start + step]
+            tasks = [asyncio.ensure_future(self.pipeline.classify_pixels(pixels, call.gone)) for pixels in chunk]
+            try:
+                rows += await asyncio.gather(*tasks)
+            finally:
+                # Once one has failed, the work on the others is for nobody.
+                for task in tasks:
+                    task.cancel()
+        return rows
+
+    def check_model(self, call: Call) -> None:
+        """Find the model of the path.
+
+        Raises:
+            RequestError: not_found.
+        """
+        name, version = call.parameters["name"], call.parameters.get("version", self._version)
+        if (name, version) != (self._name, self._version):
+            raise RequestError("not_found", f"there is no model {name[:100]} of version {version[:100]}")
+
+    def describe(self) -> dict[str, Any]:
+        """Return the model's metadata by the Open Inference Protocol."""
+        classes = len(self.pipeline.model.served.class_names)
+        return open_inference.model_metadata(self._name, self._version, self._size, classes)
+
+    async def _body(self, call: Call) -> bytes:
+        began = perf_counter()
+        body = await read_body(call, self._settings, self._admission)
+        ended = perf_counter()
+        call.stages["receive"] = (began, ended)
+        metrics.stage["receive"].observe(ended - began)
+        return body

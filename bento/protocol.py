@@ -1,0 +1,151 @@
+"""The HTTP connection: uvicorn's, which refuses what is too much before it costs anything.
+
+A request that would be told `queue_full` is answered here, without an ASGI task: at ten times the capacity a server
+does little but refuse, and what a refusal costs is taken from those who are served. Also bounds what uvicorn's
+httptools protocol doesn't: the size of a request's head, and the time a connection may take to send one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from bento import metrics
+from bento.call import GONE, request_id
+from bento.errors import PROBLEM_JSON, STATUS, RequestError, problem_body
+
+if TYPE_CHECKING:
+    from bento.app import Application
+
+MAX_HEAD = 64 * 1024
+"""Bytes of a request line with its headers; what uvicorn's other protocol allows."""
+
+_SWEEP = 1.0
+"""Seconds between two looks for connections that have gone quiet."""
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection to the `Application` that uvicorn was given."""
+
+    def __init__(self, config: Any, *arguments: Any, **named: Any) -> None:
+        super().__init__(config, *arguments, **named)
+        # Not `config.loaded_app`, which wraps it to learn the client's address from proxies. We never ask for it.
+        self.application: Application = config.app
+        self.app = config.app
+        self.timeout_keep_alive = self.application.settings.keep_alive
+        self.quiet_since = self.loop.time()
+        self._came = self._body = 0
+        """Bytes of the request that is arriving: of all of it, and of its body."""
+        self._refusing = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.application.sweeper.watch(self.connections, self.loop)
+
+    def data_received(self, data: bytes) -> None:
+        self._came += len(data)
+        super().data_received(data)
+        # Heads, chunk sizes and trailers; a body in chunks of one byte is six times its size.
+        if self._came > MAX_HEAD + 8 * self._body and not self.transport.is_closing():
+            self._end("headers_too_large", f"the head of the request is over {MAX_HEAD:,} bytes")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.quiet_since = self.loop.time()
+        self.scope[GONE] = self.transport.is_closing  # type: ignore[literal-required]
+
+    def on_headers_complete(self) -> None:
+        self._refusing = self.application.admission.full and self._is_plain_prediction()
+        if not self._refusing:
+            super().on_headers_complete()
+
+    def _is_plain_prediction(self) -> bool:
+        """Whether the request can be refused here: one that uvicorn has no more to say to than to any other."""
+        return (
+            self.url.startswith(b"/predict")
+            and self.url[8:9] in (b"", b"?")
+            and self.parser.get_method() == b"POST"
+            and self.parser.should_keep_alive()
+            and not self.expect_100_continue
+            and not self.parser.should_upgrade()
+            and (self.cycle is None or self.cycle.response_complete)
+            and self.application.lifecycle.state == "ready"
+        )
+
+    def on_body(self, body: bytes) -> None:
+        self._body += len(body)
+        if not self._refusing:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._came = self._body = 0
+        if not self._refusing:
+            super().on_message_complete()
+            return
+        self._refusing = False
+        self.quiet_since = self.loop.time()
+        refusal = self.application.admission.refusal()
+        self._write(refusal)
+        metrics.answered("/predict", "POST", STATUS[refusal.code]).inc()
+
+    def _write(self, error: RequestError) -> None:
+        body = problem_body(error.code, error.detail)
+        status = STATUS[error.code]
+        headers = [
+            *self.server_state.default_headers,
+            (b"content-type", PROBLEM_JSON),
+            (b"content-length", b"%d" % len(body)),
+            self.application.version_header,
+            (b"x-request-id", request_id(self.headers or [])),
+            *error.headers,
+        ]
+        lines = b"".join(b"%b: %b\r\n" % pair for pair in headers)
+        self.transport.write(b"HTTP/1.1 %d \r\n%b\r\n%b" % (status, lines, body))
+
+    def _end(self, code: str, detail: str) -> None:
+        """Answer where no request can be made out, and close."""
+        cycle = self.cycle
+        # Not in the place of an answer that is under way, or of one to a request before this.
+        if cycle is None or cycle.response_complete or (cycle.more_body and not cycle.response_started):
+            self._write(RequestError(code, detail, [(b"connection", b"close")]))
+        self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP the way all errors are answered."""
+        self._end("malformed_request", "this is no HTTP request")
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: whoever asks for an upgrade gets a plain answer, and must not fill the log."""
+
+    def end_if_stuck(self, now: float) -> None:
+        """Close the connection when no whole head has come for too long; bodies have their own time limit."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            return
+        settings = self.application.settings
+        if self._came and now - self.quiet_since > settings.receive_timeout:
+            self._end("request_timeout", f"no whole request in {settings.receive_timeout:g} s")
+        elif now - self.quiet_since > settings.keep_alive:
+            self.transport.close()
+
+
+class Sweeper:
+    """Looks at all connections every second: a timer for each would cost every request more than it may."""
+
+    def __init__(self) -> None:
+        self._timer: asyncio.TimerHandle | None = None
+
+    def watch(self, connections: set[Any], loop: asyncio.AbstractEventLoop) -> None:
+        """Look after these connections for as long as there are any."""
+        if self._timer is None:
+            self._timer = loop.call_later(_SWEEP, self._sweep, connections, loop)
+
+    def _sweep(self, connections: set[Any], loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        now = loop.time()
+        for connection in list(connections):
+            if isinstance(connection, Protocol):
+                connection.end_if_stuck(now)
+        if connections:
+            self.watch(connections, loop)

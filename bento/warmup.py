@@ -1,0 +1,86 @@
+"""Before a model is ready: run it on its golden images, measure what it costs, and choose how it is run from that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+import imaging
+from bento import runtime
+from bento.cost import CostCurve
+from bento.model import ServedModel
+from bento.runtime import Runtime
+from bento.settings import Settings
+
+INLINE_BELOW = 0.001
+"""Seconds for decoding and inference of one image. A hop to a thread and back costs 0.05 to 0.1 ms of CPU, and as
+long as an image keeps the event loop busy nothing else is answered."""
+
+_BUDGET = 1.5
+"""Seconds that measuring may take: it is part of every cold start."""
+
+_REPEATS = 3
+
+
+@dataclass(frozen=True)
+class WarmModel:
+    """A model that has been run, and what that showed."""
+
+    served: ServedModel
+    run: Runtime
+    cost: CostCurve
+    decode_seconds: float
+    inline: bool
+    """Whether images are classified on the event loop."""
+
+
+def warm_up(served: ServedModel, settings: Settings) -> WarmModel:
+    """Load the model and call it with every batch size that can pay."""
+    golden = served.golden_images
+    run = runtime.load(served.runtime, served.path, threads=1)
+    image, decode_seconds = golden_pixels(golden, served.image_size)
+    cost = measure(run, image, settings.max_batch_size)
+    cheap = decode_seconds + cost.seconds(1) < INLINE_BELOW
+    inline = cheap if settings.execution == "auto" else settings.execution == "inline"
+    if not inline and settings.threads > 1:
+        run = runtime.load(served.runtime, served.path, settings.threads)
+        cost = measure(run, image, settings.max_batch_size)
+    return WarmModel(served, run, cost, decode_seconds, inline)
+
+
+def golden_pixels(golden: list[bytes], size: int) -> tuple[np.ndarray, float]:
+    """Decode the golden images; returns one's pixels, and the median seconds for one."""
+    seconds = []
+    for _ in range(_REPEATS):
+        for encoded in golden:
+            started = perf_counter()
+            pixels = imaging.decode(encoded, size)
+            seconds.append(perf_counter() - started)
+    return pixels, float(np.median(seconds))
+
+
+def measure(run: Runtime, image: np.ndarray, most: int) -> CostCurve:
+    """Measure calls with 1, 2, 4, ... images, up to `most` or to where more per call gain nothing."""
+    cost = CostCurve()
+    started = perf_counter()
+    before = float("inf")
+    sizes = [2**i for i in range(most.bit_length()) if 2**i < most] + [most]
+    for size in sizes:
+        batch = np.stack([image] * size)
+        # The first call with a size also allocates.
+        run(batch)
+        seconds = min(_timed(run, batch) for _ in range(_REPEATS))
+        cost.update(size, seconds)
+        each = seconds / size
+        if (each > 0.95 * before and size > 4) or perf_counter() - started + 2 * _REPEATS * seconds > _BUDGET:
+            break
+        before = each
+    return cost
+
+
+def _timed(run: Runtime, batch: np.ndarray) -> float:
+    started = perf_counter()
+    run(batch)
+    return perf_counter() - started

@@ -1,0 +1,164 @@
+"""Who is let in, and what the others are told; keys, cache and life cycle with it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+
+import numpy as np
+import pytest
+from pydantic import SecretStr
+
+from bento import admission
+from bento.admission import Admission
+from bento.cache import AnswerCache
+from bento.errors import RequestError
+from bento.keys import KeyRing
+from bento.lifecycle import Lifecycle
+from bento.settings import Settings
+
+
+def refusal(gate: Admission) -> RequestError:
+    with pytest.raises(RequestError) as caught:
+        gate.enter()
+    return caught.value
+
+
+def test_the_queue_has_an_end() -> None:
+    gate = Admission(Settings(queue_limit=2))
+    gate.enter()
+    gate.enter()
+    assert refusal(gate).code == "queue_full"
+    gate.leave()
+    gate.enter()
+    assert gate.images == 2
+
+
+def test_no_more_are_let_in_than_can_be_answered_in_time() -> None:
+    gate = Admission(Settings(queue_limit=256, deadline_ms=1000))
+    gate.expect(0.1)
+    for _ in range(7):
+        gate.enter()
+    error = refusal(gate)
+    assert (error.code, error.headers) == ("queue_full", [(b"retry-after", b"1")])
+
+
+def test_even_the_slowest_model_takes_one_image_at_a_time() -> None:
+    gate = Admission(Settings(deadline_ms=1000))
+    gate.expect(5)
+    gate.enter()
+    assert refusal(gate).headers == [(b"retry-after", b"5")]
+
+
+def test_the_rate_is_learned_while_there_is_no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(admission, "perf_counter", lambda: now)
+    gate = Admission(Settings(queue_limit=256, deadline_ms=1000))
+    gate.expect(0.001)
+    gate.enter()
+    for _ in range(100):
+        gate.enter()
+        now += 0.05
+        gate.leave()
+    # 20 images a second: 0.7 s of them may wait.
+    gate.leave()
+    for _ in range(14):
+        gate.enter()
+    assert refusal(gate).code == "queue_full"
+
+
+def test_an_idle_time_is_not_taken_for_slowness(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(admission, "perf_counter", lambda: now)
+    gate = Admission(Settings(queue_limit=4, deadline_ms=1000))
+    gate.expect(0.001)
+    for _ in range(100):
+        gate.enter()
+        gate.leave()
+        now += 10
+    for _ in range(4):
+        gate.enter()
+
+
+def test_bodies_are_bounded_together() -> None:
+    gate = Admission(Settings(max_body_bytes=10, max_buffered_bytes=15))
+    gate.hold(10)
+    with pytest.raises(RequestError, match="waiting"):
+        gate.hold(6)
+    gate.release(10)
+    gate.hold(6)
+    assert gate.buffered == 6
+
+
+@pytest.mark.parametrize(
+    ("headers", "good"),
+    [
+        ({b"x-api-key": b"one"}, True),
+        ({b"x-api-key": b"two"}, True),
+        ({b"authorization": b"Bearer two"}, True),
+        ({b"authorization": b"bearer  two"}, True),
+        ({b"authorization": b"Basic two"}, False),
+        ({b"x-api-key": b"one,two"}, False),
+        ({b"x-api-key": b""}, False),
+        ({b"x-api-key": b"\xff"}, False),
+        ({}, False),
+    ],
+)
+def test_any_of_the_configured_keys_opens(headers: dict[bytes, bytes], good: bool) -> None:
+    ring = KeyRing(SecretStr("one, two,"))
+    if good:
+        ring.check(headers)
+    else:
+        with pytest.raises(RequestError) as caught:
+            ring.check(headers)
+        assert caught.value.code == "unauthorized"
+
+
+def test_without_keys_everybody_may_and_with_empty_ones_nobody() -> None:
+    KeyRing(None).check({})
+    with pytest.raises(RequestError):
+        KeyRing(SecretStr(" , ")).check({b"x-api-key": b""})
+
+
+def test_the_cache_forgets_what_was_not_asked_for_the_longest() -> None:
+    cache = AnswerCache("model:1", 2)
+    keys = [cache.key(image) for image in (b"a", b"b", b"c")]
+    cache.put(keys[0], np.array([0]))
+    cache.put(keys[1], np.array([1]))
+    assert cache.get(keys[0]) is not None
+    cache.put(keys[2], np.array([2]))
+    assert cache.get(keys[1]) is None
+    assert [cache.get(key) for key in (keys[0], keys[2])] == [0, 2]
+
+
+def test_no_model_is_given_the_answer_of_another() -> None:
+    assert AnswerCache("model:1", 2).key(b"a") != AnswerCache("model:2", 2).key(b"a")
+
+
+def test_sigterm_drains_before_the_server_is_told_to_exit() -> None:
+    told: list[int] = []
+    previous = signal.signal(signal.SIGTERM, lambda number, frame: told.append(number))
+
+    async def scenario() -> None:
+        lifecycle = Lifecycle(drain_delay=0.2)
+        assert (lifecycle.refusal() or RequestError("", "")).code == "not_ready"
+        lifecycle.drain_on_sigterm(asyncio.get_running_loop())
+        lifecycle.ready()
+        assert lifecycle.unready() is None
+        threading.Thread(target=signal.raise_signal, args=[signal.SIGTERM]).start()
+        async with asyncio.timeout(10):
+            while lifecycle.state == "ready":
+                await asyncio.sleep(0.01)
+            assert (lifecycle.unready() or RequestError("", "")).code == "draining"
+            assert lifecycle.refusal() is None
+            assert told == []
+            while not told:
+                await asyncio.sleep(0.01)
+        assert (lifecycle.refusal() or RequestError("", "")).code == "draining"
+
+    try:
+        asyncio.run(scenario())
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    assert told == [signal.SIGTERM]

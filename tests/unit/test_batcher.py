@@ -1,0 +1,240 @@
+"""When the batcher calls the model, and with which images: by hand, with a clock that stands still."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from bento import metrics
+from bento.batcher import Batcher, InferenceThread, classify
+from bento.cost import CostCurve
+from bento.errors import RequestError
+from bento.inline import InlineModel
+from bento.work import ClientDisconnected, Work
+
+PIXELS = np.zeros((2, 2, 3), np.uint8)
+
+
+class Bench:
+    """A batcher whose calls and timers are recorded instead of made."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, fixed: float, each: float = 0.001, most: int = 8) -> None:
+        self.loop = loop
+        self.calls: list[list[Work]] = []
+        self.timers: list[tuple[float, Callable[[], None]]] = []
+        cost = CostCurve()
+        for images in (1, 2, 4, 8):
+            cost.update(images, fixed + each * images)
+        self.batcher = Batcher(self.calls.append, cost, most, 0.005, self)  # type: ignore[arg-type]
+
+    def call_later(self, seconds: float, callback: Callable[..., None], *arguments: int) -> asyncio.TimerHandle:
+        self.timers.append((seconds, lambda: callback(*arguments)))
+        return self.loop.call_later(3600, lambda: None)
+
+    def put(self, count: int, seconds: float = 60, gone: Callable[[], bool] = lambda: False) -> list[Work]:
+        works = [Work(None, PIXELS, self.loop.create_future(), seconds, gone) for _ in range(count)]
+        for work in works:
+            self.batcher.put(work)
+        return works
+
+    def finish(self) -> None:
+        self.batcher.finished(len(self.calls[-1]))
+
+    @property
+    def sizes(self) -> list[int]:
+        return [len(call) for call in self.calls]
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    loop = asyncio.new_event_loop()
+    yield loop
+    loop.close()
+
+
+def shed(reason: str) -> float:
+    value: float = metrics.shed.labels(reason)._value.get()
+    return value
+
+
+def test_an_idle_model_is_called_at_once(loop: asyncio.AbstractEventLoop) -> None:
+    bench = Bench(loop, fixed=0.01)
+    for _ in range(5):
+        bench.put(1)
+        bench.finish()
+    assert bench.sizes == [1] * 5
+    assert bench.timers == []
+
+
+def test_what_comes_while_the_model_is_busy_goes_together(loop: asyncio.AbstractEventLoop) -> None:
+    bench = Bench(loop, fixed=0.01)
+    bench.put(1)
+    bench.put(5)
+    assert bench.sizes == [1]
+    bench.finish()
+    assert bench.sizes == [1, 5]
+
+
+def test_a_batch_is_no_larger_than_allowed(loop: asyncio.AbstractEventLoop) -> None:
+    bench = Bench(loop, fixed=0.01, most=4)
+    bench.put(1)
+    bench.put(8)
+    for _ in range(3):
+        bench.finish()
+    assert bench.sizes == [1, 4, 4]
+
+
+def test_where_company_saves_nothing_each_image_goes_alone(loop: asyncio.AbstractEventLoop) -> None:
+    bench = Bench(loop, fixed=0)
+    bench.put(4)
+    for _ in range(3):
+        bench.finish()
+    assert bench.sizes == [1, 1, 1, 1]
+    assert bench.timers == []
+
+
+def test_an_idle_model_waits_for_the_company_of_its_last_call_and_once_in_vain(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    bench = Bench(loop, fixed=0.01)
+    bench.put(1)
+    bench.put(3)
+    bench.finish()
+    bench.finish()
+    assert bench.sizes == [1, 3]
+
+    bench.put(1)
+    assert bench.sizes == [1, 3]
+    bench.put(2)
+    assert bench.sizes == [1, 3, 3], "all have come: there is nothing to wait for"
+    bench.finish()
+
+    bench.put(1)
+    seconds, time_is_up = bench.timers[-1]
+    assert seconds == 0.005
+    time_is_up()
+    assert bench.sizes == [1, 3, 3, 1]
+    bench.finish()
+    timers = len(bench.timers)
+    bench.put(1)
+    assert bench.sizes == [1, 3, 3, 1, 1]
+    assert len(bench.timers) == timers
+
+
+def test_the_wait_is_never_longer_than_the_fixed_cost_it_may_save(loop: asyncio.AbstractEventLoop) -> None:
+    bench = Bench(loop, fixed=0.002)
+    bench.put(1)
+    bench.put(3)
+    bench.finish()
+    bench.finish()
+    bench.put(1)
+    assert bench.timers[-1][0] == pytest.approx(0.002)
+
+
+def test_work_for_nobody_is_dropped_when_its_turn_comes(loop: asyncio.AbstractEventLoop) -> None:
+    bench = Bench(loop, fixed=0.01)
+    before = shed("disconnected"), shed("deadline_exceeded")
+    bench.put(1)
+    gone = bench.put(2, gone=lambda: True)
+    late = bench.put(3, seconds=0.001)
+    cancelled = bench.put(1)[0]
+    cancelled.result.cancel()
+    kept = bench.put(1)
+    bench.finish()
+    assert bench.calls[-1] == kept
+    assert (shed("disconnected"), shed("deadline_exceeded")) == (before[0] + 2, before[1] + 3)
+    assert all(isinstance(work.result.exception(), ClientDisconnected) for work in gone)
+    for work in late:
+        error = work.result.exception()
+        assert isinstance(error, RequestError)
+        assert (error.code, error.headers) == ("deadline_exceeded", [(b"retry-after", b"1")])
+
+
+def test_a_call_of_nothing_but_dropped_work_is_not_made(loop: asyncio.AbstractEventLoop) -> None:
+    bench = Bench(loop, fixed=0.01)
+    bench.put(3, gone=lambda: True)
+    assert bench.calls == []
+    bench.put(1)
+    assert bench.sizes == [1]
+
+
+def poisonous(images: np.ndarray) -> np.ndarray:
+    if images.max() == 13:
+        raise ValueError("unlucky")
+    return images[:, 0, 0, :1].astype(np.float32)
+
+
+def works(loop: asyncio.AbstractEventLoop, *values: int) -> list[Work]:
+    return [Work(None, PIXELS + value, loop.create_future(), 60, lambda: False) for value in values]
+
+
+def test_an_image_the_model_fails_on_hurts_no_other(loop: asyncio.AbstractEventLoop) -> None:
+    answers = classify(poisonous, works(loop, 1, 13, 3))
+    assert [answer.tolist() for answer in answers if isinstance(answer, np.ndarray)] == [[1], [3]]
+    assert isinstance(answers[1], ValueError)
+
+
+def test_the_models_thread_answers_each_with_its_own(loop: asyncio.AbstractEventLoop) -> None:
+    async def scenario() -> list[object]:
+        running = asyncio.get_running_loop()
+        thread = InferenceThread(poisonous, CostCurve(), running)
+        finished: list[int] = []
+        thread.finished = finished.append
+        batch = works(running, 1, 13, 3)
+        thread.start(batch)
+        results: list[object] = await asyncio.gather(*(work.result for work in batch), return_exceptions=True)
+        thread.close()
+        assert finished == [3]
+        assert thread.busy_seconds == 0
+        return results
+
+    first, second, third = loop.run_until_complete(scenario())
+    assert (first, third) == (1, 3)
+    assert isinstance(second, RequestError)
+    assert second.code == "internal_error"
+
+
+def test_inline_all_that_one_turn_of_the_loop_brings_goes_together(loop: asyncio.AbstractEventLoop) -> None:
+    cost = CostCurve()
+    for images in (1, 2, 4, 8):
+        cost.update(images, 0.0002)
+    sizes: list[int] = []
+
+    def run(images: np.ndarray) -> np.ndarray:
+        sizes.append(len(images))
+        return poisonous(images)
+
+    model = InlineModel(run, cost, lambda work: None, 0, 8, 0, loop)
+    batch = works(loop, *range(5))
+    for work in batch:
+        model.put(work)
+    assert sizes == []
+    answers = loop.run_until_complete(asyncio.gather(*(work.result for work in batch)))
+    assert [answer.tolist() for answer in answers] == [[0], [1], [2], [3], [4]]
+    assert sizes == [5]
+
+
+def test_inline_the_loop_gets_its_turn_while_work_is_left(loop: asyncio.AbstractEventLoop) -> None:
+    cost = CostCurve()
+    cost.update(1, 0.01)
+    order: list[str] = []
+
+    def run(images: np.ndarray) -> np.ndarray:
+        order.append("model")
+        # Longer than a turn may take.
+        loop.run_in_executor(None, int)
+        end = loop.time() + 0.01
+        while loop.time() < end:
+            pass
+        return poisonous(images)
+
+    model = InlineModel(run, cost, lambda work: None, 0, 8, 0, loop)
+    batch = works(loop, 1, 2)
+    for work in batch:
+        model.put(work)
+    loop.call_soon(order.append, "other")
+    loop.run_until_complete(batch[1].result)
+    assert order == ["model", "other", "model"]

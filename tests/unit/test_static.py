@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bento import static
+
+
+def test_every_file_that_the_pages_name_is_there() -> None:
+    files = static.load()
+    text = {path: body.decode() for path, (_, body) in files.items() if not path.startswith("/docs/")}
+    named = {
+        f"/{name}" for page in ("/", "/docs") for name in re.findall(r'(?:src|href)="([\w/.-]+\.\w+)"', text[page])
+    }
+    named |= {f"/page/{name}" for body in text.values() for name in re.findall(r'from "\./([\w.]+)"', body)}
+    assert len(named) >= 8
+    assert named <= set(files) | {"/openapi.json"}
+
+
+def test_every_file_has_the_type_that_its_ending_says() -> None:
+    for path, (content_type, body) in static.load().items():
+        ending = path.rpartition(".")[2] if "." in path else "html"
+        wanted = {"html": b"text/html", "css": b"text/css", "js": b"text/javascript", "svg": b"image/svg+xml"}[ending]
+        assert content_type.startswith(wanted), path
+        assert body, path
+
+
+def test_our_files_fetch_nothing_from_elsewhere_and_hold_no_inline_code() -> None:
+    for path in Path("bento/page").iterdir():
+        text = path.read_text().replace("http://www.w3.org/2000/svg", "")
+        assert "://" not in text, path
+        assert "innerHTML" not in text, path
+        assert not re.search(r"<script(?![^>]*src)|<style|\sstyle=|\son\w+=\"", text), path
+
+
+def test_the_policy_allows_nothing_from_elsewhere() -> None:
+    policy = dict(static.HEADERS)[b"content-security-policy"].decode()
+    assert policy.startswith("default-src 'none';")
+    assert "unsafe" not in policy
+    assert "http" not in policy
+
+
+def test_without_swagger_ui_the_docs_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(static, "_swagger_folder", lambda: tmp_path)
+    files = static.load()
+    assert "Swagger UI is missing" in files["/docs"][1].decode()
+    assert not [path for path in files if path.startswith("/docs/")]
+    assert files["/"] == static.load()["/"]
+    assert "no Swagger UI" in caplog.text
