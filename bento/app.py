@@ -64,7 +64,7 @@ class Application:
         self._fail = fail
         self._keys = KeyRing(settings.api_keys)
         self.version_header = (b"x-model-version", served.tag.encode())
-        self._pipeline: Pipeline | None = None
+        self._predictor: Predictor | None = None
         self._loading: asyncio.Task[None] | None = None
         self._tracer: tracing.Tracer | None = None
         self._endpoints = Endpoints(settings, served, self.admission, self.lifecycle)
@@ -86,8 +86,8 @@ class Application:
                 self._tracer = tracing.start()
                 self._loading = asyncio.create_task(self._make_ready())
             elif message["type"] == "lifespan.shutdown.complete":
-                if self._pipeline is not None:
-                    self._pipeline.close()
+                if self._predictor is not None:
+                    self._predictor.close()
                 if self._tracer is not None:
                     await asyncio.to_thread(self._tracer.stop)
             await send(message)
@@ -107,8 +107,9 @@ class Application:
             return
         served, settings = model.served, self.settings
         self.admission.expect(model.decode_seconds + model.cost.seconds(1))
-        self._pipeline = Pipeline(model, settings, self.admission, loop)
-        self._endpoints.open(Predictor(self._pipeline, settings, self.admission), digest)
+        pipeline = Pipeline(model, settings, self.admission, loop)
+        self._predictor = Predictor(pipeline, settings, self.admission)
+        self._endpoints.open(self._predictor, digest)
         metrics.model_info.labels(served.tag, digest, served.runtime, str(served.image_size)).set(1)
         # A full collection would walk everything imported so far, 100 ms and more, in the middle of a request.
         gc.collect()

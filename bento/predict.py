@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -21,6 +23,8 @@ from bento.settings import Settings
 from bento.work import Work
 
 _JSON = b"application/json"
+
+T = TypeVar("T")
 
 
 class Predictor:
@@ -40,6 +44,9 @@ class Predictor:
         self._answers = Answers(served.class_names)
         self._size = served.image_size
         self._name, _, self._version = served.tag.partition(":")
+        # A hostile form or tensor takes a second to take apart, under Python's lock: never on the event loop, and
+        # few at a time, lest the loop hardly gets a turn.
+        self._parsers = ThreadPoolExecutor(2, thread_name_prefix="parse")
 
     async def one(self, call: Call) -> Answer:
         """POST /predict."""
@@ -49,8 +56,7 @@ class Predictor:
             content_type = call.headers.get(b"content-type", b"")
             image = plain_image(body, content_type)
             if image is None:
-                # In a thread: a hostile form takes a second to take apart.
-                image = await asyncio.to_thread(image_of, body, content_type)
+                image = await self._parse(image_of, body, content_type)
             probabilities, work = await self.pipeline.classify(image, call.gone)
         finally:
             self._admission.release(len(body))
@@ -76,7 +82,7 @@ class Predictor:
         top_k = call.top_k()
         body = await self._body(call)
         try:
-            images = await asyncio.to_thread(images_of, body, call.headers.get(b"content-type", b""))
+            images = await self._parse(images_of, body, call.headers.get(b"content-type", b""))
             # A model call's worth at a time: one client's hundreds of images neither fill the queue
             # nor stand before everybody else's.
             turns = asyncio.Semaphore(self._settings.max_batch_size)
@@ -103,8 +109,7 @@ class Predictor:
         body = await self._body(call)
         try:
             header_length = call.headers.get(b"inference-header-content-length")
-            # In a thread: a tensor as JSON takes a second to parse.
-            request = await asyncio.to_thread(
+            request = await self._parse(
                 open_inference.parse_infer, body, header_length, self._size, self._settings.queue_limit
             )
             rows = await self._classify_all(call, request.images)
@@ -143,6 +148,14 @@ class Predictor:
         """Return the model's metadata by the Open Inference Protocol."""
         classes = len(self.pipeline.model.served.class_names)
         return open_inference.model_metadata(self._name, self._version, self._size, classes)
+
+    async def _parse(self, parser: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._parsers, parser, *arguments)
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._parsers.shutdown(wait=False)
+        self.pipeline.close()
 
     async def _body(self, call: Call) -> bytes:
         began = perf_counter()

@@ -47,7 +47,7 @@ export function answerCard(file, { answer, stages, roundTrip, version }) {
   const timed = stages.filter((stage) => stage.milliseconds !== undefined);
   const rest = roundTrip - timed.reduce((sum, stage) => sum + stage.milliseconds, 0);
   const times = [...timed.map((stage) => [stage.name, stage.milliseconds]), ["the rest", Math.max(0, rest)]];
-  const known = stages.some((stage) => stage.name === "cache") ? ", answered from the cache" : "";
+  const known = stages.some((stage) => stage.name === "cache") ? ", cached" : "";
   return element("article", { className: "card" },
     titledPreview(file),
     element("div", {},

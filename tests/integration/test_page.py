@@ -1,0 +1,273 @@
+"""The page at / in a real browser: headless Chromium, driven by its own driver."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from base64 import b64encode
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
+
+from tests.integration.conftest import Server, Store, serving
+from tests.stored import picture
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+SECONDS = 30
+
+# What a person does, less the mouse: WebDriver can't drag a file in from outside of the browser.
+DROP = """
+const files = new DataTransfer();
+for (const [name, type, base64] of arguments[1]) {
+  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+  files.items.add(new File([bytes], name, {type}));
+}
+const options = {bubbles: true, cancelable: true};
+arguments[0].dispatchEvent(arguments[2] === "paste"
+  ? new ClipboardEvent("paste", {...options, clipboardData: files})
+  : new DragEvent("drop", {...options, dataTransfer: files}));
+"""
+ANSWERING = """
+const [body, status, type] = arguments;
+window.fetch = async () => new Response(body, {status, headers: {"Content-Type": type, "Retry-After": "7"}});
+"""
+
+
+class Page:
+    """The page of a server, open in a browser."""
+
+    def __init__(self, browser: webdriver.Chrome, url: str) -> None:
+        self.browser = browser
+        browser.get(url)
+        self.until(lambda: "classes" in self.text("#model"))
+
+    def find(self, selector: str) -> WebElement:
+        return self.browser.find_element(By.CSS_SELECTOR, selector)
+
+    def text(self, selector: str) -> str:
+        return str(self.find(selector).get_property("textContent"))
+
+    def texts(self, selector: str) -> list[str]:
+        return [str(found.text) for found in self.browser.find_elements(By.CSS_SELECTOR, selector)]
+
+    def until(self, condition: Any) -> None:
+        WebDriverWait(self.browser, SECONDS, poll_frequency=0.05).until(lambda _: condition())
+
+    def drop(self, *files: tuple[str, bytes], by: str = "drop") -> None:
+        """Let files fall on the page, and wait for what becomes of them."""
+        self.browser.execute_script("document.getElementById('results').ariaBusy = null")
+        sent = [(name, "image/png", b64encode(content).decode()) for name, content in files]
+        self.browser.execute_script(DROP, self.find("#drop"), sent, by)
+        self.answered()
+
+    def answered(self) -> None:
+        self.until(lambda: self.find("#results").get_attribute("aria-busy") == "false")
+
+    def fits(self) -> bool:
+        return bool(self.browser.execute_script("return document.documentElement.scrollWidth <= innerWidth"))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[webdriver.Chrome]:
+    if CHROMIUM is None or DRIVER is None:
+        pytest.skip("needs Debian's chromium and chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def page(browser: webdriver.Chrome, server: Server) -> Iterator[Page]:
+    complaints(browser)
+    yield Page(browser, server.url)
+    assert complaints(browser) == []
+
+
+def complaints(browser: Any) -> list[dict[str, Any]]:
+    """What the browser has to say of scripts that failed or broke the policy, since it was last asked."""
+    # A refused image is a line from the network.
+    return [entry for entry in browser.get_log("browser") if entry["source"] != "network"]
+
+
+def test_a_dropped_image_shows_its_class_scores_and_times(page: Page, server: Server) -> None:
+    page.drop(("some.png", picture("green")))
+    assert page.text("#results h2") == "green"
+    tag = server.get("/livez").headers["x-model-version"]
+    assert tag in page.text("#results")
+    assert tag in page.text("#model")
+    scores, times = page.texts("#results table")
+    assert scores.split()[:3] == ["Scores", "green", "99.2%"]
+    assert "round trip" in times
+    stages = page.texts("#results table:last-child th")
+    assert stages == ["receive", "decode", "queue", "inference", "the rest"]
+    # Heard, too.
+    assert page.find("#status").get_attribute("role") == "status"
+    assert page.text("#status") == "green, 99.2%"
+
+
+def test_a_pasted_image_is_classified(page: Page) -> None:
+    page.drop(("image.png", picture("blue")), by="paste")
+    assert page.text("#results h2") == "blue"
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [(picture("red")[:60], "422 corrupt_image"), (b"plain text", "415 unsupported_media_type"), (b"", "415")],
+)
+def test_a_broken_image_shows_the_reason(page: Page, content: bytes, code: str) -> None:
+    page.drop(("broken.png", content))
+    assert "image" in page.text(".reason")
+    assert page.text("#results code").startswith(code)
+
+
+def test_an_image_that_the_browser_cannot_show_is_classified(page: Page) -> None:
+    page.drop(("some.tiff", picture("red", "TIFF")))
+    assert page.text("#results h2") == "red"
+    page.until(lambda: page.text(".preview") == "No preview")
+
+
+def test_several_images_have_a_row_each(page: Page) -> None:
+    colours = ["red", "green", "blue"] * 9
+    files = [(f"{i} <b>{colour}</b>.png", picture(colour)) for i, colour in enumerate(colours)]
+    files[4] = ("broken.png", picture("green")[:60])
+    page.drop(*files)
+    rows = page.texts("#results li")
+    assert len(rows) == len(files)
+    for i, (row, (name, _), colour) in enumerate(zip(rows, files, colours, strict=True)):
+        assert row.startswith(name)
+        assert ("422 corrupt_image" if i == 4 else f"{colour} 99.2%") in row
+    assert page.text("#status") == "26 of 27 images classified"
+
+
+def test_more_than_a_body_takes_goes_in_several(
+    browser: webdriver.Chrome, colour_store: tuple[Store, str], tmp_path: Path
+) -> None:
+    with serving(colour_store[0], ".", MAX_BODY_BYTES="2000") as server:
+        page = Page(browser, server.url)
+        page.drop(*[(f"{i}.png", picture("red")) for i in range(20)], ("large.bmp", picture("red", "BMP", (40, 40))))
+        rows = page.texts("#results li")
+        assert sum("red 99.2%" in row for row in rows) == 20
+        assert "413 payload_too_large" in rows[20]
+
+
+def test_the_keyboard_is_enough_to_choose_an_image(page: Page, tmp_path: Path) -> None:
+    ActionChains(page.browser).send_keys(Keys.TAB).perform()
+    chosen = page.browser.switch_to.active_element
+    assert chosen.get_attribute("type") == "file"
+    outline = "return getComputedStyle(arguments[0]).outlineStyle"
+    assert page.browser.execute_script(outline, page.find("#drop")) == "solid"
+    (tmp_path / "a.png").write_bytes(picture("blue"))
+    chosen.send_keys(str(tmp_path / "a.png"))
+    page.until(lambda: page.texts("#results h2") == ["blue"])
+
+
+def test_a_file_over_the_limit_shows_the_reason(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "large.png").write_bytes(picture("red") + bytes(21 * 2**20))
+    page.find("#files").send_keys(str(tmp_path / "large.png"))
+    page.until(lambda: page.texts("#results code") == ["413 payload_too_large"])
+
+
+def test_without_the_service_that_is_said(browser: webdriver.Chrome, colour_store: tuple[Store, str]) -> None:
+    with serving(colour_store[0], ".") as server:
+        page = Page(browser, server.url)
+    page.drop(("some.png", picture("red")))
+    assert "can't be reached" in page.text(".reason")
+    assert page.texts("#results button") == ["Try again"]
+
+
+@pytest.mark.parametrize("width", [320, 390, 1400])
+def test_nothing_scrolls_sideways(page: Page, width: int) -> None:
+    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        name = "a-rather-long-name-without-any-space-" * 4
+        assert page.fits()
+        page.drop((f"{name}.png", picture("red")))
+        assert page.fits()
+        page.drop((f"{name}.png", b"no image"))
+        assert page.fits()
+        page.drop((f"{name}.png", picture("red")), ("b.png", b"no image"))
+        assert page.fits()
+    finally:
+        page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_what_a_class_or_a_reason_is_called_is_never_markup(page: Page) -> None:
+    name = "<img src=x onerror=alert(1)>"
+    answer = {"predicted_class": name, "confidence_score": 1, "top_k": [{"class": name, "score": 1}]}
+    page.browser.execute_script(ANSWERING, json.dumps(answer), 200, "application/json")
+    page.drop((f"{name}.png", picture("red")))
+    assert page.text("#results h2") == name
+    assert len(page.browser.find_elements(By.CSS_SELECTOR, "#results img")) == 1
+
+
+@pytest.mark.parametrize(("status", "code"), [(429, "queue_full"), (503, "draining")])
+def test_a_busy_service_is_said_to_be_and_when_to_come_again(page: Page, status: int, code: str) -> None:
+    problem = json.dumps({"status": status, "code": code, "detail": "too many"})
+    page.browser.execute_script("window.realFetch = fetch")
+    page.browser.execute_script(ANSWERING, problem, status, "application/problem+json")
+    page.drop(("some.png", picture("green")))
+    assert page.text("#results h2") == "The service is busy"
+    assert "Try again in 7 s." in page.text("#results")
+    assert page.text("#results code") == f"{status} {code}"
+    page.browser.execute_script("window.fetch = realFetch")
+    page.find("#results button").click()
+    page.until(lambda: page.texts("#results h2") == ["green"])
+
+
+def test_a_proxys_own_error_is_no_riddle(page: Page) -> None:
+    page.browser.execute_script(ANSWERING, "<h1>Bad Gateway</h1>", 502, "text/html")
+    page.drop(("some.png", picture("green")))
+    assert page.text("#results code").startswith("502")
+
+
+def test_the_api_key_is_asked_for_and_kept_for_the_tab(
+    browser: webdriver.Chrome, colour_store: tuple[Store, str]
+) -> None:
+    with serving(colour_store[0], ".", API_KEYS="open-sesame") as server:
+        page = Page(browser, server.url)
+        page.drop(("some.png", picture("green")))
+        for key in ("wrong", "open-sesame"):
+            assert page.find("#ask").is_displayed()
+            ActionChains(browser).send_keys(key, Keys.ENTER).perform()
+            page.until(lambda key=key: page.find("#key").get_property("value") == "" and page.text("#status") != "")
+            page.answered()
+        page.until(lambda: page.texts("#results h2") == ["green"])
+        assert not page.find("#ask").is_displayed()
+        assert '-H "X-API-Key: $API_KEY"' in page.text("#curl")
+        page = Page(browser, server.url)
+        page.drop(("some.png", picture("red")))
+        assert page.text("#results h2") == "red"
+
+
+def test_the_curl_line_asks_the_same_and_can_be_copied(page: Page, server: Server) -> None:
+    assert page.text("#curl") == f'curl -X POST {server.url}/predict -F "file=@image.jpg"'
+    page.drop(("it's.png", picture("red")), ("b.png", picture("red")))
+    assert (
+        page.text("#curl")
+        == rf"""curl -X POST {server.url}/predict/batch -F 'file=@it'\''s.png' -F "file=@b.png" """[:-1]
+    )
+    page.find("#copy").click()
+    page.until(lambda: page.text("#status") in ("Copied", "Selected; press Ctrl+C to copy"))
+
+
+def test_the_documentation_lists_the_routes(page: Page, server: Server) -> None:
+    page.browser.get(f"{server.url}/docs")
+    page.until(lambda: len(page.browser.find_elements(By.CSS_SELECTOR, ".opblock")) >= 19)
+    page.find("#operations-classify-predict button").click()
+    page.until(lambda: page.browser.find_elements(By.CSS_SELECTOR, ".try-out__btn"))
+    page.find(".try-out__btn").click()
+    page.until(lambda: page.browser.find_elements(By.CSS_SELECTOR, "input[type=file]"))
