@@ -10,7 +10,7 @@ LOCKS := bento/requirements.txt requirements/dev.txt
 UV_LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
 	--no-emit-index-url --no-emit-find-links --no-header
 
-.PHONY: help setup run check format test bench lock clean
+.PHONY: help setup run check format test bench overload soak lock clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
@@ -33,11 +33,20 @@ format: setup  ## rewrite the code the way `make check` wants it
 	@$(BIN)/ruff format .
 
 test: setup  ## every test that needs no cluster
+	@scripts/packages chromium chromedriver prometheus promtool
 	@$(BIN)/pytest
 
-bench: setup  ## measure the training loop and the decoded cache (minutes)
+bench: setup  ## measure training, its memory, and serving against other servers (20 minutes)
+	@scripts/packages wrk
 	@$(BIN)/python -m benchmarks.training
 	@$(BIN)/python -m benchmarks.memory
+	@$(BIN)/python -m benchmarks.serving
+
+overload: setup  ## measure serving at up to ten times its capacity (4 minutes)
+	@$(BIN)/python -m benchmarks.overload
+
+soak: setup  ## ten minutes of mixed traffic: does anything grow?
+	@$(BIN)/python -m benchmarks.soak
 
 lock: setup  ## resolve the requirements anew
 	@$(UV_LOCK) --upgrade bento/requirements.in -o bento/requirements.txt
