@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -23,8 +24,9 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     root = tmp_path_factory.mktemp("protocol")
     store = Store(root / "home")
     store.publish(write_slow_entry(root / "entry", 1000 * SECONDS))
-    limits = {"QUEUE_LIMIT": "1", "MAX_BATCH_SIZE": "1", "DEADLINE_MS": "60000"}
-    with serving(store, ".", **limits, RECEIVE_TIMEOUT="2", KEEP_ALIVE="3") as server:
+    with serving(
+        store, ".", QUEUE_LIMIT="1", MAX_BATCH_SIZE="1", DEADLINE_MS="60000", RECEIVE_TIMEOUT="2", KEEP_ALIVE="3"
+    ) as server:
         yield server
 
 
@@ -50,9 +52,9 @@ def full(target: Server) -> Iterator[None]:
     assert statuses == [200]
 
 
-def until(done: object) -> None:
+def until(done: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 30
-    while not done():  # type: ignore[operator]
+    while not done():
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -192,7 +194,9 @@ def test_trailers_without_end_are_ended(connection: socket.socket, piece: bytes)
     connection.sendall(
         b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nT: "
     )
-    with pytest.raises((ConnectionError, AssertionError)):
-        for _ in range(10_000):
+    sent = 0
+    with contextlib.suppress(ConnectionError):
+        while sent < 10_000_000:
             connection.sendall(piece)
-        pytest.fail("ten megabytes of trailers were taken")
+            sent += len(piece)
+    assert sent < 10_000_000
