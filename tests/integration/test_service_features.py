@@ -128,7 +128,7 @@ def test_recommended_settings_are_ones_the_service_takes(colour_store: tuple[Sto
     assert done.returncode == 0, done.stderr
     variables = dict(line.split("=") for line in done.stdout.splitlines() if re.fullmatch(r"[A-Z_]+=\S+", line))
     assert set(variables) == {"MAX_BATCH_SIZE", "MAX_WAIT_MS", "QUEUE_LIMIT", "DEADLINE_MS", "EXECUTION"}
-    with serving(colour_store[0], ".", **variables) as server:
+    with serving(colour_store[0], ".", **variables) as server:  # type: ignore[arg-type]
         assert server.predict(picture("green")).json()["predicted_class"] == "green"
     done = subprocess.run([*command, "0.001"], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
