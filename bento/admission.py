@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from time import perf_counter
 
 from bento import metrics
@@ -21,11 +22,14 @@ class Admission:
     Attributes:
         images: taken in and not yet answered.
         buffered: bytes of request bodies held.
+        connections: that have come in since the start.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.images = 0
         self.buffered = 0
+        self.connections = 0
+        self._begun = 0
         self._settings = settings
         self._seconds = 0.0
         self._limit = settings.queue_limit
@@ -43,6 +47,22 @@ class Admission:
     def full(self) -> bool:
         """Whether another image would be refused."""
         return self.images >= self._limit
+
+    def refuses_next(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Tell whether a request that begins now would find no place, counting those that began in the same turn.
+
+        One turn of the loop reads many sockets before any of their requests gets to `enter`; each of them would
+        otherwise see the one place that is free.
+        """
+        if self.images + self._begun >= self._limit:
+            return True
+        if not self._begun:
+            loop.call_soon(self._next_turn)
+        self._begun += 1
+        return False
+
+    def _next_turn(self) -> None:
+        self._begun = 0
 
     @property
     def wait(self) -> float:

@@ -14,14 +14,21 @@ from time import perf_counter
 import numpy as np
 
 import imaging
+from bento.admission import Admission
 from bento.batcher import classify, deliver
 from bento.cost import CostCurve
 from bento.runtime import Runtime
 from bento.work import Work
 
-SLICE = 0.003
+_SLICE = 0.003
 """Seconds of work before the loop gets to read sockets again. Reading goes first, so that a request which must be
 refused is refused at once instead of ageing in a socket's buffer."""
+
+_HELPED = 0.003
+"""Seconds of work that a thread is given at a time."""
+
+_TURNS = 256
+"""Turns of the loop that may go by without work while connections come in: it takes one of them in a turn."""
 
 
 class InlineModel:
@@ -34,6 +41,7 @@ class InlineModel:
         decode_seconds: what that is expected to take.
         most: images a call.
         threads: how many help.
+        admission: counts the connections.
         loop: the event loop it works on.
     """
 
@@ -45,6 +53,7 @@ class InlineModel:
         decode_seconds: float,
         most: int,
         threads: int,
+        admission: Admission,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._run = run
@@ -55,6 +64,9 @@ class InlineModel:
         self._loop = loop
         self._waiting: deque[Work] = deque()
         self._scheduled = False
+        self._admission = admission
+        self._connections_seen = 0
+        self._turns = 0
         self._idle = threads
         self._threads = ThreadPoolExecutor(max(1, threads), thread_name_prefix="inline")
 
@@ -70,17 +82,24 @@ class InlineModel:
             self._loop.call_soon(self._work)
 
     def _work(self) -> None:
+        connections = self._admission.connections
+        if connections != self._connections_seen and self._turns < _TURNS:
+            self._connections_seen = connections
+            self._turns += 1
+            self._loop.call_soon(self._work)
+            return
+        self._turns = 0
         started = perf_counter()
         each = max(1e-6, self._cost.line[0] + self._decode_seconds)
         while self._idle and len(self._waiting) > 1:
             share = len(self._waiting) // (self._idle + 1)
-            helped = self._take(max(1, min(share, int(SLICE / each))))
+            helped = self._take(max(1, min(share, int(_HELPED / each))))
             if helped:
                 self._idle -= 1
                 self._threads.submit(self._help, helped)
         most = self._cost.best_size(self._most)
-        while self._waiting and perf_counter() - started < SLICE:
-            batch = self._take(max(1, min(most, int((SLICE - (perf_counter() - started)) / each))))
+        while self._waiting and (left := started + _SLICE - perf_counter()) > 0:
+            batch = self._take(max(1, min(most, int(left / each))))
             decoded = [work for work in batch if self._decoded(work)]
             if decoded:
                 began = perf_counter()

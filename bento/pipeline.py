@@ -50,7 +50,14 @@ class Pipeline:
         self._inline: InlineModel | None = None
         if model.inline:
             self._inline = InlineModel(
-                model.run, model.cost, self._decode, model.decode_seconds, most, settings.threads - 1, loop
+                model.run,
+                model.cost,
+                self._decode,
+                model.decode_seconds,
+                most,
+                settings.threads - 1,
+                admission,
+                loop,
             )
             self._put: Callable[[Work], None] = self._inline.put
         else:

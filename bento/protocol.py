@@ -42,6 +42,7 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.application.admission.connections += 1
         self.application.sweeper.watch(self.connections, self.loop)
 
     def data_received(self, data: bytes) -> None:
@@ -57,7 +58,7 @@ class Protocol(HttpToolsProtocol):
         self.scope[GONE] = self.transport.is_closing  # type: ignore[literal-required]
 
     def on_headers_complete(self) -> None:
-        self._refusing = self.application.admission.full and self._is_plain_prediction()
+        self._refusing = self._is_plain_prediction() and self.application.admission.refuses_next(self.loop)
         if not self._refusing:
             super().on_headers_complete()
 

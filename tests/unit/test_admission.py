@@ -162,3 +162,15 @@ def test_sigterm_drains_before_the_server_is_told_to_exit() -> None:
     finally:
         signal.signal(signal.SIGTERM, previous)
     assert told == [signal.SIGTERM]
+
+
+def test_requests_of_one_turn_of_the_loop_do_not_all_take_the_one_free_place() -> None:
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        gate = Admission(Settings(queue_limit=2))
+        assert [gate.refuses_next(loop) for _ in range(4)] == [False, False, True, True]
+        await asyncio.sleep(0)
+        gate.enter()
+        assert [gate.refuses_next(loop) for _ in range(2)] == [False, True]
+
+    asyncio.run(scenario())

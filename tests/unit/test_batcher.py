@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from bento import metrics
+from bento.admission import Admission
 from bento.batcher import Batcher, InferenceThread, classify
 from bento.cost import CostCurve
 from bento.errors import RequestError
 from bento.inline import InlineModel
+from bento.settings import Settings
 from bento.work import ClientDisconnected, Work
 
 PIXELS = np.zeros((2, 2, 3), np.uint8)
@@ -207,7 +209,7 @@ def test_inline_all_that_one_turn_of_the_loop_brings_goes_together(loop: asyncio
         sizes.append(len(images))
         return poisonous(images)
 
-    model = InlineModel(run, cost, lambda work: None, 0, 8, 0, loop)
+    model = InlineModel(run, cost, lambda work: None, 0, 8, 0, Admission(Settings()), loop)
     batch = works(loop, *range(5))
     for work in batch:
         model.put(work)
@@ -231,7 +233,7 @@ def test_inline_the_loop_gets_its_turn_while_work_is_left(loop: asyncio.Abstract
             pass
         return poisonous(images)
 
-    model = InlineModel(run, cost, lambda work: None, 0, 8, 0, loop)
+    model = InlineModel(run, cost, lambda work: None, 0, 8, 0, Admission(Settings()), loop)
     batch = works(loop, 1, 2)
     for work in batch:
         model.put(work)
