@@ -1,0 +1,47 @@
+"""Decoding and inference in a loop, on one thread, without any server: what no server around them can exceed.
+
+    python -m benchmarks.ceiling MODEL SIZE IMAGE SECONDS [plain]
+
+With `plain` the image is decoded whole and then resized, as is done without a thought. Prints JSON.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import imaging
+from bento import runtime
+
+
+def main() -> None:
+    """Measure and print."""
+    model, size, image, seconds, *plain = sys.argv[1:]
+    data, side = Path(image).read_bytes(), int(size)
+    run = runtime.load("onnx", Path(model), threads=1)
+
+    def decode() -> np.ndarray:
+        return imaging.decode(data, side)
+
+    def decode_plainly() -> np.ndarray:
+        return np.asarray(Image.open(io.BytesIO(data)).convert("RGB").resize((side, side)))
+
+    chosen: Callable[[], np.ndarray] = decode_plainly if plain else decode
+    run(chosen()[np.newaxis])
+    times = []
+    started = time.perf_counter()
+    while (began := time.perf_counter()) - started < float(seconds):
+        run(chosen()[np.newaxis])
+        times.append(time.perf_counter() - began)
+    sys.stdout.write(json.dumps({"rate": len(times) / sum(times), "p50": float(np.median(times))}) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,192 @@
+"""Our service against the model alone and against other servers, all around the same model, each on one core.
+
+    python -m benchmarks.serving [--quick] [--json FILE]
+
+The server has one core, wrk another. The ceiling, decoding and inference in a loop without any server, is measured
+before and after each contender, since other work on the machine changes what a core gives.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from benchmarks import contenders
+from benchmarks.contenders import BENTOML, BENTOML_BATCHING, LITSERVE, SEED, Running, on_core, ours, running
+from benchmarks.lag import probing
+from benchmarks.serving_models import Models, publish_models
+from benchmarks.verdict import verdict
+
+LUA = Path(__file__).with_name("wrk.lua")
+CLIENTS = (1, 16, 64)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One contender under one load. Times in seconds; the ceiling is that of its own time and image."""
+
+    contender: str
+    model: str
+    image: str
+    clients: int
+    rate: float
+    ceiling: float
+    p50: float
+    p95: float
+    p99: float
+    max: float
+    cpu: float
+    """Of the server, a request."""
+    errors: int
+    probe_max: float
+    """The slowest answer of /livez meanwhile; ours only."""
+
+
+class Bench:
+    """Measures contender after contender.
+
+    Args:
+        models: what they serve, and the images.
+        seconds: a load.
+    """
+
+    def __init__(self, models: Models, seconds: float) -> None:
+        self.models = models
+        self.rows: list[Row] = []
+        self._seconds = seconds
+        self._core, self._load_core, *rest = sorted(os.sched_getaffinity(0))
+        self._probe_core = rest[0] if rest else self._load_core
+
+    def ceiling(self, model: str, image: str, *plain: str) -> float:
+        """Return images a second without a server; as a row too when it is `plain`."""
+        entry = self.models.entries[model]
+        command = [sys.executable, "-m", "benchmarks.ceiling", str(entry.onnx), str(entry.size)]
+        with on_core(self._core):
+            done = subprocess.run(
+                [*command, str(self.models.images[image]), str(self._seconds / 2), *plain],
+                check=True, capture_output=True, text=True,
+            )  # fmt: skip
+        return float(json.loads(done.stdout)["rate"])
+
+    def contender(
+        self,
+        name: str,
+        model: str,
+        start: AbstractContextManager[Running],
+        *,
+        images: tuple[str, ...] = ("small",),
+        clients: tuple[int, ...] = CLIENTS,
+        probe: bool = False,
+    ) -> None:
+        """Measure a server with each image under each number of clients."""
+        rows = []
+        before = {image: self.ceiling(model, image) for image in images}
+        with start as server:
+            for image in images:
+                self._wrk(server, image, min(16, max(clients)), 2)
+                for count in clients:
+                    rows.append((image, count, *self._load(server, image, count, probe)))
+        for image, count, measured, cpu, slowest in rows:
+            ceiling = (before[image] + self.ceiling(model, image)) / 2
+            rate = measured["requests"] / measured["seconds"]
+            times = {key: measured[key] for key in ("p50", "p95", "p99", "max")}
+            row = Row(
+                name, model, image, count, rate, ceiling,
+                cpu=cpu, errors=int(measured["errors"]), probe_max=slowest, **times,
+            )  # fmt: skip
+            self.rows.append(row)
+            print(line(row), flush=True)  # noqa: T201
+
+    def _load(self, server: Running, image: str, count: int, probe: bool) -> tuple[dict[str, float], float, float]:
+        before = server.cpu_seconds()
+        with probing(server.port if probe else None, self._probe_core) as slowest:
+            measured = self._wrk(server, image, count, self._seconds)
+        answered = measured["requests"] + measured["errors"]
+        return measured, (server.cpu_seconds() - before) / max(1, answered), slowest()
+
+    def _wrk(self, server: Running, image: str, count: int, seconds: float) -> dict[str, float]:
+        command = ["wrk", "-t1", f"-c{count}", f"-d{max(1, round(seconds))}s", "--timeout", "20s", "-s", str(LUA)]
+        with on_core(self._load_core):
+            done = subprocess.run(
+                [*command, f"http://127.0.0.1:{server.port}/predict"],
+                env=os.environ | {"BODY": str(self.models.bodies[image])},
+                check=True, capture_output=True, text=True,
+            )  # fmt: skip
+        result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+        return result
+
+
+HEAD = (
+    "contender                         model     image clients  requests/s  of ceiling     p50 ms    p95 ms    p99 ms"
+    "    max ms  CPU ms/req  errors"
+)
+
+
+def line(row: Row) -> str:
+    """Return a row of the table."""
+    times = "".join(f"{1e3 * t:10.2f}" for t in (row.p50, row.p95, row.p99, row.max))
+    return (
+        f"{row.contender:33} {row.model:9} {row.image:5} {row.clients:7}  {row.rate:10.1f}  "
+        f"{row.rate / row.ceiling:10.2f} {times}  {1e3 * row.cpu:10.2f}  {row.errors:6}"
+    )
+
+
+def measure(bench: Bench, core: int, folder: Path) -> None:
+    """Run all contenders."""
+    models = bench.models
+    both = ("small", "photo")
+
+    def serve(model: str, **variables: str) -> AbstractContextManager[Running]:
+        return ours(models.entries[model].store, core, **variables)
+
+    def peer(which: contenders.Peer, model: str) -> AbstractContextManager[Running]:
+        entry = models.entries[model]
+        return running(which, entry.onnx, entry.size, core, models.bodies["small"].read_bytes(), folder)
+
+    bench.contender("ours, fp32", "cnn", serve("cnn", RUNTIME="onnx"), images=both)
+    bench.contender("ours, int8", "cnn", serve("cnn", RUNTIME="onnx-int8"))
+    for other in (LITSERVE, BENTOML, BENTOML_BATCHING):
+        bench.contender(other.name, "cnn", peer(other, "cnn"), images=both)
+    bench.contender(SEED.name, "cnn", peer(SEED, "cnn"))
+    bench.contender("ours, fp32", "resnet50", serve("resnet50"), probe=True)
+    bench.contender(LITSERVE.name, "resnet50", peer(LITSERVE, "resnet50"), clients=(16,))
+    bench.contender(BENTOML.name, "resnet50", peer(BENTOML, "resnet50"), clients=(16,))
+    for size in ("32", "1"):
+        bench.contender(
+            f"ours, MAX_BATCH_SIZE={size}", "10ms/call", serve("10ms/call", MAX_BATCH_SIZE=size), clients=(1, 64)
+        )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser("python -m benchmarks.serving", description="compare, a core each")
+    parser.add_argument("--quick", action="store_true", help="a second a load: is the harness whole?")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows here too")
+    options = parser.parse_args()
+    if shutil.which("wrk") is None:
+        sys.exit("error: wrk is missing; apt-get install wrk")
+    if len(os.sched_getaffinity(0)) < 2:
+        sys.exit("error: two CPUs are needed, one for the server and one for wrk")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        bench = Bench(publish_models(folder), 1 if options.quick else 5)
+        print(HEAD)  # noqa: T201
+        measure(bench, min(os.sched_getaffinity(0)), folder)
+        plain = bench.ceiling("cnn", "photo", "plain")
+    figures = verdict(bench.rows, plain)
+    print("\n" + "\n".join(str(figure) for figure in figures))  # noqa: T201
+    if options.json:
+        content = {"rows": [asdict(row) for row in bench.rows], "figures": [asdict(figure) for figure in figures]}
+        options.json.write_text(json.dumps(content, indent=2))
+
+
+if __name__ == "__main__":
+    main()
