@@ -172,8 +172,11 @@ class Application:
         ]
         if self.lifecycle.state in {"draining", "closed"}:
             head.append((b"connection", b"close"))
-        await send({"type": "http.response.start", "status": status, "headers": head})
-        await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
+        if method == "HEAD":
+            body = b""
+        if call.exchange is None or not call.exchange.answer(status, head, body):
+            await send({"type": "http.response.start", "status": status, "headers": head})
+            await send({"type": "http.response.body", "body": body})
         self._account(call, route, label, status, answered)
 
     def _account(self, call: Call, route: str, method: str, status: int, answered: float) -> None:

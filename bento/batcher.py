@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import logging
+import os
+import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +26,9 @@ from bento.work import Work, poisoned
 logger = logging.getLogger("image_classifier")
 
 Start = Callable[[list[Work]], None]
+
+_NICE = 5
+"""Of the model's thread, where 0 is what every thread begins with and 19 the most modest (nice(2))."""
 
 
 class Batcher:
@@ -102,7 +107,7 @@ class InferenceThread:
         self._run = run
         self._cost = cost
         self._loop = loop
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="inference", initializer=_name_thread)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="inference", initializer=_settle)
         self._began: float | None = None
         self.finished: Callable[[int], None] = lambda _: None
         """Called on the event loop after each call of the model."""
@@ -158,6 +163,8 @@ def deliver(batch: list[Work], answers: list[np.ndarray | Exception], began: flo
             work.succeed(answer)
 
 
-def _name_thread() -> None:
+def _settle() -> None:
     # Python 3.11 doesn't tell the kernel, which top, py-spy and perf ask; PR_SET_NAME is 15 (prctl(2)).
     ctypes.CDLL(None).prctl(15, b"inference", 0, 0, 0)
+    # On a core that both share, the event loop goes first: it needs little, and all clients wait for it.
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)

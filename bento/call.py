@@ -8,11 +8,14 @@ import re
 from collections.abc import Awaitable, Callable
 from itertools import count
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from bento import metrics
 from bento.errors import RequestError
+
+if TYPE_CHECKING:
+    from bento.protocol import Exchange
 
 Scope = dict[str, Any]
 Message = dict[str, Any]
@@ -22,8 +25,8 @@ Headers = list[tuple[bytes, bytes]]
 Answer = tuple[int, bytes, bytes, Headers]
 """Status, content type, body and further headers."""
 
-GONE = "image_classifier.gone"
-"""Key of the scope under which `bento.protocol` tells whether the connection is lost."""
+EXCHANGE = "image_classifier.exchange"
+"""Key of the scope under which `bento.protocol` offers its `Exchange`; other servers have none."""
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 _TOP_K = re.compile(r"[1-9][0-9]{0,3}")
@@ -48,12 +51,13 @@ class Call:
     """A request, its id and its times.
 
     Attributes:
+        exchange: the connection's short ways, where it has any.
         gone: tells whether the client has left.
         started: when its head had arrived, by `time.perf_counter`.
         stages: begin and end of each stage it went through, the same way.
     """
 
-    __slots__ = ("gone", "headers", "id", "parameters", "receive", "scope", "stages", "started")
+    __slots__ = ("exchange", "gone", "headers", "id", "parameters", "receive", "scope", "stages", "started")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.started = perf_counter()
@@ -61,9 +65,14 @@ class Call:
         self.receive = receive
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.id = request_id(scope["headers"])
-        self.gone: Callable[[], bool] = scope.get(GONE, _never)
+        self.exchange: Exchange | None = scope.get(EXCHANGE)
+        self.gone: Callable[[], bool] = _never if self.exchange is None else self.exchange.gone
         self.parameters: dict[str, str] = {}
         self.stages: dict[str, tuple[float, float]] = {}
+
+    def whole_body(self) -> bytes | None:
+        """Return the body if all of it is known to be here."""
+        return None if self.exchange is None else self.exchange.whole_body()
 
     async def receive_within(self, seconds: float) -> Message:
         """Return the next message of the request, which has so many seconds from its head to its end.

@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from bento import metrics
-from bento.call import GONE, request_id
+from bento.call import EXCHANGE, Headers, request_id
 from bento.errors import PROBLEM_JSON, STATUS, RequestError, problem_body
 
 if TYPE_CHECKING:
@@ -26,6 +26,47 @@ _SWEEP = 1.0
 """Seconds between two looks for connections that have gone quiet."""
 
 
+class Exchange:
+    """What a connection offers beyond ASGI for one request: its whole body at once, and its whole answer."""
+
+    __slots__ = ("_cycle", "_protocol")
+
+    def __init__(self, protocol: Protocol, cycle: RequestResponseCycle) -> None:
+        self._protocol = protocol
+        self._cycle = cycle
+
+    def gone(self) -> bool:
+        """Tell whether the client has left; from any thread."""
+        return self._protocol.transport.is_closing()
+
+    def whole_body(self) -> bytes | None:
+        """Return the body if all of it is here already, as a small image's mostly is."""
+        cycle = self._cycle
+        return None if cycle.more_body or cycle.disconnected else bytes(cycle.body)
+
+    def answer(self, status: int, headers: Headers, body: bytes) -> bool:
+        """Write a whole answer at once, where uvicorn's `send` would check each header and write twice.
+
+        Returns:
+            False if the client is slow to read: then `send`, which waits for it, must be used.
+        """
+        cycle, protocol = self._cycle, self._protocol
+        if protocol.flow.write_paused:
+            return False
+        if cycle.disconnected:
+            return True
+        cycle.response_started = cycle.response_complete = True
+        close = (b"connection", b"close") in headers
+        if not cycle.keep_alive and not close:
+            close = True
+            headers.append((b"connection", b"close"))
+        protocol.write(status, headers, body)
+        if close:
+            protocol.transport.close()
+        cycle.on_response()
+        return True
+
+
 class Protocol(HttpToolsProtocol):
     """One connection to the `Application` that uvicorn was given."""
 
@@ -34,7 +75,6 @@ class Protocol(HttpToolsProtocol):
         # Not `config.loaded_app`, which wraps it to learn the client's address from proxies. We never ask for it.
         self.application: Application = config.app
         self.app = config.app
-        self.timeout_keep_alive = self.application.settings.keep_alive
         self.quiet_since = self.loop.time()
         self._came = self._body = 0
         """Bytes of the request that is arriving: of all of it, and of its body."""
@@ -55,12 +95,25 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.quiet_since = self.loop.time()
-        self.scope[GONE] = self.transport.is_closing  # type: ignore[literal-required]
 
     def on_headers_complete(self) -> None:
         self._refusing = self._is_plain_prediction() and self.application.admission.refuses_next(self.loop)
         if not self._refusing:
             super().on_headers_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        cycle.scope[EXCHANGE] = Exchange(self, cycle)  # type: ignore[literal-required]
+        super()._start_asgi_task(cycle, app)
+
+    def on_response_complete(self) -> None:
+        """Start the next pipelined request, if any; the sweeper sees to idle connections, without a timer each."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        self.quiet_since = self.loop.time()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
 
     def _is_plain_prediction(self) -> bool:
         """Whether the request can be refused here: one that uvicorn has no more to say to than to any other."""
@@ -88,29 +141,31 @@ class Protocol(HttpToolsProtocol):
         self._refusing = False
         self.quiet_since = self.loop.time()
         refusal = self.application.admission.refusal()
-        self._write(refusal)
+        self._refuse(refusal)
         metrics.answered("/predict", "POST", STATUS[refusal.code]).inc()
 
-    def _write(self, error: RequestError) -> None:
+    def _refuse(self, error: RequestError) -> None:
         body = problem_body(error.code, error.detail)
-        status = STATUS[error.code]
         headers = [
-            *self.server_state.default_headers,
             (b"content-type", PROBLEM_JSON),
             (b"content-length", b"%d" % len(body)),
             self.application.version_header,
             (b"x-request-id", request_id(self.headers or [])),
             *error.headers,
         ]
-        lines = b"".join(b"%b: %b\r\n" % pair for pair in headers)
-        self.transport.write(b"HTTP/1.1 %d \r\n%b\r\n%b" % (status, lines, body))
+        self.write(STATUS[error.code], headers, body)
+
+    def write(self, status: int, headers: Headers, body: bytes) -> None:
+        """Write an answer; the headers are our own, fit to be sent as they are."""
+        lines = [b"%b: %b\r\n" % pair for pair in (*self.server_state.default_headers, *headers)]
+        self.transport.write(b"".join((STATUS_LINE[status], *lines, b"\r\n", body)))
 
     def _end(self, code: str, detail: str) -> None:
         """Answer where no request can be made out, and close."""
         cycle = self.cycle
         # Not in the place of an answer that is under way, or of one to a request before this.
         if cycle is None or cycle.response_complete or (cycle.more_body and not cycle.response_started):
-            self._write(RequestError(code, detail, [(b"connection", b"close")]))
+            self._refuse(RequestError(code, detail, [(b"connection", b"close")]))
         self.transport.close()
 
     def send_400_response(self, msg: str) -> None:

@@ -30,18 +30,17 @@ async def read_body(call: Call, settings: Settings, admission: Admission) -> byt
     declared = call.headers.get(b"content-length")
     if declared is not None and declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
-    message = await call.receive_within(settings.receive_timeout)
-    if not message.get("more_body", False) and message["type"] == "http.request":
-        # All of it came with the head, as a small image's mostly does.
-        body: bytes = message["body"]
-        if len(body) > limit:
+    whole = call.whole_body()
+    if whole is not None:
+        if len(whole) > limit:
             raise _too_large(limit)
-        admission.hold(len(body))
-        return body
+        admission.hold(len(whole))
+        return whole
     chunks: list[bytes] = []
     size = 0
     try:
         while True:
+            message = await call.receive_within(settings.receive_timeout)
             if message["type"] == "http.disconnect":
                 raise ClientDisconnected
             chunk = message.get("body", b"")
@@ -52,7 +51,6 @@ async def read_body(call: Call, settings: Settings, admission: Admission) -> byt
             chunks.append(chunk)
             if not message.get("more_body", False):
                 return b"".join(chunks)
-            message = await call.receive_within(settings.receive_timeout)
     except BaseException:
         admission.release(size)
         raise

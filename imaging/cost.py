@@ -6,8 +6,15 @@ headers is not cheap, and only costs a hop to a thread.
 
 from __future__ import annotations
 
-_MAX_BYTES = 64 * 1024
 _MAX_PIXELS = 256 * 256
+
+_MAX_SIDE = 1024
+"""JPEG pads each side to 32 pixels at worst, which makes the thinnest images 32 times as large."""
+
+_MAX_JPEG = 64 * 1024
+
+_MAX_PNG = 24 * 1024
+"""Each 13 bytes can make zlib build new tables without a pixel coming out."""
 
 _MAX_HEAD = 4 * 1024
 """Bytes before a JPEG's pixels: Pillow reads EXIF entries, of 12 bytes, one by one in Python."""
@@ -15,9 +22,13 @@ _MAX_HEAD = 4 * 1024
 _MAX_SEGMENTS = 32
 """Segments or chunks, which Pillow also reads in Python."""
 
-_JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
-_BASELINE = (0xC0, 0xC1)
+_JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 _START_OF_SCAN = 0xDA
+_BASELINE = frozenset({0xC0, 0xC1})
+
+# Those that have a length and no power over what comes after them. At any other, fill bytes among them, decoders
+# may go on elsewhere than we do, and see another image.
+_PLAIN_SEGMENTS = frozenset({*_BASELINE, 0xC4, 0xDB, 0xDD, *range(0xE0, 0xF0), 0xFE})
 
 # What else a PNG may hold is unpacked, parsed or animated.
 _PLAIN_CHUNKS = frozenset({b"PLTE", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"sBIT", b"bKGD", b"pHYs", b"tIME", b"IDAT"})
@@ -26,13 +37,15 @@ _PLAIN_CHUNKS = frozenset({b"PLTE", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"sBIT",
 def is_cheap(data: bytes) -> bool:
     """Return whether decoding `data` to a small square is bounded to about a millisecond.
 
-    True only for small baseline JPEGs and plain PNGs.
+    True only for small baseline JPEGs and plain PNGs of at most 8 bits.
     """
-    if len(data) > _MAX_BYTES:
-        return False
     if data.startswith(_JPEG):
-        return _is_cheap_jpeg(data)
-    return data.startswith(_PNG) and _is_cheap_png(data)
+        return len(data) <= _MAX_JPEG and _is_cheap_jpeg(data)
+    return data.startswith(_PNG) and len(data) <= _MAX_PNG and _is_cheap_png(data)
+
+
+def _is_small(width: int, height: int) -> bool:
+    return width <= _MAX_SIDE and height <= _MAX_SIDE and width * height <= _MAX_PIXELS
 
 
 def _is_cheap_jpeg(data: bytes) -> bool:
@@ -41,24 +54,27 @@ def _is_cheap_jpeg(data: bytes) -> bool:
         return False
     position, baseline = 2, False
     for _ in range(_MAX_SEGMENTS):
-        head = data[position : position + 9]
-        if len(head) < 9 or head[0] != 0xFF or position > _MAX_HEAD:
+        head = data[position : position + 10]
+        if len(head) < 10 or head[0] != 0xFF or position > _MAX_HEAD:
             return False
         marker = head[1]
         if marker == _START_OF_SCAN:
             return baseline
+        length = head[2] << 8 | head[3]
+        if length < 2 or marker not in _PLAIN_SEGMENTS:
+            return False
         if marker in _BASELINE:
-            if baseline or (head[5] << 8 | head[6]) * (head[7] << 8 | head[8]) > _MAX_PIXELS:
+            # The last byte is the number of components, three more bytes each.
+            if baseline or length != 8 + 3 * head[9] or not _is_small(head[7] << 8 | head[8], head[5] << 8 | head[6]):
                 return False
             baseline = True
-        position += 2 + (head[2] << 8 | head[3])
+        position += 2 + length
     return False
 
 
 def _is_cheap_png(data: bytes) -> bool:
-    if data[12:16] != b"IHDR":
-        return False
-    if int.from_bytes(data[16:20], "big") * int.from_bytes(data[20:24], "big") > _MAX_PIXELS:
+    width, height, depth = (int.from_bytes(data[start:end], "big") for start, end in ((16, 20), (20, 24), (24, 25)))
+    if not _is_small(width, height) or depth > 8:
         return False
     position = 33
     for _ in range(_MAX_SEGMENTS):
