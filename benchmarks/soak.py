@@ -33,7 +33,7 @@ from tests.stored import CLASSES, SIZE, picture, write_entry
 
 WARM_UP = 0.2
 CLIENTS = 8
-PAUSE = 0.02
+PAUSE = 0.002
 """Mean seconds between a client's answer and its next request: some load, not an overload."""
 
 
@@ -51,8 +51,9 @@ class Sample:
 
 
 QUANTITIES = ("memory", "files", "threads", "series")
-TOLERANCE = {"memory": 0.05, "files": 8, "threads": 1, "series": 0.5}
-"""What each may rise by: memory by this share of itself, the others by this number; open connections come and go."""
+TOLERANCE = {"memory": 0.02, "files": 8, "threads": 1, "series": 0.5}
+"""What each may rise by: memory by this share of itself, the others by this number; open connections come and go.
+Python's garbage of 30,000 batches, 2 MiB, is collected at once, which ten minutes may end before."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ def main() -> None:
 def soak(server: Server, seconds: float) -> Soak:
     """Use `server` for so long and watch its worker."""
     (process,) = psutil.Process(server.process.pid).children()
+    _burst(server)
     started = time.monotonic()
     ended = threading.Event()
     right: Counter[str] = Counter()
@@ -122,7 +124,6 @@ def soak(server: Server, seconds: float) -> Soak:
     with ThreadPoolExecutor(CLIENTS) as pool:
         clients = [pool.submit(_client, server, seed, ended, right, wrong) for seed in range(CLIENTS)]
         try:
-            _burst(server)
             while (now := time.monotonic() - started) < seconds:
                 samples.append(_sample(server, process, now))
                 time.sleep(min(seconds / 50, 5))
@@ -141,7 +142,7 @@ def _burst(server: Server) -> None:
         return httpx.post(server.url + "/predict/batch", files=files, timeout=60).status_code
 
     with ThreadPoolExecutor(40) as pool:
-        assert set(pool.map(post, range(120))) <= {200, 429}
+        assert set(pool.map(post, range(60))) <= {200, 429}
 
 
 def _sample(server: Server, process: psutil.Process, now: float) -> Sample:

@@ -62,7 +62,7 @@ def _too_large(limit: int) -> RequestError:
     return RequestError("payload_too_large", f"the body is over {limit:,} bytes")
 
 
-_BOUNDARY = re.compile(rb"multipart/form-data; ?boundary=(\"?)([0-9A-Za-z'()+_,./:=?-]{1,70})\\1", re.IGNORECASE)
+_BOUNDARY = re.compile(rb"multipart/form-data; ?boundary=(\"?)([0-9A-Za-z'()+_,./:=?-]{1,70})\1", re.IGNORECASE)
 _PLAIN_HEAD = re.compile(
     rb'\r\ncontent-disposition: form-data; name="file"(?:; filename="[^"\\\r\n]*")?'
     rb"(?:\r\ncontent-(?:type|length): [^\r\n]*)*\r\n\r\n",
