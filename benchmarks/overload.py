@@ -4,7 +4,8 @@
 
 A server on one core, an open-loop generator on others. Rejecting costs CPU too: with s seconds of it an answer
 and r a reject, one core can answer at most (1 - rate * r) / (s - r) a second; s, r and the share of that bound
-are printed. A row whose generator fell behind its schedule is marked and tells nothing. Connections stand before
+are printed; s is measured at the capacity, and where the calls of a fuller queue are cheaper the share passes 1.
+A row whose generator fell behind, or whose server had to share its core, is marked and tells nothing. Connections stand before
 a load begins, as a proxy's do, and more are opened when all are taken; --connections 0 measures opening them too.
 """
 
@@ -231,6 +232,7 @@ def table(case: Case) -> str:
             + f" {1e3 * row.slowest_probe:11.0f} ms {row.recovery:9.1f} s"
             + f" {row.growth / 2**20:+4.0f} MiB {row.cpu_share:5.2f}"
             + ("" if row.kept_up else f"  THE GENERATOR FELL BEHIND (lag {1e3 * row.lag_p99:.0f} ms)")
+            + ("  SOMETHING ELSE USED THE CORE" if row.load > 1 and row.cpu_share < 0.9 else "")
         )
         others = {k: n for k, n in row.outcomes.items() if k not in ("200", "429 queue_full")}
         if others:

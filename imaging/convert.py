@@ -25,11 +25,13 @@ def to_square(image: Image.Image, size: int) -> Image.Image:
         image = _from_lab(image)
     elif image.mode not in ("RGB", "L"):
         image = image.convert("RGB")
-    return _resize(image, size).convert("RGB")
+    image = _resize(image, size)
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _resize(image: Image.Image, size: int) -> Image.Image:
-    return image.resize((size, size), Image.Resampling.BILINEAR)
+    # Pillow would copy, which counts where an image is small enough to have the size already.
+    return image if image.size == (size, size) else image.resize((size, size), Image.Resampling.BILINEAR)
 
 
 def _finite(image: Image.Image) -> Image.Image:
