@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import os
 import warnings
-from typing import BinaryIO
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from imaging.convert import to_square
-from imaging.errors import CorruptImage, ImageTooLarge, UnsupportedMediaType
-from imaging.sniff import SIGNATURE_BYTES, image_format
+from imaging.errors import CorruptImage, ImageError, ImageTooLarge, UnsupportedMediaType
+from imaging.guard import Stream, refuse_endless, refuse_endless_exif
+from imaging.sniff import image_format
 
 POLICY_VERSION = 1
 """Raised with every change that gives any image other pixels; stored with each model and cache."""
@@ -57,31 +57,28 @@ def decode(
     Raises:
         UnsupportedMediaType: the bytes are no JPEG, PNG, WebP, GIF, BMP or TIFF.
         ImageTooLarge: more than `max_pixels`, found before any pixel is decoded.
-        CorruptImage: truncated or undecodable.
+        CorruptImage: truncated, undecodable, or made to keep a decoder busy for minutes.
         OSError: a path that can't be read.
     """
-    with _stream(source) as stream:
-        format_ = image_format(stream.read(SIGNATURE_BYTES))
-        if format_ is None:
-            raise UnsupportedMediaType("the bytes are no JPEG, PNG, WebP, GIF, BMP or TIFF image")
-        stream.seek(0)
-        try:
-            with Image.open(stream, formats=(format_,)) as image:
-                if image.width * image.height > max_pixels:
-                    raise ImageTooLarge(f"{image.width} x {image.height} pixels, more than the {max_pixels:,} allowed")
-                return _pixels(image, size)
-        except (ImageTooLarge, MemoryError):
-            raise
-        except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-            raise ImageTooLarge(f"more pixels than the {max_pixels:,} allowed") from error
-        except Exception as error:
-            # Pillow's decoders raise whatever they stumble over (SyntaxError, struct.error, IndexError);
-            # on hostile bytes each of them means the same.
-            raise CorruptImage(f"truncated or undecodable {format_} image") from error
-
-
-def _stream(source: bytes | str | os.PathLike[str]) -> BinaryIO:
-    return io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb")
+    data = source if isinstance(source, bytes) else Path(source).read_bytes()
+    format_ = image_format(data)
+    if format_ is None:
+        raise UnsupportedMediaType("the bytes are no JPEG, PNG, WebP, GIF, BMP or TIFF image")
+    try:
+        refuse_endless(data, format_)
+        with Image.open(Stream(data), formats=(format_,)) as image:
+            if image.width * image.height > max_pixels:
+                raise ImageTooLarge(f"{image.width} x {image.height} pixels, more than the {max_pixels:,} allowed")
+            refuse_endless_exif(image.info.get("exif", b""))
+            return _pixels(image, size)
+    except (ImageError, MemoryError):
+        raise
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise ImageTooLarge(f"more pixels than the {max_pixels:,} allowed") from error
+    except Exception as error:
+        # Pillow's decoders raise whatever they stumble over (SyntaxError, struct.error, IndexError);
+        # on hostile bytes each of them means the same.
+        raise CorruptImage(f"truncated or undecodable {format_} image") from error
 
 
 def _pixels(image: Image.Image, size: int) -> np.ndarray:

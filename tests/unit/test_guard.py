@@ -1,0 +1,55 @@
+"""The guard against endless work lets through whatever a real writer of images makes; tests/corpus has the rest."""
+
+from __future__ import annotations
+
+import random
+import zlib
+
+import pytest
+from PIL import Image
+
+import imaging
+from tests.corpus import endless
+from tests.corpus.case import PNG_SIGNATURE, Case, chunk, encoded, noisy, png_header, segment
+
+_NOISE = random.Random(0).randbytes(20 * 2**20)
+
+
+def is_decoded(data: bytes) -> bool:
+    return imaging.decode(data, 8).shape == (8, 8, 3)
+
+
+@pytest.mark.parametrize("case", [case for case in endless.cases() if case.answer.status != 200], ids=lambda c: c.name)
+def test_what_would_never_end_is_refused(case: Case) -> None:
+    with pytest.raises(imaging.CorruptImage):
+        imaging.decode(case.body, 8)
+
+
+def test_scans_in_metadata_and_behind_the_image_do_not_count() -> None:
+    jpeg = encoded(noisy(), "JPEG", progressive=True)
+    notes = b"".join(segment(0xE5, _NOISE[i : i + 65_000]) for i in range(0, 10 * 2**20, 65_000))
+    assert notes.count(b"\xff\xda") > 100
+    assert is_decoded(jpeg[:2] + notes + jpeg[2:])
+    # A film, as some telephones put it behind the photo.
+    assert is_decoded(jpeg + _NOISE)
+
+
+def test_a_png_in_small_pieces_is_decoded() -> None:
+    side = 2500
+    row = 3 * side
+    packed = zlib.compress(b"".join(b"\0" + _NOISE[i * row : (i + 1) * row] for i in range(side)), 1)
+    assert len(packed) > 17 * 2**20
+    pieces = [chunk(b"IDAT", packed[i : i + 1024]) for i in range(0, len(packed), 1024)]
+    assert is_decoded(b"".join([PNG_SIGNATURE, png_header(side, side), *pieces, chunk(b"IEND")]))
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw"])
+def test_a_tiff_of_many_strips_is_decoded(compression: str) -> None:
+    image = Image.new("L", (2, 50_000), 7)
+    assert is_decoded(encoded(image, "TIFF", compression=compression, tiffinfo={278: 1}, strip_size=2))
+
+
+def test_a_large_profile_and_xmp_are_no_reason_to_refuse() -> None:
+    assert is_decoded(encoded(noisy(), "JPEG", icc_profile=_NOISE[: 2**23]))
+    assert is_decoded(encoded(noisy(), "TIFF", icc_profile=_NOISE[: 2**23]))
+    assert is_decoded(encoded(noisy(), "WEBP", xmp=_NOISE[: 2**23]))
