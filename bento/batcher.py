@@ -129,7 +129,7 @@ class InferenceThread:
         ended = perf_counter()
         self._loop.call_soon_threadsafe(self._deliver, batch, answers, began, ended)
 
-    def _deliver(self, batch: list[Work], answers: list[np.ndarray | Exception], began: float, ended: float) -> None:
+    def _deliver(self, batch: list[Work], answers: list[np.ndarray | None], began: float, ended: float) -> None:
         self._began = None
         self._cost.update(len(batch), ended - began)
         deliver(batch, answers, began, ended)
@@ -140,24 +140,28 @@ class InferenceThread:
         self._thread.shutdown(wait=False)
 
 
-def classify(run: Runtime, batch: list[Work]) -> list[np.ndarray | Exception]:
-    """Call the model with all images of `batch`, and where it fails with each alone, so that one can't hurt another."""
+def classify(run: Runtime, batch: list[Work]) -> list[np.ndarray | None]:
+    """Call the model with all images of `batch`, and where it fails with each alone, so that one can't hurt another.
+
+    Returns:
+        Each image's probabilities; None where the model fails on it.
+    """
     try:
         return list(run(np.stack([work.pixels for work in batch if work.pixels is not None])))
-    except Exception as error:
+    except Exception:
         # Whatever a runtime raises on one image, the others can still be answered.
         if len(batch) == 1:
             logger.exception("the model failed on an image")
-            return [error]
+            return [None]
         return [classify(run, [work])[0] for work in batch]
 
 
-def deliver(batch: list[Work], answers: list[np.ndarray | Exception], began: float, ended: float) -> None:
+def deliver(batch: list[Work], answers: list[np.ndarray | None], began: float, ended: float) -> None:
     """Hand the answers of one call over and measure it."""
     metrics.batch_size.observe(len(batch))
     for work, answer in zip(batch, answers, strict=True):
         work.inference = (began, ended)
-        if isinstance(answer, Exception):
+        if answer is None:
             work.fail(poisoned())
         else:
             work.succeed(answer)

@@ -13,7 +13,6 @@ from time import perf_counter
 
 import numpy as np
 
-import imaging
 from bento.admission import Admission
 from bento.batcher import classify, deliver
 from bento.cost import CostCurve
@@ -37,7 +36,7 @@ class InlineModel:
     Args:
         run: the model; safe to call from several threads.
         cost: told of each call on the loop.
-        decode: bytes to pixels.
+        decode: bytes to pixels; returns what it failed with.
         decode_seconds: what that is expected to take.
         most: images a call.
         threads: how many help.
@@ -49,7 +48,7 @@ class InlineModel:
         self,
         run: Runtime,
         cost: CostCurve,
-        decode: Callable[[Work], None],
+        decode: Callable[[Work], Exception | None],
         decode_seconds: float,
         most: int,
         threads: int,
@@ -121,23 +120,17 @@ class InlineModel:
         return taken
 
     def _decoded(self, work: Work) -> bool:
-        try:
-            if work.pixels is None:
-                self._decode(work)
-        except imaging.ImageError as error:
+        error = self._decode(work) if work.pixels is None else None
+        if error is not None:
             work.fail(error)
-            return False
-        return True
+        return error is None
 
     def _help(self, works: list[Work]) -> None:
         """Do in a thread what `_work` does on the loop."""
         failed: list[tuple[Work, Exception]] = []
         for work in works:
-            try:
-                if work.pixels is None:
-                    self._decode(work)
-            except Exception as error:
-                # Not only ImageError: whatever happens here must reach the one who waits.
+            error = self._decode(work) if work.pixels is None else None
+            if error is not None:
                 failed.append((work, error))
         decoded = [work for work in works if work.pixels is not None]
         began = perf_counter()
@@ -147,7 +140,7 @@ class InlineModel:
     def _helped(
         self,
         works: list[Work],
-        answers: list[np.ndarray | Exception],
+        answers: list[np.ndarray | None],
         failed: list[tuple[Work, Exception]],
         began: float,
         ended: float,

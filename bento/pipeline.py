@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
@@ -14,11 +15,14 @@ from bento import metrics
 from bento.admission import Admission
 from bento.batcher import Batcher, InferenceThread
 from bento.cache import AnswerCache
+from bento.errors import RequestError
 from bento.inline import InlineModel
 from bento.settings import Settings
 from bento.warmup import WarmModel
-from bento.work import Work
+from bento.work import Work, without_frames
 from imaging.cost import is_cheap
+
+logger = logging.getLogger("image_classifier")
 
 _LARGE = 256 * 1024
 """Bytes from which on an encoded image counts as large: a photo of some megapixels, 50 ms and more to decode."""
@@ -109,6 +113,10 @@ class Pipeline:
                 pool = self._large if len(image) >= _LARGE else self._pool
                 pool.submit(self._decode_beside, work)
             probabilities = await work.result
+        except BaseException:
+            # The error holds this frame now; see `without_frames`.
+            del work
+            raise
         finally:
             self._admission.leave()
         began, ended = work.decode
@@ -119,24 +127,31 @@ class Pipeline:
         metrics.queue_wait.observe(work.waited)
         return probabilities, work
 
-    def _decode(self, work: Work) -> None:
+    def _decode(self, work: Work) -> Exception | None:
+        """Decode, in any thread; return what it failed with."""
         assert work.image is not None
         began = perf_counter()
-        work.pixels = imaging.decode(work.image, self.model.served.image_size, max_pixels=self._settings.max_pixels)
+        try:
+            work.pixels = imaging.decode(work.image, self.model.served.image_size, max_pixels=self._settings.max_pixels)
+        except imaging.ImageError as error:
+            return without_frames(error)
+        except Exception:
+            # Whatever happens here must reach the one who waits.
+            logger.exception("decoding an image failed")
+            return RequestError("internal_error", "decoding failed; the server's log says why")
         work.decode = (began, perf_counter())
+        return None
 
     def _decode_beside(self, work: Work) -> None:
         """Decode in a thread; the loop takes it from there."""
         if work.worthless():
             self._loop.call_soon_threadsafe(work.dropped, 0)
             return
-        try:
-            self._decode(work)
-        except Exception as error:
-            # Not only ImageError: whatever happens here must reach the one who waits.
-            self._loop.call_soon_threadsafe(work.fail, error)
-        else:
+        error = self._decode(work)
+        if error is None:
             self._loop.call_soon_threadsafe(self._put, work)
+        else:
+            self._loop.call_soon_threadsafe(work.fail, error)
 
     def close(self) -> None:
         """Let the threads end."""

@@ -132,6 +132,8 @@ class Predictor:
                 # Once one has failed, the work on the others is for nobody.
                 for task in tasks:
                     task.cancel()
+                # The failed one holds the error, which holds this frame; see `without_frames`.
+                del task, tasks
         return rows
 
     def check_model(self, call: Call) -> None:

@@ -42,7 +42,12 @@ class Exchange:
     def whole_body(self) -> bytes | None:
         """Return the body if all of it is here already, as a small image's mostly is."""
         cycle = self._cycle
-        return None if cycle.more_body or cycle.disconnected else bytes(cycle.body)
+        if cycle.more_body or cycle.disconnected:
+            return None
+        body = bytes(cycle.body)
+        # A connection holds its last request until the next one.
+        cycle.body = bytearray()
+        return body
 
     def answer(self, status: int, headers: Headers, body: bytes) -> bool:
         """Write a whole answer at once, where uvicorn's `send` would check each header and write twice.

@@ -15,7 +15,7 @@ import bentoml
 import uvicorn.config
 from _bentoml_sdk.service import Service
 
-from bento import logs, model
+from bento import logs, memory, model
 from bento.app import Application
 from bento.settings import SettingsError, read_settings
 from bento.warmup import WarmModel, warm_up
@@ -59,6 +59,7 @@ class ImageClassifierService(Service[Any]):  # type: ignore[misc]
     def to_asgi(self, is_main: bool = True) -> Any:
         """Return the application that a worker serves."""
         logs.configure(settings.log_level, settings.log_format)
+        memory.return_large_blocks()
         logger.info("settings: %s", settings.model_dump(exclude_none=True))
         # BentoML leaves the choice to uvicorn, and this is the table that uvicorn looks it up in.
         uvicorn.config.HTTP_PROTOCOLS["auto"] = "bento.protocol:Protocol"

@@ -8,6 +8,7 @@ from time import perf_counter
 
 import numpy as np
 
+import imaging
 from bento import metrics
 from bento.errors import RequestError, retry_after
 
@@ -83,3 +84,13 @@ class Work:
 def poisoned() -> RequestError:
     """Return the error of an image on which the model itself failed."""
     return RequestError("internal_error", "the model failed on this image; the server's log says why")
+
+
+def without_frames(error: imaging.ImageError) -> imaging.ImageError:
+    """Return the error without its traceback and cause.
+
+    The frames of both hold the image, and lead to one that holds the error: a cycle, which would keep all bytes
+    of the request in memory until the next garbage collection.
+    """
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)

@@ -15,10 +15,13 @@ import numpy as np
 import pytest
 
 from bento.app import Application
+from bento.errors import RequestError
 from bento.model import ServedModel
 from bento.receive import image_of
 from bento.settings import Settings, read_settings
 from bento.warmup import WarmModel, warm_up
+from bento.work import Work
+from imaging import ImageError
 from tests.stored import CLASSES, SIZE, picture, write_entry
 
 TAG = "image_classifier:unit"
@@ -183,3 +186,44 @@ def test_a_websocket_is_closed_before_it_opens(model: WarmModel) -> None:
         return await Host(lambda: model).call(scope, [{"type": "websocket.connect"}])
 
     assert asyncio.run(scenario()) == [{"type": "websocket.close"}]
+
+
+IMAGE, FORM = b"image/jpeg", b"multipart/form-data; boundary=x"
+INFER = b'{"inputs": [{"name": "images", "shape": [2, 1], "datatype": "BYTES", "data": ["", ""]}]}'
+DAMAGED = b"\xff\xd8\xff" + bytes(100)
+
+
+@pytest.mark.parametrize("inline", [True, False])
+@pytest.mark.parametrize(
+    ("path", "content_type", "body", "status"),
+    [
+        ("/predict", IMAGE, DAMAGED, 422),
+        ("/predict", IMAGE, DAMAGED + bytes(300_000), 422),
+        ("/predict", IMAGE, b"no image", 415),
+        ("/predict", FORM, b"--x\r\n\r\nwhat", 400),
+        ("/predict/batch", FORM, b"--x\r\ncontent-disposition: form-data; name=file\r\n\r\nno\r\n--x--\r\n", 200),
+        ("/v2/models/image_classifier/infer", b"application/json", INFER, 400),
+    ],
+)
+def test_what_is_refused_leaves_nothing_to_collect(
+    model: WarmModel, inline: bool, path: str, content_type: bytes, body: bytes, status: int
+) -> None:
+    """An error holds the frames it went through; held by one of them, it would keep the bytes of the request."""
+
+    async def scenario() -> None:
+        host = Host(lambda: replace(model, inline=inline))
+        await host.start()
+        await host.until(host.is_ready)
+        scope = predict_scope((b"content-type", content_type)) | {"path": path}
+        gc.collect()
+        gc.disable()
+        sent = await host.call(scope, [{"type": "http.request", "body": body, "more_body": False}])
+        # For the threads to let go, too.
+        await asyncio.sleep(0.05)
+        assert sent[0]["status"] == status
+        assert not [thing for thing in gc.get_objects() if isinstance(thing, Work | ImageError | RequestError)]
+
+    try:
+        asyncio.run(scenario())
+    finally:
+        gc.enable()
