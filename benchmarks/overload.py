@@ -5,8 +5,9 @@
 A server on one core, an open-loop generator on others. Rejecting costs CPU too: with s seconds of it an answer
 and r a reject, one core can answer at most (1 - rate * r) / (s - r) a second; s, r and the share of that bound
 are printed; s is measured at the capacity, and where the calls of a fuller queue are cheaper the share passes 1.
-A row whose generator fell behind, or whose server had to share its core, is marked and tells nothing. Connections stand before
-a load begins, as a proxy's do, and more are opened when all are taken; --connections 0 measures opening them too.
+A row whose generator fell behind, or whose server had to share its core, is marked and tells nothing.
+Connections stand before a load begins, as a proxy's do, and more are opened when all are taken; --connections 0
+measures opening them too.
 """
 
 from __future__ import annotations
@@ -93,19 +94,21 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=2000, metavar="N", help="open before a load (2000)")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
+    core, *others = sorted(os.sched_getaffinity(0))
+    # What loads and watches the server must not take its time.
+    os.sched_setaffinity(0, others or [core])
     cases = []
     for model in options.model or ["cnn", "slow"]:
         with tempfile.TemporaryDirectory() as folder:
-            cases.append(measure(model, Path(folder), options.seconds, options.connections))
+            cases.append(measure(model, Path(folder), core, options.seconds, options.connections))
         print(table(cases[-1]), flush=True)  # noqa: T201
     if options.json:
         options.json.write_text(json.dumps([_as_json(case) for case in cases], indent=2))
 
 
-def measure(model: str, folder: Path, seconds: float, connections: int) -> Case:
-    """Measure one model under all loads, and what a reject costs."""
-    core, *others = sorted(os.sched_getaffinity(0))
-    generators = others[-2:] or [core]
+def measure(model: str, folder: Path, core: int, seconds: float, connections: int) -> Case:
+    """Measure one model, served on `core`, under all loads, and what a reject costs."""
+    generators = sorted(os.sched_getaffinity(0))[-2:]
     store = Store(folder / "home")
     requests = publish_cnn(store, folder / "cnn") if model == "cnn" else publish_slow(store, folder, SLOW_MILLISECONDS)
     with serving_on(core, store) as server:

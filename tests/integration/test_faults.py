@@ -1,0 +1,216 @@
+"""What happens to a service: told to end while busy, stopped, killed, out of disk, out of file descriptors."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.integration.conftest import Server, Store, serving, wait_until_ready
+from tests.slow_model import write_slow_entry
+from tests.stored import picture
+
+MILLISECONDS = 10
+
+
+@pytest.fixture(scope="module")
+def slow_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store with a model that takes 10 ms an image."""
+    root = tmp_path_factory.mktemp("faults")
+    store = Store(root / "home")
+    store.publish(write_slow_entry(root / "entry", MILLISECONDS))
+    return store
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.02)
+
+
+def worker(server: Server) -> psutil.Process:
+    (process,) = psutil.Process(server.process.pid).children()
+    return process
+
+
+def status(server: Server, path: str, seconds: float = 30) -> int:
+    """Return the status of the answer; 0 when none comes in time."""
+    try:
+        return httpx.get(server.url + path, timeout=seconds).status_code
+    except httpx.TransportError:
+        return 0
+
+
+def answers(server: Server, pool: ThreadPoolExecutor, count: int) -> list[Future[httpx.Response]]:
+    """Send so many images at once."""
+    return [pool.submit(server.predict, picture("blue")) for _ in range(count)]
+
+
+@pytest.mark.parametrize("drain_delay", [0, 2])
+def test_sigterm_loses_nothing_that_was_accepted(slow_store: Store, drain_delay: float) -> None:
+    count = 60
+    with serving(slow_store, ".", THREADS="1", DRAIN_DELAY=f"{drain_delay}") as server, ThreadPoolExecutor(80) as pool:
+        waiting = answers(server, pool, count)
+        wait_for(lambda: server.metric("image_classifier_in_flight") + sum(f.done() for f in waiting) >= count)
+        assert not all(future.done() for future in waiting)
+        told = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        if drain_delay:
+            wait_for(lambda: server.get("/readyz").status_code == 503, drain_delay / 2)
+            late = server.predict(picture("green"))
+            assert (late.status_code, late.json()["predicted_class"]) == (200, "green")
+            assert status(server, "/livez") == 200
+            assert server.get("/readyz").json()["code"] == "draining"
+            assert time.monotonic() - told < drain_delay
+        done = [future.result() for future in waiting]
+        assert [response.status_code for response in done] == [200] * count
+        assert {response.json()["predicted_class"] for response in done} == {"blue"}
+        assert server.process.wait(timeout=20) == 0
+        assert time.monotonic() - told >= drain_delay
+        assert "Traceback" not in server.log.read_text()
+
+
+def test_a_server_without_work_ends_at_once(slow_store: Store) -> None:
+    with serving(slow_store, ".", DRAIN_DELAY="0") as server:
+        with httpx.Client(base_url=server.url) as idle:
+            assert idle.get("/livez").status_code == 200
+            started = time.monotonic()
+            # A connection that says nothing must not hold it up.
+            assert server.stop() == 0
+        assert time.monotonic() - started < 10
+
+
+@contextlib.contextmanager
+def stopped_thread(tid: int) -> Iterator[None]:
+    """Keep one thread of another process from running (ptrace(2)), and nothing else of it."""
+    seize, interrupt, detach, all_children = 0x4206, 0x4207, 17, 0x40000000
+    ptrace = ctypes.CDLL(None, use_errno=True).ptrace
+    ptrace.argtypes = [ctypes.c_long] * 4
+    if ptrace(seize, tid, 0, 0):
+        pytest.skip(f"this machine lets no process trace another: {os.strerror(ctypes.get_errno())}")
+    assert ptrace(interrupt, tid, 0, 0) == 0
+    os.waitpid(tid, all_children)
+    try:
+        yield
+    finally:
+        ptrace(detach, tid, 0, 0)
+
+
+def test_a_hung_model_fails_liveness_and_nothing_else_does(slow_store: Store) -> None:
+    with serving(slow_store, ".", THREADS="1", HANG_TIMEOUT="1") as server, ThreadPoolExecutor(20) as pool:
+        assert server.predict(picture("red")).status_code == 200
+        tasks = Path(f"/proc/{worker(server).pid}/task").iterdir()
+        (tid,) = (int(task.name) for task in tasks if (task / "comm").read_text() == "inference\n")
+        with stopped_thread(tid):
+            waiting = answers(server, pool, 10)
+            wait_for(lambda: status(server, "/livez") == 503)
+            assert server.get("/livez").json()["code"] == "not_live"
+            assert status(server, "/metrics") == 200
+            assert not any(future.done() and future.result().status_code == 200 for future in waiting)
+            # Past the deadline of those that wait for their turn.
+            time.sleep(2)
+        done = [future.result() for future in waiting]
+        assert {response.status_code for response in done} <= {200, 503}
+        assert {response.json().get("code", "") for response in done} <= {"", "deadline_exceeded"}
+        wait_for(lambda: status(server, "/livez") == 200)
+        assert server.predict(picture("red")).json()["predicted_class"] == "red"
+
+
+def test_load_alone_never_fails_liveness(slow_store: Store) -> None:
+    with serving(slow_store, ".", THREADS="1", HANG_TIMEOUT="1") as server, ThreadPoolExecutor(100) as pool:
+        waiting = answers(server, pool, 250)
+        while not all(future.done() for future in waiting):
+            assert status(server, "/livez") == 200
+        assert {future.result().status_code for future in waiting} <= {200, 429, 503}
+
+
+def test_a_stopped_process_times_the_probe_out_and_goes_on_where_it_was(slow_store: Store) -> None:
+    with serving(slow_store, ".", THREADS="1") as server:
+        process = worker(server)
+        process.suspend()
+        try:
+            assert status(server, "/livez", 0.5) == 0
+        finally:
+            process.resume()
+        assert status(server, "/livez") == 200
+        assert server.predict(picture("red")).json()["predicted_class"] == "red"
+
+
+def test_a_killed_worker_is_replaced(slow_store: Store) -> None:
+    with serving(slow_store, ".", THREADS="1") as server, ThreadPoolExecutor(20) as pool:
+        killed = worker(server)
+        waiting = answers(server, pool, 20)
+        wait_for(lambda: server.metric("image_classifier_in_flight") > 0)
+        killed.kill()
+        for future in waiting:
+            # Those it had are lost with it, the next one may get the others; none is answered wrong.
+            with contextlib.suppress(httpx.TransportError):
+                answer = future.result().json()
+                assert answer.get("code") == "not_ready" or answer["predicted_class"] == "blue"
+        wait_until_ready(server)
+        assert server.predict(picture("red")).json()["predicted_class"] == "red"
+        assert worker(server).pid != killed.pid
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a file system of its own that has no byte left."""
+    place = tmp_path / "full"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"this machine lets us mount nothing: {done.stderr.strip()}")
+    try:
+        with contextlib.suppress(OSError), (place / "filler").open("wb", buffering=0) as filler:
+            while True:
+                filler.write(b"\0" * 4096)
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def test_a_full_disk_keeps_nobody_from_being_served(slow_store: Store, full_disk: Path) -> None:
+    with pytest.raises(OSError, match="No space left"):
+        (full_disk / "more").write_bytes(b"\0" * 4096)
+    large = picture("blue", "BMP", (2500, 2500))
+    with serving(slow_store, ".", THREADS="1", TMPDIR=str(full_disk)) as server:
+        for image, colour in ((picture("red"), "red"), (large, "blue"), (picture("green", "JPEG"), "green")):
+            assert server.predict(image).json()["predicted_class"] == colour
+        files = [("file", ("x", image)) for image in (picture("red"), large)]
+        batch = httpx.post(server.url + "/predict/batch", files=files, timeout=30).json()
+        assert [entry["predicted_class"] for entry in batch] == ["red", "blue"]
+        assert status(server, "/readyz") == status(server, "/metrics") == 200
+        assert "Traceback" not in server.log.read_text()
+
+
+def test_running_out_of_file_descriptors_harms_only_new_connections(slow_store: Store) -> None:
+    with serving(slow_store, ".", THREADS="1") as server:
+        process = worker(server)
+        limit = process.num_fds() + 20
+        with httpx.Client(base_url=server.url, timeout=30) as early, contextlib.ExitStack() as hoard:
+            assert early.get("/livez").status_code == 200
+            resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (limit, limit))
+            for _ in range(100):
+                hoard.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            for _ in range(20):
+                answer = early.post("/predict", files={"file": ("x", picture("green"))})
+                assert answer.json()["predicted_class"] == "green"
+            assert process.num_fds() <= limit
+        wait_for(lambda: status(server, "/livez", 1) == 200, 20)
+        assert server.predict(picture("red")).json()["predicted_class"] == "red"
+        # Neither the worker nor its log ran wild meanwhile.
+        assert server.log.stat().st_size < 2**20
