@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from bento import metrics
@@ -81,8 +82,8 @@ class Protocol(HttpToolsProtocol):
         self.application: Application = config.app
         self.app = config.app
         self.quiet_since = self.loop.time()
-        self._came = self._body = 0
-        """Bytes of the request that is arriving: of all of it, and of its body."""
+        self._came = self._body = self._read = 0
+        """Bytes of the request that is arriving: of all of it, of its body, and of the last read."""
         self._refusing = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -92,16 +93,30 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._came += len(data)
-        super().data_received(data)
-        # Heads, chunk sizes and trailers; a body in chunks of one byte is six times its size.
-        if self._came > MAX_HEAD + 8 * self._body and not self.transport.is_closing():
-            self._end("headers_too_large", f"the head of the request is over {MAX_HEAD:,} bytes")
+        self._read = len(data)
+        # Not by uvicorn's method, which logs a line for each request that is none.
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # Whoever asks for an upgrade gets a plain answer.
+            pass
+        except httptools.HttpParserError as error:
+            self._end(_meant(error))
+        else:
+            # A head without end, chunk sizes and trailers; a body in chunks of one byte is six times its size.
+            if self._came > MAX_HEAD + 8 * self._body and not self.transport.is_closing():
+                self._end(_head_too_large())
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.quiet_since = self.loop.time()
 
     def on_headers_complete(self) -> None:
+        # The head came with this read or began before it; one that may be too large is measured.
+        if max(self._came, self._read) > MAX_HEAD:
+            size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+            if size > MAX_HEAD:
+                raise _head_too_large()
         self._refusing = self._is_plain_prediction() and self.application.admission.refuses_next(self.loop)
         if not self._refusing:
             super().on_headers_complete()
@@ -165,20 +180,24 @@ class Protocol(HttpToolsProtocol):
         lines = [b"%b: %b\r\n" % pair for pair in (*self.server_state.default_headers, *headers)]
         self.transport.write(b"".join((STATUS_LINE[status], *lines, b"\r\n", body)))
 
-    def _end(self, code: str, detail: str) -> None:
+    def _end(self, error: RequestError) -> None:
         """Answer where no request can be made out, and close."""
         cycle = self.cycle
-        # Not in the place of an answer that is under way, or of one to a request before this.
-        if cycle is None or cycle.response_complete or (cycle.more_body and not cycle.response_started):
-            self._refuse(RequestError(code, detail, [(b"connection", b"close")]))
+        if cycle is not None and not cycle.response_complete and (cycle.response_started or not cycle.more_body):
+            # The answer to the request before is under way; it is the last one.
+            cycle.keep_alive = False
+            self.flow.pause_reading()
+            return
+        # Nothing in the place of answers to several requests before.
+        if not self.pipeline:
+            error.headers.append((b"connection", b"close"))
+            self._refuse(error)
+            metrics.answered("other", "other", STATUS[error.code]).inc()
         self.transport.close()
 
-    def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP the way all errors are answered."""
-        self._end("malformed_request", "this is no HTTP request")
-
-    def _unsupported_upgrade_warning(self) -> None:
-        """Say nothing: whoever asks for an upgrade gets a plain answer, and must not fill the log."""
+    def _should_upgrade(self) -> bool:
+        """Never; a websocket's handshake would be answered by whatever library is installed."""
+        return False
 
     def end_if_stuck(self, now: float) -> None:
         """Close the connection when no whole head has come for too long; bodies have their own time limit."""
@@ -186,9 +205,20 @@ class Protocol(HttpToolsProtocol):
             return
         settings = self.application.settings
         if self._came and now - self.quiet_since > settings.receive_timeout:
-            self._end("request_timeout", f"no whole request in {settings.receive_timeout:g} s")
+            self._end(RequestError("request_timeout", f"no whole request in {settings.receive_timeout:g} s"))
         elif now - self.quiet_since > settings.keep_alive:
             self.transport.close()
+
+
+def _meant(error: httptools.HttpParserError) -> RequestError:
+    # What a method of ours raises, the parser raises one of its own over.
+    if isinstance(error.__context__, RequestError):
+        return error.__context__
+    return RequestError("malformed_request", "this is no HTTP request")
+
+
+def _head_too_large() -> RequestError:
+    return RequestError("headers_too_large", f"the head of the request is over {MAX_HEAD:,} bytes")
 
 
 class Sweeper:

@@ -22,10 +22,14 @@ async def read_body(call: Call, settings: Settings, admission: Admission) -> byt
     """Return the whole body of a request; the caller gives its size back to `admission.release`.
 
     Raises:
-        RequestError: payload_too_large, at once where Content-Length says so; request_timeout; queue_full
-            where all bodies together would be too large.
+        RequestError: unsupported_media_type for a compressed body; payload_too_large, at once where Content-Length says
+            so; request_timeout; queue_full where all bodies together would be too large.
         ClientDisconnected: the body ended early.
     """
+    encoding = call.headers.get(b"content-encoding")
+    if encoding is not None and encoding.lower() != b"identity":
+        accepted = [(b"accept-encoding", b"identity")]
+        raise RequestError("unsupported_media_type", "send the body without a Content-Encoding", accepted)
     limit = settings.max_body_bytes
     declared = call.headers.get(b"content-length")
     if declared is not None and declared.isdigit() and int(declared) > limit:
@@ -64,9 +68,8 @@ def _too_large(limit: int) -> RequestError:
 
 _BOUNDARY = re.compile(rb"multipart/form-data; ?boundary=(\"?)([0-9A-Za-z'()+_,./:=?-]{1,70})\1", re.IGNORECASE)
 _PLAIN_HEAD = re.compile(
-    rb'\r\ncontent-disposition: form-data; name="file"(?:; filename="[^"\\\r\n]*")?'
-    rb"(?:\r\ncontent-(?:type|length): [^\r\n]*)*\r\n\r\n",
-    re.IGNORECASE,
+    rb'\r\n(?i:content-disposition: form-data); name="file"(?:; filename="[^"\\\r\n]*")?'
+    rb"(?:\r\n(?i:content-(?:type|length)): [^\r\n]*)*\r\n\r\n"
 )
 
 

@@ -170,6 +170,7 @@ def test_the_short_way_and_the_long_way_to_an_image_agree() -> None:
         b'Content-Disposition: form-data; name="file"; filename="a b.jpg"\r\nContent-Type: image/jpeg\r\n\r\n',
         b'content-disposition: form-data; name="file"; filename="a\\"b"\r\n\r\n',
         b'Content-Disposition: form-data; name="other"\r\n\r\n',
+        b'Content-Disposition: form-data; name="File"\r\n\r\n',
         b'X-A: b\r\nContent-Disposition: form-data; name="file"\r\n\r\n',
     ]
     words = [b"--b", b"--", b"\r\n", b"\r", b"x", b"\r\n--b", b"\r\n--b--", b"\r\n--b--\r\n", b"y" * 40]
