@@ -11,7 +11,7 @@ from PIL import Image
 
 from imaging.convert import to_square
 from imaging.errors import CorruptImage, ImageError, ImageTooLarge, UnsupportedMediaType
-from imaging.guard import Stream, refuse_endless, refuse_endless_exif
+from imaging.guard import refuse_endless, refuse_endless_exif, stream
 from imaging.sniff import image_format
 
 POLICY_VERSION = 1
@@ -66,7 +66,7 @@ def decode(
         raise UnsupportedMediaType("the bytes are no JPEG, PNG, WebP, GIF, BMP or TIFF image")
     try:
         refuse_endless(data, format_)
-        with Image.open(Stream(data), formats=(format_,)) as image:
+        with Image.open(stream(data), formats=(format_,)) as image:
             if image.width * image.height > max_pixels:
                 raise ImageTooLarge(f"{image.width} x {image.height} pixels, more than the {max_pixels:,} allowed")
             refuse_endless_exif(image.info.get("exif", b""))
