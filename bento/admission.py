@@ -48,6 +48,14 @@ class Admission:
         """Whether another image would be refused."""
         return self.images >= self._limit
 
+    @property
+    def turn(self) -> int:
+        """How many images of one request may be inside at a time: a call's worth, and never more than half of all.
+
+        Let in at once, those of a large batch would be refused for their own sake alone, however idle the service.
+        """
+        return max(1, min(self._settings.max_batch_size, self._limit // 2))
+
     def refuses_next(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Tell whether a request that begins now would find no place, counting those that began in the same turn.
 

@@ -83,9 +83,8 @@ class Predictor:
         body = await self._body(call)
         try:
             images = await self._parse(images_of, body, call.headers.get(b"content-type", b""))
-            # A model call's worth at a time: one client's hundreds of images neither fill the queue
-            # nor stand before everybody else's.
-            turns = asyncio.Semaphore(self._settings.max_batch_size)
+            # Some at a time: one client's hundreds of images neither fill the queue nor stand before everybody else's.
+            turns = asyncio.Semaphore(self._admission.turn)
 
             async def entry(image: bytes) -> str:
                 async with turns:
@@ -122,7 +121,7 @@ class Predictor:
     async def _classify_all(self, call: Call, images: np.ndarray) -> list[np.ndarray]:
         """All rows or the first error; the protocol knows no answer for a part of a tensor."""
         rows: list[np.ndarray] = []
-        step = self._settings.max_batch_size
+        step = self._admission.turn
         for start in range(0, len(images), step):
             chunk = images[start : start + step]
             tasks = [asyncio.ensure_future(self.pipeline.classify_pixels(pixels, call.gone)) for pixels in chunk]

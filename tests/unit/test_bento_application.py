@@ -7,6 +7,7 @@ import gc
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,27 @@ def test_who_leaves_before_the_body_is_complete_gets_no_answer(model: WarmModel)
         return await host.call(predict_scope(), [part, {"type": "http.disconnect"}])
 
     assert asyncio.run(scenario()) == []
+
+
+@pytest.mark.parametrize("inline", [True, False])
+def test_the_images_of_one_request_never_crowd_each_other_out(model: WarmModel, inline: bool) -> None:
+    async def scenario() -> tuple[httpx.Response, httpx.Response]:
+        host = Host(lambda: replace(model, inline=inline), Settings(deadline_ms=60_000))
+        await host.start()
+        await host.until(host.is_ready)
+        # So slow that six may be inside.
+        host.application.admission.expect(7)
+        shape = [50, SIZE, SIZE, 3]
+        tensor = {"name": "image", "datatype": "UINT8", "shape": shape, "data": [0] * prod(shape)}
+        files = [("file", ("x", picture("blue")))] * 50
+        return (
+            await host.client.post("/v2/models/image_classifier/infer", json={"inputs": [tensor]}),
+            await host.client.post("/predict/batch", files=files),
+        )
+
+    inferred, batch = asyncio.run(scenario())
+    assert (inferred.status_code, inferred.json().get("outputs", [{}])[0].get("shape")) == (200, [50, 3])
+    assert [entry.get("predicted_class") for entry in batch.json()] == ["blue"] * 50
 
 
 def test_a_websocket_is_closed_before_it_opens(model: WarmModel) -> None:
