@@ -94,10 +94,11 @@ class Admission:
             self._window, self._answered = perf_counter(), 0
         self.images += 1
 
-    def leave(self) -> None:
-        """Note that an image has been answered, and learn from it how fast that goes."""
+    def leave(self, answered: bool) -> None:
+        """Let an image out, and learn how fast that goes from those that were not merely given up."""
         self.images -= 1
-        self._answered += 1
+        # Counted in, those that were dropped would hide that the others have become slow, and be let in for nothing.
+        self._answered += answered
         now = perf_counter()
         passed = now - self._window
         if passed > _WINDOW and self._answered >= 4:
