@@ -96,16 +96,33 @@ class Protocol(HttpToolsProtocol):
         self._read = len(data)
         # Not by uvicorn's method, which logs a line for each request that is none.
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # Whoever asks for an upgrade gets a plain answer.
-            pass
+            self._feed(memoryview(data))
         except httptools.HttpParserError as error:
             self._end(_meant(error))
         else:
             # A head without end, chunk sizes and trailers; a body in chunks of one byte is six times its size.
             if self._came > MAX_HEAD + 8 * self._body and not self.transport.is_closing():
                 self._end(_head_too_large())
+
+    def _feed(self, data: memoryview) -> None:
+        """Parse, and give whoever asks for an upgrade a plain answer, as HTTP allows (RFC 9110, 7.8).
+
+        The parser takes all that follows such a head for another protocol; yet Java's client, and curl with --http2,
+        ask for one with every upload. So it is given the head again, without the question.
+        """
+        while True:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                data = data[upgrade.args[0] :]
+            line = self.parser.get_method(), self.url, self.parser.get_http_version().encode()
+            headers = [b"%b: %b\r\n" % pair for pair in self.headers if pair[0] != b"upgrade"]
+            self.parser.feed_data(b"".join((b"%b %b HTTP/%b\r\n" % line, *headers, b"\r\n")))
+
+    def _is_asked_to_upgrade(self) -> bool:
+        # CONNECT is one by itself, and no request that can be read otherwise.
+        return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -117,6 +134,8 @@ class Protocol(HttpToolsProtocol):
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
             if size > MAX_HEAD:
                 raise _head_too_large()
+        if self._is_asked_to_upgrade():
+            return
         self._refusing = self._is_plain_prediction() and self.application.admission.refuses_next(self.loop)
         if not self._refusing:
             super().on_headers_complete()
@@ -143,7 +162,6 @@ class Protocol(HttpToolsProtocol):
             and self.parser.get_method() == b"POST"
             and self.parser.should_keep_alive()
             and not self.expect_100_continue
-            and not self.parser.should_upgrade()
             and (self.cycle is None or self.cycle.response_complete)
             and self.application.lifecycle.state == "ready"
         )
@@ -154,6 +172,8 @@ class Protocol(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._is_asked_to_upgrade():
+            return
         self._came = self._body = 0
         if not self._refusing:
             super().on_message_complete()
