@@ -161,6 +161,7 @@ class Protocol(HttpToolsProtocol):
             and self.url[8:9] in (b"", b"?")
             and self.parser.get_method() == b"POST"
             and self.parser.should_keep_alive()
+            and self.parser.get_http_version() == "1.1"
             and not self.expect_100_continue
             and (self.cycle is None or self.cycle.response_complete)
             and self.application.lifecycle.state == "ready"

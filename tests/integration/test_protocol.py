@@ -124,6 +124,15 @@ def test_the_longer_way_refuses_just_as_well(connection: socket.socket, data: by
     assert int(headers["retry-after"]) >= 1
 
 
+@pytest.mark.usefixtures("full")
+def test_a_client_of_http_1_0_is_let_go_once_it_is_refused(connection: socket.socket) -> None:
+    connection.sendall(request(b"Connection: keep-alive").replace(b"HTTP/1.1", b"HTTP/1.0"))
+    status, headers, _ = answer(connection)
+    # Else it waits for the end, for it can't know that the connection is kept.
+    assert (status, headers.get("connection")) == (429, "close")
+    assert closed(connection) == b""
+
+
 def test_a_connection_that_was_refused_is_served_next_time(target: Server, connection: socket.socket) -> None:
     first = threading.Thread(target=target.predict, args=[picture("red")])
     first.start()
