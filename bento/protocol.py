@@ -178,6 +178,10 @@ class Protocol(HttpToolsProtocol):
         self._came = self._body = 0
         if not self._refusing:
             super().on_message_complete()
+            # While a large body waits to be taken uvicorn doesn't read, and who doesn't read never learns that the
+            # client has left. With the whole of it here there is nothing more to wait with.
+            if not self.pipeline and not self.transport.is_closing():
+                self.flow.resume_reading()
             return
         self._refusing = False
         self.quiet_since = self.loop.time()
