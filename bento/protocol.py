@@ -85,11 +85,21 @@ class Protocol(HttpToolsProtocol):
         self._came = self._body = self._read = 0
         """Bytes of the request that is arriving: of all of it, of its body, and of the last read."""
         self._refusing = False
+        self._answering: RequestResponseCycle | None = None
+        """The request whose turn it is; uvicorn keeps the newest one only, which may wait behind it."""
+        self._unsent = 0
+        self._unsent_since = self.quiet_since
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.application.admission.connections += 1
         self.application.sweeper.watch(self.connections, self.loop)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        cycle = self._answering
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         self._came += len(data)
@@ -141,6 +151,7 @@ class Protocol(HttpToolsProtocol):
             super().on_headers_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
         cycle.scope[EXCHANGE] = Exchange(self, cycle)  # type: ignore[literal-required]
         super()._start_asgi_task(cycle, app)
 
@@ -225,10 +236,20 @@ class Protocol(HttpToolsProtocol):
         return False
 
     def end_if_stuck(self, now: float) -> None:
-        """Close the connection when no whole head has come for too long; bodies have their own time limit."""
+        """Close the connection when no whole head has come for too long, or nothing of an answer was taken.
+
+        Bodies have their own time limit.
+        """
+        settings = self.application.settings
+        unsent = self.transport.get_write_buffer_size()
+        # Once the server is closing it waits for whoever still reads, and not for who takes a byte now and then.
+        if not unsent or (unsent != self._unsent and self.application.lifecycle.state != "closed"):
+            self._unsent, self._unsent_since = unsent, now
+        elif now - self._unsent_since > settings.receive_timeout:
+            self.transport.abort()
+            return
         if self.cycle is not None and not self.cycle.response_complete:
             return
-        settings = self.application.settings
         if self._came and now - self.quiet_since > settings.receive_timeout:
             self._end(RequestError("request_timeout", f"no whole request in {settings.receive_timeout:g} s"))
         elif now - self.quiet_since > settings.keep_alive:

@@ -93,6 +93,16 @@ def test_a_server_without_work_ends_at_once(slow_store: Store) -> None:
         assert time.monotonic() - started < 10
 
 
+def test_a_client_that_reads_nothing_does_not_hold_up_the_end(slow_store: Store) -> None:
+    with serving(slow_store, ".", DRAIN_DELAY="0", RECEIVE_TIMEOUT="1") as server, socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", server.port))
+        connection.sendall(b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 40)
+        wait_for(lambda: server.metric("image_classifier_requests_total", route="/docs/swagger-ui-bundle.js") > 0)
+        assert server.stop() == 0
+        assert "Traceback" not in server.log.read_text()
+
+
 @contextlib.contextmanager
 def stopped_thread(tid: int) -> Iterator[None]:
     """Keep one thread of another process from running (ptrace(2)), and nothing else of it."""

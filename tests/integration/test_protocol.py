@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
 
+import psutil
 import pytest
 
 from tests.integration.conftest import Server, Store, serving
@@ -196,6 +198,37 @@ def test_an_idle_connection_is_closed_after_its_time(connection: socket.socket) 
     connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
     assert answer(connection)[0] == 200
     assert closed(connection) == b""
+
+
+@contextlib.contextmanager
+def unread(target: Server) -> Iterator[socket.socket]:
+    """A client that asks for far more than fits into the buffers between, and takes none of it."""
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", target.port))
+        before = served(target)
+        connection.sendall(b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 40)
+        until(lambda: served(target) > before)
+        yield connection
+
+
+def served(target: Server) -> float:
+    return target.metric("image_classifier_requests_total", route="/docs/swagger-ui-bundle.js")
+
+
+def test_who_takes_nothing_of_an_answer_is_let_go(target: Server) -> None:
+    (worker,) = psutil.Process(target.process.pid).children()
+    with unread(target) as connection:
+        own = connection.getsockname()[1]
+        until(lambda: own not in [other.raddr.port for other in worker.net_connections() if other.raddr])
+
+
+def test_who_leaves_in_the_middle_of_several_answers_is_no_error(target: Server) -> None:
+    with unread(target) as connection:
+        # Closing now sends a reset, not an end.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert target.get("/livez").status_code == 200
+    assert "Traceback" not in target.log.read_text()
 
 
 @pytest.mark.parametrize("piece", [b"X: " + b"a" * 1000 + b"\r\n", b"a" * 1000], ids=["many", "one"])
