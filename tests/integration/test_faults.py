@@ -63,8 +63,8 @@ def answers(server: Server, pool: ThreadPoolExecutor, count: int) -> list[Future
 def test_sigterm_loses_nothing_that_was_accepted(slow_store: Store, drain_delay: float) -> None:
     count = 100
     # A second's work, and none of it late however slow the machine is.
-    variables = {"DRAIN_DELAY": f"{drain_delay}", "DEADLINE_MS": "60000"}
-    with serving(slow_store, ".", THREADS="1", **variables) as server, ThreadPoolExecutor(count) as pool:
+    started = serving(slow_store, ".", THREADS="1", DRAIN_DELAY=f"{drain_delay}", DEADLINE_MS="60000")
+    with started as server, ThreadPoolExecutor(count) as pool:
         waiting = answers(server, pool, count)
         wait_for(lambda: server.metric("image_classifier_in_flight") + sum(f.done() for f in waiting) >= count)
         assert not all(future.done() for future in waiting)
