@@ -202,7 +202,7 @@ def test_a_collector_that_comes_back_gets_spans_again_and_the_last_ones_at_the_e
 ) -> None:
     variables: dict[str, Any] = {
         "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": collector.url + "/v1/traces",
-        "OTEL_EXPORTER_OTLP_TIMEOUT": "0.2",
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "2",
         "OTEL_BSP_SCHEDULE_DELAY": "50",
         "OTEL_SERVICE_NAME": "mine",
     }

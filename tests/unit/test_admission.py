@@ -160,7 +160,7 @@ def test_sigterm_drains_before_the_server_is_told_to_exit() -> None:
     previous = signal.signal(signal.SIGTERM, lambda number, frame: told.append(number))
 
     async def scenario() -> None:
-        lifecycle = Lifecycle(drain_delay=0.2)
+        lifecycle = Lifecycle(drain_delay=2)
         assert (lifecycle.refusal() or RequestError("", "")).code == "not_ready"
         lifecycle.drain_on_sigterm(asyncio.get_running_loop())
         lifecycle.ready()
