@@ -29,7 +29,9 @@ class ChartError(Exception):
 def helm_path(major: str = "") -> str:
     """Return the path of a Helm: the one that scripts/helm finds, or a packaged one of that version."""
     environment = os.environ | ({"HELM_MAJOR": major} if major else {})
-    done = subprocess.run([ROOT / "scripts/helm", "which"], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [ROOT / "scripts/helm", "which"], env=environment, capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         pytest.skip(f"no Helm {major}: {done.stderr.strip().splitlines()[-1]}")
     return done.stdout.strip()

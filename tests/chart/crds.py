@@ -23,7 +23,12 @@ MODULES = (
         "h1:NPxFutNkKNa8UfLd2CMlEuhIPMQgDQ6DXNKG9sHbJU8=",
         ["config/crd/standard/gateway.networking.k8s.io_httproutes.yaml"],
     ),
-    ("github.com/kedacore/keda/v2", "v2.21.0", "h1:R6z2HZvstK4RLUMxroNACzBj74xGxt3kG59b5Xc+Xps=", ["config/crd/bases/keda.sh_scaledobjects.yaml"]),
+    (
+        "github.com/kedacore/keda/v2",
+        "v2.21.0",
+        "h1:R6z2HZvstK4RLUMxroNACzBj74xGxt3kG59b5Xc+Xps=",
+        ["config/crd/bases/keda.sh_scaledobjects.yaml"],
+    ),
     (
         "github.com/prometheus-operator/prometheus-operator",
         "v0.85.0",

@@ -70,7 +70,9 @@ def test_a_pod_has_time_for_the_endpoint_to_go_the_drain_and_the_last_answer() -
     assert spec["terminationGracePeriodSeconds"] > leave
 
 
-@pytest.mark.parametrize("values", [{"settings.drainDelay": 60}, {"settings.deadlineMs": 60_000}, {"shutdown.preStopSeconds": 60}])
+@pytest.mark.parametrize(
+    "values", [{"settings.drainDelay": 60}, {"settings.deadlineMs": 60_000}, {"shutdown.preStopSeconds": 60}]
+)
 def test_a_grace_period_that_would_cut_off_requests_is_refused(values: dict[str, int]) -> None:
     message = refusal(values)
     assert "shutdown.gracePeriodSeconds (45) must be more than" in message

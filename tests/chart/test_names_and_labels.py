@@ -40,7 +40,9 @@ def test_pods_say_which_component_they_are(component: str) -> None:
 
 def test_pods_say_which_version_they_are() -> None:
     release = template(EVERYTHING | {"image.tag": "1.0", "canary.image": {"tag": "1.1"}})
-    versions = [release.pod(name)["metadata"]["labels"]["app.kubernetes.io/version"] for name in (NAME, f"{NAME}-canary")]
+    versions = [
+        release.pod(name)["metadata"]["labels"]["app.kubernetes.io/version"] for name in (NAME, f"{NAME}-canary")
+    ]
     assert versions == ["1.0", "1.1"]
 
 

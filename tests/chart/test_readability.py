@@ -50,7 +50,9 @@ def test_no_object_variable_volume_or_mount_is_there_twice(name: str) -> None:
         for container in containers(pod):
             lists[f"{container['name']} env"] = [variable["name"] for variable in container.get("env", [])]
             lists[f"{container['name']} mounts"] = [mount["mountPath"] for mount in container["volumeMounts"]]
-        twice += [f"{pod_name} {what} {item}" for what, items in lists.items() for item, n in Counter(items).items() if n > 1]
+        twice += [
+            f"{pod_name} {what} {item}" for what, items in lists.items() for item, n in Counter(items).items() if n > 1
+        ]
     assert twice == []
 
 

@@ -30,9 +30,7 @@ def kubeconform() -> str:
 
 @cache
 def kubernetes_schemas() -> Path:
-    done = subprocess.run(
-        [ROOT / "scripts/wheel", "kubernetes-schemas"], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([ROOT / "scripts/wheel", "kubernetes-schemas"], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         pytest.skip("no schemas of Kubernetes: " + done.stderr.strip().splitlines()[-1])
     return Path(done.stdout.strip()) / "kubernetes_validate/kubernetes-json-schema"
