@@ -1,4 +1,4 @@
-"""Schemas of the custom resources that the chart makes, out of their projects' own Go modules, in kubeconform's layout."""
+"""Schemas of custom resources, out of their projects' own Go modules, in kubeconform's layout."""
 
 from __future__ import annotations
 
@@ -15,30 +15,24 @@ import yaml
 
 from tests.chart.conftest import ROOT
 
-# Module, version, its checksum as go.sum has it, and the files in it.
-MODULES = (
-    (
-        "sigs.k8s.io/gateway-api",
-        "v1.4.1",
+# Module and version, its checksum as go.sum has it, and the files in it.
+MODULES = {
+    "sigs.k8s.io/gateway-api@v1.4.1": (
         "h1:NPxFutNkKNa8UfLd2CMlEuhIPMQgDQ6DXNKG9sHbJU8=",
         ["config/crd/standard/gateway.networking.k8s.io_httproutes.yaml"],
     ),
-    (
-        "github.com/kedacore/keda/v2",
-        "v2.21.0",
+    "github.com/kedacore/keda/v2@v2.21.0": (
         "h1:R6z2HZvstK4RLUMxroNACzBj74xGxt3kG59b5Xc+Xps=",
         ["config/crd/bases/keda.sh_scaledobjects.yaml"],
     ),
-    (
-        "github.com/prometheus-operator/prometheus-operator",
-        "v0.85.0",
+    "github.com/prometheus-operator/prometheus-operator@v0.85.0": (
         "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=",
         [
             f"example/prometheus-operator-crd/monitoring.coreos.com_{kind}.yaml"
             for kind in ("servicemonitors", "podmonitors", "prometheusrules")
         ],
     ),
-)
+}
 
 
 def folder() -> Path:
@@ -57,8 +51,8 @@ def folder() -> Path:
 
 
 def _write(where: Path) -> None:
-    for module, version, checksum, files in MODULES:
-        source = _download(module, version, checksum)
+    for module, (checksum, files) in MODULES.items():
+        source = _download(module, checksum)
         for file in files:
             definition = yaml.safe_load((source / file).read_text(encoding="utf-8"))["spec"]
             group = definition["group"].split(".")[0]
@@ -68,13 +62,13 @@ def _write(where: Path) -> None:
                 (where / name).write_text(json.dumps(schema), encoding="utf-8")
 
 
-def _download(module: str, version: str, checksum: str) -> Path:
-    command = [str(ROOT / "scripts/go"), "mod", "download", "-json", f"{module}@{version}"]
+def _download(module: str, checksum: str) -> Path:
+    command = [str(ROOT / "scripts/go"), "mod", "download", "-json", module]
     done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        pytest.skip(f"no schemas of custom resources: {module}@{version} can't be downloaded")
+        pytest.skip(f"no schemas of custom resources: {module} can't be downloaded")
     about = json.loads(done.stdout)
-    assert about["Sum"] == checksum, f"{module}@{version} is {about['Sum']}"
+    assert about["Sum"] == checksum, f"{module} is {about['Sum']}"
     return Path(about["Dir"])
 
 

@@ -21,7 +21,7 @@ def chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(CHART, copy)
     notes = (copy / "templates/NOTES.txt").read_text(encoding="utf-8")
     (copy / "templates/notes.yaml").write_text(
-        f'{{{{- define "notes" }}}}{notes}{{{{- end }}}}\nkind: ConfigMap\nnotes: {{{{ include "notes" . | toJson }}}}\n'
+        '{{- define "notes" }}' + notes + '{{- end }}\nkind: ConfigMap\nnotes: {{ include "notes" . | toJson }}\n'
     )
     return copy
 

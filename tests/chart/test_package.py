@@ -91,5 +91,5 @@ def test_it_is_installed_from_the_registry(pushed: str) -> None:
 
 
 def test_a_version_that_was_never_pushed_is_not_found(pushed: str) -> None:
-    with pytest.raises(ChartError, match="not found|could not locate"):
+    with pytest.raises(ChartError, match=r"not found|could not locate"):
         run_helm("template", "web", pushed, "--version", "9.9.9", "--plain-http")

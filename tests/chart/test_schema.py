@@ -1,4 +1,4 @@
-"""values.schema.json and the README's table say what values.yaml says, and wrong values are refused in a way that helps."""
+"""The schema and the README's table say what values.yaml says, and wrong values are refused in a way that helps."""
 
 from __future__ import annotations
 
@@ -108,15 +108,12 @@ def test_every_setting_of_the_service_can_be_set_with_the_service_s_own_default_
 def test_a_wrong_value_is_refused_by_its_name_and_with_what_would_be_right(
     values: dict[str, Any], words: list[str]
 ) -> None:
-    message = refusal(values).replace(".", "/") if "'/" not in refusal(values) else refusal(values)
+    # Helm before 3.18 names a value image.tag, later ones /image/tag.
+    message = refusal(values)
+    message = message if "'/" in message else message.replace(".", "/")
     assert [word for word in words if word not in message] == [], message
 
 
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"settings.maxBodyBytes": 300_000_000}, "settings.maxBufferedBytes must be at least settings.maxBodyBytes"),
-    ],
-)
-def test_values_that_do_not_go_together_are_refused(values: dict[str, Any], message: str) -> None:
-    assert message in refusal(values)
+def test_values_that_do_not_go_together_are_refused() -> None:
+    message = refusal({"settings.maxBodyBytes": 300_000_000})
+    assert "settings.maxBufferedBytes must be at least settings.maxBodyBytes" in message

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.chart import crds
-from tests.chart.conftest import PROFILES, ROOT, run_helm, template
+from tests.chart.conftest import CHART, PROFILES, ROOT, ChartError, run_helm, template
 from tests.chart.switches import SWITCHES
 
 # The oldest that the chart takes, and the newest.
@@ -78,15 +78,10 @@ def test_a_mistake_in_a_template_is_found(switch: str, right: str, wrong: str) -
 
 
 def test_helm_itself_finds_nothing_to_criticise() -> None:
-    chart = str(ROOT / "helm/image-classifier")
-    profiles = [[], *(["--values", f"{chart}/values-{profile}.yaml"] for profile in PROFILES)]
-    for profile in profiles:
-        assert "0 chart(s) failed" in run_helm("lint", "--strict", chart, *profile)
+    for values in ([], *(["--values", f"{CHART}/values-{profile}.yaml"] for profile in PROFILES)):
+        assert "0 chart(s) failed" in run_helm("lint", "--strict", str(CHART), *values)
 
 
 def test_an_older_kubernetes_than_the_chart_is_made_for_is_refused() -> None:
-    done = subprocess.run(
-        [run_helm.__globals__["helm_path"](), "template", "web", ROOT / "helm/image-classifier", "--kube-version", "1.29.0"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert "chart requires kubeVersion: >=1.30.0-0" in done.stderr
+    with pytest.raises(ChartError, match=r"chart requires kubeVersion: >=1\.30\.0-0"):
+        run_helm("template", "web", str(CHART), "--kube-version", "1.29.0")
