@@ -79,9 +79,17 @@ def test_a_model_from_an_address_is_fetched_by_our_own_image_into_the_store_and_
     (fetch,) = release.pod()["spec"]["initContainers"]
     location, sha256 = URL["model.url.location"], URL["model.url.sha256"]
     home = release.env()["BENTOML_HOME"]
-    assert fetch["command"] == ["python", "-m", "bento.fetch", location, "--sha256", sha256, "--into", home]
+    assert fetch["command"] == ["python", "-m", "bento.fetch"]
+    assert fetch["args"] == [location, f"--sha256={sha256}", f"--into={home}"]
     assert fetch["image"] == release.server()["image"]
     assert mounts(fetch)[home] == mounts(release.server())[home]
+
+
+def test_an_address_may_want_credentials_or_plain_http() -> None:
+    release = template(URL | {"model.url.existingSecret": "store", "model.url.plainHttp": True})
+    (fetch,) = release.pod()["spec"]["initContainers"]
+    assert fetch["args"][-1] == "--plain-http"
+    assert fetch["envFrom"] == [{"secretRef": {"name": "store"}}]
 
 
 def test_fetching_comes_before_containers_of_one_s_own() -> None:
