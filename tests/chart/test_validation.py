@@ -2,61 +2,71 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+import tempfile
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.chart import crds
+from tests.chart import schemas
 from tests.chart.conftest import CHART, PROFILES, ROOT, ChartError, run_helm, template
 from tests.chart.switches import SWITCHES
 
-# The oldest that the chart takes, and the newest.
-VERSIONS = ("1.30.0", "1.34.0", "1.37.0")
 # Of a cloud alone; their schemas are in no registry.
 CLOUD_KINDS = "HealthCheckPolicy,GCPBackendPolicy"
 
 
 @cache
 def kubeconform() -> str:
-    done = subprocess.run(
-        [ROOT / "scripts/build-tools", ROOT / "tools/kubeconform"], capture_output=True, text=True, check=False
-    )
+    command = [str(ROOT / "scripts/build-tools"), str(ROOT / "tools/kubeconform")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        pytest.skip("no kubeconform: " + done.stderr.strip().splitlines()[-1])
+        pytest.skip(f"no kubeconform: {done.stderr.strip().splitlines()[-1]}")
     return done.stdout.strip() + "/kubeconform"
 
 
+def complaints(renders: dict[str, str], version: str) -> dict[str, list[str]]:
+    """Return what kubeconform says against each render, by its name; all of them in one run, which is much faster."""
+    command = [kubeconform(), "-strict", "-output", "json", "-kubernetes-version", version, "-skip", CLOUD_KINDS]
+    for folder in (version, "custom"):
+        command += [
+            "-schema-location",
+            f"{schemas.folder() / folder}/{{{{ .ResourceKind }}}}{{{{ .KindSuffix }}}}.json",
+        ]
+    with tempfile.TemporaryDirectory() as folder:
+        names = {str(Path(folder) / f"{number}.yaml"): name for number, name in enumerate(renders)}
+        for path, name in names.items():
+            Path(path).write_text(renders[name], encoding="utf-8")
+        done = subprocess.run([*command, *names], capture_output=True, text=True, check=False)
+    found: dict[str, list[str]] = {name: [] for name in renders}
+    for resource in json.loads(done.stdout)["resources"]:
+        found[names[resource["filename"]]].append(f"{resource['kind']} {resource['name']}: {resource['msg']}")
+    assert (done.returncode != 0) == any(found.values()), done.stderr
+    return found
+
+
 @cache
-def kubernetes_schemas() -> Path:
-    done = subprocess.run([ROOT / "scripts/wheel", "kubernetes-schemas"], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.skip("no schemas of Kubernetes: " + done.stderr.strip().splitlines()[-1])
-    return Path(done.stdout.strip()) / "kubernetes_validate/kubernetes-json-schema"
+def of_all(version: str) -> dict[str, list[str]]:
+    renders = {name: template(values).text for name, values in SWITCHES.items()}
+    renders |= {profile: template({}, profile).text for profile in PROFILES}
+    renders |= {f"prod and {profile}": template({}, "prod", profile).text for profile in PROFILES}
+    return complaints(renders, version)
 
 
-def validate(text: str, version: str) -> subprocess.CompletedProcess[str]:
-    name = "{{ .ResourceKind }}{{ .KindSuffix }}.json"
-    command = [kubeconform(), "-strict", "-summary", "-n", "2", "-kubernetes-version", version, "-skip", CLOUD_KINDS]
-    for folder in (kubernetes_schemas() / f"v{version}-local-strict", crds.folder()):
-        command += ["-schema-location", f"{folder}/{name}"]
-    return subprocess.run(command, input=text, capture_output=True, text=True, check=False)
-
-
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", schemas.VERSIONS)
 @pytest.mark.parametrize("switch", SWITCHES)
 def test_every_switch_renders_what_kubernetes_takes(switch: str, version: str) -> None:
-    done = validate(template(SWITCHES[switch]).text, version)
-    assert done.returncode == 0, done.stdout
+    assert of_all(version)[switch] == []
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", schemas.VERSIONS)
 @pytest.mark.parametrize("profile", PROFILES)
-def test_every_profile_renders_what_kubernetes_takes(profile: str, version: str) -> None:
-    for profiles in ((profile,), ("prod", profile)):
-        done = validate(template({}, *profiles).text, version)
-        assert done.returncode == 0, done.stdout
+def test_every_profile_renders_what_kubernetes_takes_by_itself_and_on_top_of_production(
+    profile: str, version: str
+) -> None:
+    assert of_all(version)[profile] == of_all(version)[f"prod and {profile}"] == []
 
 
 @pytest.mark.parametrize(
@@ -64,6 +74,7 @@ def test_every_profile_renders_what_kubernetes_takes(profile: str, version: str)
     [
         ("defaults", "progressDeadlineSeconds:", "progresDeadlineSeconds:"),
         ("defaults", "containerPort: 3000", "containerPort: http"),
+        ("defaults", "unhealthyPodEvictionPolicy:", "unhealthyPolicy:"),
         ("route", "backendRefs:", "backends:"),
         ("keda", "minReplicaCount:", "minReplicas:"),
         ("service monitor", "interval: 15s", "interval: 15 seconds"),
@@ -73,8 +84,8 @@ def test_every_profile_renders_what_kubernetes_takes(profile: str, version: str)
 def test_a_mistake_in_a_template_is_found(switch: str, right: str, wrong: str) -> None:
     text = template(SWITCHES[switch]).text
     assert right in text
-    assert validate(text, VERSIONS[1]).returncode == 0
-    assert validate(text.replace(right, wrong), VERSIONS[1]).returncode == 1
+    found = complaints({"right": text, "wrong": text.replace(right, wrong)}, schemas.VERSIONS[1])
+    assert (found["right"], len(found["wrong"])) == ([], 1)
 
 
 def test_helm_itself_finds_nothing_to_criticise() -> None:

@@ -1,7 +1,8 @@
-"""Schemas of custom resources, out of their projects' own Go modules, in kubeconform's layout."""
+"""Schemas in kubeconform's layout: Kubernetes' own out of a PyPI package, custom resources' out of their Go modules."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -15,6 +16,8 @@ import yaml
 
 from tests.chart.conftest import ROOT
 
+# The oldest that the chart takes, to the newest.
+VERSIONS = ("1.30.0", "1.34.0", "1.37.0")
 # Module and version, its checksum as go.sum has it, and the files in it.
 MODULES = {
     "sigs.k8s.io/gateway-api@v1.4.1": (
@@ -36,21 +39,43 @@ MODULES = {
 
 
 def folder() -> Path:
-    """Return the folder of the schemas, made once for each state of `MODULES`."""
-    key = hashlib.sha256(json.dumps(MODULES).encode()).hexdigest()[:16]
+    """Return the folder of the schemas, made once for each state of this file and of the package's lock.
+
+    It holds a folder for each of `VERSIONS`, and `custom`.
+    """
+    state = Path(__file__).read_bytes() + (ROOT / "tools/wheels/kubernetes-schemas.txt").read_bytes()
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "image-classifier"
-    wanted = cache / f"crds-{key}"
+    wanted = cache / f"schemas-{hashlib.sha256(state).hexdigest()[:16]}"
     if not wanted.exists():
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as part:
-            made = Path(part) / "crds"
+            made = Path(part) / "schemas"
             made.mkdir()
-            _write(made)
-            made.rename(wanted)
+            _kubernetes(made)
+            _custom(made / "custom")
+            with contextlib.suppress(FileExistsError):
+                made.rename(wanted)
     return wanted
 
 
-def _write(where: Path) -> None:
+def _kubernetes(where: Path) -> None:
+    command = [str(ROOT / "scripts/wheel"), "kubernetes-schemas"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"no schemas of Kubernetes: {done.stderr.strip().splitlines()[-1]}")
+    package = Path(done.stdout.strip()) / "kubernetes_validate/kubernetes-json-schema"
+    for version in VERSIONS:
+        (where / version).mkdir()
+        for path in (package / f"v{version}-local-strict").iterdir():
+            # Their identifiers are addresses, by which kubeconform would look for the definitions in the internet.
+            text = path.read_text(encoding="utf-8").replace('"/api/_definitions.json', '"_definitions.json')
+            schema = json.loads(text)
+            schema.pop("$id", None)
+            (where / version / path.name).write_text(json.dumps(schema), encoding="utf-8")
+
+
+def _custom(where: Path) -> None:
+    where.mkdir()
     for module, (checksum, files) in MODULES.items():
         source = _download(module, checksum)
         for file in files:
