@@ -44,6 +44,7 @@ OTHERS: dict[str, Any] = {
     "extraInitContainers": [{"name": "x", "image": "i"}],
     "extraObjects": ["apiVersion: v1\nkind: Secret\nmetadata: {name: x}"],
     "extraVolumeMounts": [{"name": "x", "mountPath": "/x"}],
+    "fullnameOverride": "birds",
     "httpRoute.hostnames": ["a.example.com"],
     "httpRoute.parentRefs": [{"name": "other"}],
     "httpRoute.timeout": "5s",
