@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 
-from tests.chart.conftest import refusal, template
-from tests.chart.manifests import NAME
+from tests.chart.conftest import CHART, refusal, run_helm, template
+from tests.chart.manifests import NAME, Manifests
 
 
 def test_a_release_is_a_deployment_two_services_settings_an_account_a_budget_and_a_policy() -> None:
@@ -46,8 +49,17 @@ def test_the_selector_is_not_changed_by_versions_so_that_an_upgrade_is_possible(
     assert template(changed).spec("Deployment")["selector"] == template().spec("Deployment")["selector"]
 
 
-def test_the_chart_s_version_is_no_label_of_pods_so_that_a_new_chart_alone_restarts_none() -> None:
-    assert "helm.sh/chart" not in template().pod()["metadata"]["labels"]
+def test_a_new_version_of_the_chart_alone_restarts_no_pod(tmp_path: Path) -> None:
+    chart = tmp_path / "image-classifier"
+    shutil.copytree(CHART, chart)
+    about = chart / "Chart.yaml"
+    about.write_text(about.read_text().replace("ersion: 0.1.0", "ersion: 9.9.9"))
+    for image in ("image.tag=v7", "image.digest=sha256:" + "0" * 64):
+        pods = [
+            Manifests.parse(run_helm("template", "web", str(folder), "--set", image)).pod() for folder in (CHART, chart)
+        ]
+        assert pods[0] == pods[1]
+    assert "9.9.9" in run_helm("template", "web", str(chart))
 
 
 def test_readiness_and_liveness_ask_different_questions() -> None:

@@ -29,11 +29,11 @@ spec:
     metadata:
       labels:
         {{- $own := fromYaml $selector }}
-        {{- $_ := set $own "app.kubernetes.io/version" (.image.tag | default .root.Chart.AppVersion | trunc 63) }}
+        {{- $_ := set $own "app.kubernetes.io/version" (.image.tag | default (.image.digest | trimPrefix "sha256:" | trunc 12) | default .root.Chart.AppVersion | trunc 63) }}
         {{- $_ := set $own "app.kubernetes.io/part-of" "image-classifier" }}
         {{- merge $own $values.podLabels $values.commonLabels | toYaml | nindent 8 }}
       annotations:
-        {{- $notes := dict "checksum/settings" (include (print $.root.Template.BasePath "/configmap.yaml") .root | sha256sum) }}
+        {{- $notes := dict "checksum/settings" (include "image-classifier.settings" .root | sha256sum) }}
         {{- with .model.digest }}{{ $_ := set $notes "image-classifier/model-digest" . }}{{ end }}
         {{- with .model.tag }}{{ $_ := set $notes "image-classifier/model-tag" . }}{{ end }}
         {{- merge $notes $values.podAnnotations $values.commonAnnotations | toYaml | nindent 8 }}

@@ -50,8 +50,3 @@ annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
-
-{{/* A value as text; Helm reads numbers as floating point and would write 2e+07. */}}
-{{- define "image-classifier.number" -}}
-{{- if and (kindIs "float64" .) (eq . (floor .)) }}{{ int64 . }}{{ else }}{{ . }}{{ end }}
-{{- end }}
