@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
 import pytest
-from prometheus_client import Counter, Gauge, Histogram
 
 from bento import metrics
 from tests.chart.conftest import refusal, template
 from tests.chart.manifests import NAME
+from tests.chart.series import unknown
 from tests.chart.switches import SWITCHES
 
 ALERTS = {"prometheusRule.enabled": True, "autoscaling.enabled": True}
-
-
-def known_series() -> set[str]:
-    """Return the names of all series that the service exposes."""
-    names: set[str] = set()
-    for metric in vars(metrics).values():
-        if isinstance(metric, Counter):
-            names.add(metric._name + "_total")
-        elif isinstance(metric, Histogram):
-            names |= {metric._name + suffix for suffix in ("_bucket", "_sum", "_count")}
-        elif isinstance(metric, Gauge):
-            names.add(metric._name)
-    return names
-
-
-def unknown(queries: list[str]) -> set[str]:
-    """Return the series of ours in `queries` that the service doesn't expose."""
-    named = set(re.findall(r"\bimage_classifier_[a-z0-9_]+", " ".join(queries)))
-    assert named
-    return named - known_series()
 
 
 def rules(values: dict[str, Any]) -> list[dict[str, Any]]:
@@ -127,32 +106,3 @@ def test_keda_s_autoscaler_is_watched_by_the_name_that_keda_gives_it() -> None:
         if rule.get("alert") == "ImageClassifierAtMaxReplicas"
     ]  # fmt: skip
     assert f'horizontalpodautoscaler="keda-hpa-{NAME}"' in alert["expr"]
-
-
-def dashboard() -> dict[str, Any]:
-    data = template({"dashboard.enabled": True}).get("ConfigMap", f"{NAME}-dashboard")["data"]
-    board: dict[str, Any] = json.loads(data["image-classifier.json"])
-    return board
-
-
-def test_the_dashboard_is_found_by_grafana_s_sidecar() -> None:
-    labels = template({"dashboard.enabled": True}).get("ConfigMap", f"{NAME}-dashboard")["metadata"]["labels"]
-    assert labels["grafana_dashboard"] == "1"
-
-
-def test_every_panel_asks_for_series_that_the_service_exposes() -> None:
-    queries = [target["expr"] for panel in dashboard()["panels"] for target in panel["targets"]]
-    queries += [variable["query"] for variable in dashboard()["templating"]["list"]]
-    assert unknown(queries) == set()
-
-
-def test_panels_lie_side_by_side_and_have_titles_and_numbers_of_their_own() -> None:
-    panels = dashboard()["panels"]
-    assert len({panel["id"] for panel in panels}) == len({panel["title"] for panel in panels}) == len(panels)
-    cells: set[tuple[int, int]] = set()
-    for panel in panels:
-        at = panel["gridPos"]
-        own = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
-        assert not own & cells, panel["title"]
-        assert at["x"] + at["w"] <= 24, panel["title"]
-        cells |= own
