@@ -1,0 +1,12 @@
+{{/* The service's settings, as the environment variables of their names. */}}
+{{- define "image-classifier.settings" -}}
+{{- $settings := dict }}
+{{- range $name, $value := .Values.settings }}
+{{- /* Helm reads numbers as floating point, and would write 2e+07. */}}
+{{- $whole := and (kindIs "float64" $value) (eq $value (floor $value)) }}
+{{- $_ := set $settings (snakecase $name | upper) ($whole | ternary (int64 $value) $value | toString) }}
+{{- end }}
+{{- if not (int .Values.settings.threads) }}{{ $_ := unset $settings "THREADS" }}{{ end }}
+{{- with .Values.tracing.endpoint }}{{ $_ := set $settings "OTEL_EXPORTER_OTLP_ENDPOINT" . }}{{ end }}
+{{- toYaml $settings }}
+{{- end }}

@@ -1,0 +1,29 @@
+"""Which of the service's series a query asks for, and whether the service exposes them."""
+
+from __future__ import annotations
+
+import re
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from bento import metrics
+
+
+def known_series() -> set[str]:
+    """Return the names of all series that the service exposes."""
+    names: set[str] = set()
+    for metric in vars(metrics).values():
+        if isinstance(metric, Counter):
+            names.add(metric._name + "_total")
+        elif isinstance(metric, Histogram):
+            names |= {metric._name + suffix for suffix in ("_bucket", "_sum", "_count")}
+        elif isinstance(metric, Gauge):
+            names.add(metric._name)
+    return names
+
+
+def unknown(queries: list[str]) -> set[str]:
+    """Return the series of ours in `queries` that the service doesn't expose."""
+    named = set(re.findall(r"\bimage_classifier_[a-z0-9_]+", " ".join(queries)))
+    assert named
+    return named - known_series()
