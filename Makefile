@@ -10,10 +10,11 @@ LOCKS := bento/requirements.txt requirements/dev.txt
 UV_LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
 	--no-emit-index-url --no-emit-find-links --no-header
 
-.PHONY: help setup run check format test package manifests values bench overload soak lock clean
+.PHONY: help setup run image training-image package check format test e2e manifests values bench overload soak
+.PHONY: cluster cluster-down lock clean
 
 help:  ## list the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 24
 
 setup: .venv/installed  ## create .venv with every dependency, locked
 
@@ -22,6 +23,12 @@ setup: .venv/installed  ## create .venv with every dependency, locked
 
 run: setup  ## train the embedded digits if the store has no model, then serve on PORT (3000)
 	@PORT=$(PORT) scripts/run
+
+image: setup  ## build the image of the newest model, and print what it is (BASE_IMAGE, ENGINE: docs/image.md)
+	@scripts/image
+
+training-image: setup  ## build the image of a training job
+	@scripts/training-image
 
 check: setup  ## lint, format, types
 	@$(BIN)/ruff check .
@@ -37,6 +44,10 @@ test: setup  ## every test that needs no cluster
 	@scripts/helm which >/dev/null || true
 	@scripts/build-tools tools/kubeconform >/dev/null || true
 	@$(BIN)/pytest
+
+e2e: setup  ## test the real image; needs Docker, podman, or root on Debian
+	@scripts/packages podman mmdebstrap
+	@$(BIN)/pytest tests/image
 
 package:  ## the Helm chart as dist/image-classifier-VERSION.tgz
 	@scripts/helm package helm/image-classifier --destination dist
@@ -62,6 +73,8 @@ soak: setup  ## ten minutes of mixed traffic: does anything grow?
 lock: setup  ## resolve the requirements anew
 	@$(UV_LOCK) --upgrade bento/requirements.in -o bento/requirements.txt
 	@$(UV_LOCK) --upgrade requirements/dev.in -o requirements/dev.txt
+	@$(UV_LOCK) --upgrade requirements/training.in -o requirements/training.txt
+	@$(UV_LOCK) --upgrade image/sbom.in -o image/sbom.txt
 
 clean:  ## remove .venv, caches and runs; the model store stays
 	@rm -rf .venv runs dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

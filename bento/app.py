@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from time import perf_counter
 
 import imaging
-from bento import metrics, tracing
+from bento import metrics, startup, tracing
 from bento.admission import Admission
 from bento.call import Call, Headers, Message, Receive, Scope, Send
 from bento.endpoints import Endpoints
@@ -95,7 +95,7 @@ class Application:
         return wrapped
 
     async def _make_ready(self) -> None:
-        started = perf_counter()
+        startup.ended("server")
         loop = asyncio.get_running_loop()
         self.lifecycle.drain_on_sigterm(loop)
         try:
@@ -116,10 +116,15 @@ class Application:
         gc.freeze()
         gc.set_threshold(10_000, 20, 50)
         self.lifecycle.ready()
+        startup.ended("warm_up")
+        phases = startup.phases()
+        for phase, seconds in phases.items():
+            metrics.start.labels(phase).set(seconds)
         a, b = model.cost.line
         logger.info(
-            "ready after %.2f s: %s by %s, %s, %d threads; decoding %.2f ms, a call of n images %.2f n + %.2f ms",
-            perf_counter() - started,
+            "ready after %.2f s (%s): %s by %s, %s, %d threads; decoding %.2f ms, a call of n images %.2f n + %.2f ms",
+            sum(phases.values()),
+            ", ".join(f"{phase} {seconds:.2f}" for phase, seconds in phases.items()),
             served.tag,
             served.runtime,
             "inline" if model.inline else "beside the event loop",

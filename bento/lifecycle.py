@@ -68,6 +68,9 @@ class Lifecycle:
             self._close()
 
     def _close(self) -> None:
+        if self.state == "closed":
+            # The HTTP server raises the signal anew when it is done.
+            return
         logger.info("closing")
         self.state = "closed"
         if self._timer is not None:

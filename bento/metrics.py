@@ -46,6 +46,7 @@ rejected_images = _counter("rejected_images_total", "Images refused, by problem 
 predictions = _counter("predictions_total", "Answers by class", "predicted_class")
 confidence = _histogram("confidence", "Probability of the predicted class", _SHARES)
 cache_lookups = _counter("cache_total", "Images looked up in the answer cache", "result")
+start = _gauge("start_seconds", "How long each phase of the start took", "phase")
 ready = _gauge("ready", "1 while requests are welcome")
 model_info = _gauge("model_info", "1 for the served model", "tag", "digest", "runtime", "image_size")
 

@@ -51,11 +51,10 @@ def find(name: str, tag: str | None, runtime: str | None) -> ServedModel:
     Raises:
         ModelError: no such model, it lacks that form, or its images were decoded otherwise than ours.
     """
-    import bentoml
     from bentoml.exceptions import BentoMLException
 
     try:
-        stored: Any = bentoml.models.get(tag or name)
+        stored = _stored(tag or name)
     except (BentoMLException, ValueError) as error:
         if tag is not None:
             advice = f"no model {tag} in the store; `bentoml models list` shows what there is"
@@ -78,3 +77,16 @@ def find(name: str, tag: str | None, runtime: str | None) -> ServedModel:
         there = ", ".join(form for form, file in FILES.items() if (folder / file).exists())
         raise ModelError(f"RUNTIME={runtime}: {stored.tag} has no {path.name}; it has {there}")
     return ServedModel(str(stored.tag), runtime, path, list(about["class_names"]), int(about["image_size"]))
+
+
+def _stored(tag: str) -> Any:
+    import bentoml
+    from bentoml._internal.configuration.containers import BentoMLContainer
+    from bentoml._internal.models import ModelStore
+    from bentoml.exceptions import NotFound
+
+    try:
+        return bentoml.models.get(tag)
+    except NotFound:
+        # A containerized Bento carries a store of its own, and BentoML then looks nowhere else.
+        return bentoml.models.get(tag, _model_store=ModelStore(BentoMLContainer.model_store_dir.get()))

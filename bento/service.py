@@ -14,13 +14,17 @@ from typing import Any
 import bentoml
 import uvicorn.config
 from _bentoml_sdk.service import Service
+from bentoml._internal.context import server_context
 
-from bento import logs, memory, model
+from bento import logs, memory, model, startup
 from bento.app import Application
 from bento.settings import SettingsError, read_settings
 from bento.warmup import WarmModel, warm_up
 
 NAME = "image_classifier"
+
+_BASE_IMAGE = f"docker.io/library/python:{sys.version_info.major}.{sys.version_info.minor}-slim"
+"""What `bentoml containerize` builds on; BASE_IMAGE, when the Bento is built, names another."""
 
 logger = logging.getLogger(NAME)
 
@@ -58,6 +62,7 @@ class ImageClassifierService(Service[Any]):  # type: ignore[misc]
 
     def to_asgi(self, is_main: bool = True) -> Any:
         """Return the application that a worker serves."""
+        startup.ended("imports")
         logs.configure(settings.log_level, settings.log_format)
         memory.return_large_blocks()
         logger.info("settings: %s", settings.model_dump(exclude_none=True))
@@ -72,6 +77,9 @@ def _warm_up() -> WarmModel:
 
 def _give_up(reason: str) -> None:
     logger.error("%s", reason)
+    if server_context.worker_index is None:
+        # Without a supervisor, and without a request taken in: whoever started us learns that it failed.
+        os._exit(1)
     # The supervisor would start worker after worker, each to fail alike; it and we end instead.
     os.kill(os.getppid(), signal.SIGTERM)
     os.kill(os.getpid(), signal.SIGTERM)
@@ -83,6 +91,8 @@ def _give_up(reason: str) -> None:
     workers=1,
     metrics={"enabled": False},
     logging={"access": {"enabled": False}},
+    # An unknown distribution, because for those it knows BentoML installs compilers and git; the lock has wheels only.
+    image=bentoml.images.Image(base_image=os.environ.get("BASE_IMAGE") or _BASE_IMAGE, distro="none"),
 )
 class ImageClassifier:
     """Carries the reference by which `bentoml build` pins the model; the work is done by `bento.app`."""

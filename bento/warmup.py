@@ -8,7 +8,7 @@ from time import perf_counter
 import numpy as np
 
 import imaging
-from bento import runtime
+from bento import runtime, startup
 from bento.cost import CostCurve
 from bento.model import ServedModel
 from bento.runtime import Runtime
@@ -40,6 +40,7 @@ def warm_up(served: ServedModel, settings: Settings) -> WarmModel:
     """Load the model and call it with every batch size that can pay."""
     golden = served.golden_images
     run = runtime.load(served.runtime, served.path, threads=1)
+    startup.ended("model")
     image, decode_seconds = golden_pixels(golden, served.image_size)
     cost = measure(run, image, settings.max_batch_size)
     cheap = decode_seconds + cost.seconds(1) < INLINE_BELOW

@@ -63,9 +63,14 @@ def test_serving_never_names_tensorflow() -> None:
 
 
 def test_locks_carry_hashes_and_name_no_registry() -> None:
-    for lock in (Path("bento/requirements.txt"), Path("requirements/dev.txt")):
+    for lock in (Path("bento/requirements.txt"), *Path("requirements").glob("*.txt"), Path("image/sbom.txt")):
         text = lock.read_text()
         assert "://" not in text, lock
         pins = [line for line in text.splitlines() if "==" in line and not line.lstrip().startswith("#")]
         assert len(pins) > 30
         assert all(line.endswith("\\") for line in pins), lock
+
+
+def test_fetching_a_model_needs_the_standard_library_alone() -> None:
+    for path in (Path("bento/fetch.py"), Path("bento/remote.py"), Path("bento/archive.py")):
+        assert imports(ast.parse(path.read_text())) - sys.stdlib_module_names <= {"bento"}, path

@@ -1,0 +1,67 @@
+"""Serve a built Bento as one process: `python -m bento.serve`, what the image starts.
+
+It runs BentoML's own worker without the supervisor that `bentoml serve` puts in front: Kubernetes supervises a pod, and
+a second Python would double memory and cold start, and hide from it how the worker ended.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import signal
+import socket
+import sys
+import tempfile
+from pathlib import Path
+
+from bento import startup
+
+NAME = "image_classifier"
+
+
+def main() -> int:
+    """Run until SIGTERM or Ctrl-C; returns the exit status."""
+    startup.ended("process")
+    # The first process of a container ignores every signal that it doesn't handle. The HTTP server takes these over
+    # while it runs, and raises the one it got anew when it has answered everything.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    bento = Path(__file__).parents[2]
+    if not (bento / "bento.yaml").exists():
+        sys.stderr.write("error: this is no built Bento; serve a checkout by: bentoml serve\n")
+        return 2
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        sys.stderr.write("error: there is no temporary folder to write to; mount a tmpfs at /tmp\n")
+        return 1
+    try:
+        listener = _bind(os.environ.get("BENTOML_HOST") or "0.0.0.0", os.environ.get("BENTOML_PORT") or "3000")
+    except ValueError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    except OSError as error:
+        sys.stderr.write(f"error: can't listen: {error.strerror}; choose another BENTOML_HOST or BENTOML_PORT\n")
+        return 1
+    from _bentoml_impl.worker.service import main as worker
+
+    worker.main([str(bento), "--fd", str(listener.detach()), "--service-name", NAME], standalone_mode=False)
+    return 0
+
+
+def _bind(host: str, port: str) -> socket.socket:
+    """Take the port, but listen only when there is a server: until then a refused connection tells the truth."""
+    try:
+        version = ipaddress.ip_address(host).version
+    except ValueError:
+        raise ValueError(f"BENTOML_HOST={host!r}: not an IP address") from None
+    if not (port.isdecimal() and 0 < int(port) < 65536):
+        raise ValueError(f"BENTOML_PORT={port!r}: not a port, 1 to 65535")
+    listener = socket.socket(socket.AF_INET6 if version == 6 else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, int(port)))
+    return listener
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What makes the images; imports nothing of ours, and nothing that ships imports it."""

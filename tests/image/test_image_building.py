@@ -1,0 +1,121 @@
+"""`make image` when something is wrong, or somebody changes their mind: one line, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.image.conftest import engine
+from tests.integration.conftest import Store
+from tests.stored import write_entry
+
+
+@pytest.fixture(scope="module")
+def stocked(usable_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store with a model."""
+    root = tmp_path_factory.mktemp("stocked")
+    store = Store(root / "home")
+    store.publish(write_entry(root / "entry"))
+    return store
+
+
+def failed(store: Store, **variables: str) -> str:
+    """Build, which must fail; returns the line that says why."""
+    environment = store.environment | variables
+    done = subprocess.run(["scripts/image"], env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+def test_an_unknown_base_image_is_one_line(stocked: Store) -> None:
+    line = failed(stocked, BASE_IMAGE="localhost/no-such-image:1")
+    assert line.startswith("base-image: BASE_IMAGE=localhost/no-such-image:1 is neither here nor to be pulled")
+
+
+def test_a_base_image_without_python_is_one_line(stocked: Store, tmp_path: Path) -> None:
+    (tmp_path / "Containerfile").write_text("FROM scratch\nCOPY Containerfile /\n")
+    name = "localhost/image-classifier-test-empty:1"
+    engine("build", "--quiet", "--tag", name, "--file", str(tmp_path / "Containerfile"), str(tmp_path))
+    try:
+        assert failed(stocked, BASE_IMAGE=name) == f"base-image: BASE_IMAGE={name} has no python3 with pip"
+    finally:
+        engine("image", "rm", "--force", name)
+
+
+def test_an_unknown_model_is_one_line(stocked: Store) -> None:
+    assert "MODEL_TAG=image_classifier:none: no such model in the store" in failed(
+        stocked, MODEL_TAG="image_classifier:none"
+    )
+
+
+def test_an_engine_that_is_not_there_is_one_line(stocked: Store) -> None:
+    assert failed(stocked, ENGINE="no-such-engine").startswith("engine: no container engine: install Docker or podman")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", str(folder)], check=False)
+    if mounted.returncode != 0:
+        pytest.skip("mounting a small file system needs root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_found_before_anything_is_built(stocked: Store, small_disk: Path) -> None:
+    assert re.search(r"small has \d+ MB free; building needs 2000$", failed(stocked, TMPDIR=str(small_disk)))
+
+
+def left() -> set[str]:
+    """Containers of builds, their images, and what is mounted for them."""
+    containers = engine("ps", "--all", *(["--external"] if engine("--name").stdout.strip() == "podman" else [])).stdout
+    images = engine("images", "--quiet", "localhost/image-classifier-stage").stdout
+    mounts = Path("/proc/self/mounts").read_text()
+    return {
+        *(line.split()[0] for line in containers.splitlines() if "-working-container" in line),
+        *images.split(),
+        *(line.split()[1] for line in mounts.splitlines() if "/containers/" in line),
+    }
+
+
+def test_an_interrupted_build_leaves_nothing(stocked: Store, tmp_path: Path) -> None:
+    before = left()
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    environment = stocked.environment | {"TMPDIR": str(temporary)}
+    process = subprocess.Popen(
+        ["scripts/image"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # As a terminal's foreground job, all of which Ctrl-C reaches.
+        start_new_session=True,
+    )
+    assert process.stderr is not None
+    try:
+        for line in process.stderr:
+            if "containerizing" in line:
+                break
+        time.sleep(3)
+        assert process.poll() is None
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == "image: interrupted"
+    assert left() - before == set()
+    assert list(temporary.iterdir()) == []

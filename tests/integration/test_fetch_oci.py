@@ -1,0 +1,180 @@
+"""`python -m bento.fetch oci://...` against Debian's docker-registry, and against one that asks for a token."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from bento import archive, fetch, remote
+from tests.integration.conftest import end_tree, free_port
+from tests.integration.test_fetch import MODEL, sha256
+
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+REPOSITORY = "models/image_classifier"
+
+
+def manifest(layer: bytes) -> bytes:
+    return json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": {
+                "mediaType": "application/vnd.oci.empty.v1+json",
+                "digest": f"sha256:{sha256(b'{}')}",
+                "size": 2,
+            },
+            "layers": [
+                {"mediaType": "application/octet-stream", "digest": f"sha256:{sha256(layer)}", "size": len(layer)}
+            ],
+        }
+    ).encode()
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The host:port of a registry that holds the model under the tag abc123."""
+    binary = shutil.which("docker-registry")
+    if binary is None:
+        pytest.skip("docker-registry is not installed")
+    folder = tmp_path_factory.mktemp("registry")
+    host = f"127.0.0.1:{free_port()}"
+    config = {
+        "version": 0.1,
+        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
+        "http": {"addr": host},
+        "log": {"level": "error"},
+    }
+    (folder / "config.yml").write_text(json.dumps(config))
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([binary, "serve", str(folder / "config.yml")], stdout=log, stderr=log)
+    try:
+        wait_for(f"http://{host}/v2/")
+        for blob in (MODEL, b"{}"):
+            push(host, blob)
+        put = httpx.put(
+            f"http://{host}/v2/{REPOSITORY}/manifests/abc123",
+            content=manifest(MODEL),
+            headers={"Content-Type": MANIFEST},
+        )
+        assert put.status_code == 201, put.text
+        yield host
+    finally:
+        end_tree(process)
+
+
+def wait_for(url: str) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            httpx.get(url)
+            return
+        except httpx.TransportError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def push(host: str, blob: bytes) -> None:
+    started = httpx.post(f"http://{host}/v2/{REPOSITORY}/blobs/uploads/")
+    location = httpx.URL(started.headers["location"]).copy_merge_params({"digest": f"sha256:{sha256(blob)}"})
+    assert httpx.put(location, content=blob).status_code == 201
+
+
+def test_a_model_is_fetched_from_a_registry_by_tag_and_by_digest(registry: str, tmp_path: Path) -> None:
+    for reference in (":abc123", f"@sha256:{sha256(manifest(MODEL))}"):
+        home = tmp_path / reference[1:4]
+        url = f"oci://{registry}/{REPOSITORY}{reference}"
+        assert fetch.fetch(url, sha256(MODEL), home, plain_http=True) == ("image_classifier:abc123", True)
+        assert (home / "models/image_classifier/abc123/model.onnx").read_bytes() == b"weights"
+
+
+def test_an_unknown_tag_and_another_hash_are_told_apart(registry: str, tmp_path: Path) -> None:
+    with pytest.raises(remote.RemoteError, match="manifests/none: 404"):
+        fetch.fetch(f"oci://{registry}/{REPOSITORY}:none", sha256(MODEL), tmp_path, plain_http=True)
+    with pytest.raises(archive.ArchiveError, match="has no layer with the SHA-256 0000"):
+        fetch.fetch(f"oci://{registry}/{REPOSITORY}:abc123", "0" * 64, tmp_path, plain_http=True)
+
+
+def test_a_registry_is_asked_over_tls_unless_told_otherwise(registry: str, tmp_path: Path) -> None:
+    with pytest.raises(remote.RemoteError, match="https://"):
+        fetch.fetch(f"oci://{registry}/{REPOSITORY}:abc123", sha256(MODEL), tmp_path)
+
+
+@pytest.fixture
+def guarded() -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """A registry that gives user:password a token and sends blobs from another path; and the requests it got."""
+    seen: list[tuple[str, str]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path = urlsplit(self.path)
+            authorization = self.headers.get("Authorization", "")
+            seen.append((path.path, authorization))
+            if path.path == "/token":
+                asked = parse_qs(path.query)
+                good = asked == {"service": ["here"], "scope": [f"repository:{REPOSITORY}:pull"]}
+                user = base64.b64encode(b"user:password").decode()
+                self.answer(200 if good and authorization == f"Basic {user}" else 403, b'{"token": "opaque"}')
+            elif path.path == "/storage":
+                self.answer(200, MODEL)
+            elif authorization != "Bearer opaque":
+                realm = f"http://127.0.0.1:{server.server_port}/token"
+                challenge = f'Bearer realm="{realm}",service="here",scope="repository:{REPOSITORY}:pull"'
+                self.answer(401, b"", ("WWW-Authenticate", challenge))
+            elif "/manifests/" in path.path:
+                self.answer(200, manifest(MODEL))
+            else:
+                self.answer(307, b"", ("Location", "/storage"))
+
+        def answer(self, status: int, body: bytes, *headers: tuple[str, str]) -> None:
+            self.send_response(status)
+            for name, value in (*headers, ("Content-Length", str(len(body)))):
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield f"oci://127.0.0.1:{server.server_port}/{REPOSITORY}:abc123", seen
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_user_is_traded_for_a_token_that_goes_nowhere_else(
+    guarded: tuple[str, list[tuple[str, str]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, seen = guarded
+    monkeypatch.setenv("FETCH_USER", "user")
+    monkeypatch.setenv("FETCH_PASSWORD", "password")
+    assert fetch.fetch(url, sha256(MODEL), tmp_path, plain_http=True)[1]
+    assert seen[-1] == ("/storage", "")
+
+
+def test_a_refused_user_is_one_line_without_the_password(
+    guarded: tuple[str, list[tuple[str, str]]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("FETCH_USER", "user")
+    monkeypatch.setenv("FETCH_PASSWORD", "wrong")
+    status = fetch.main([guarded[0], "--sha256", sha256(MODEL), "--into", str(tmp_path), "--plain-http"])
+    said = capsys.readouterr().err
+    assert (status, len(said.splitlines())) == (3, 1)
+    assert "/token: 403" in said
+    assert "wrong" not in said
