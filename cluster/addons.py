@@ -1,0 +1,75 @@
+"""What runs in the cluster for everybody: DNS, metrics, the gateway, volumes. Their objects are in manifests/."""
+
+from __future__ import annotations
+
+import json
+import string
+import subprocess
+from pathlib import Path
+
+from cluster import contour, enter, images
+from cluster.errors import ClusterError
+from cluster.settings import CONTROL_PLANE, DNS_SERVICE, NODES, Settings
+
+MANIFESTS = Path(__file__).parent / "manifests"
+# Without metrics: those take two rounds of 10 s, and only autoscaling waits for them.
+WAITED_FOR = (("kube-system", "deployment/coredns"), ("projectcontour", "daemonset/envoy"))
+PATIENCE = "120s"
+VOLUMES = 20
+
+
+def create(settings: Settings) -> None:
+    folder = settings.run / "manifests"
+    folder.mkdir()
+    definitions, objects = contour.files(settings)
+    # Objects can't be named before their kinds are known.
+    _kubectl(settings, "create", "-f", definitions)
+    for template in sorted(MANIFESTS.glob("*.yaml")):
+        (folder / template.name).write_text(string.Template(template.read_text()).substitute(_values(settings)))
+    (folder / "volumes.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": _volumes(settings)}))
+    _kubectl(settings, "wait", "--for=condition=Established", f"--timeout={PATIENCE}", "-f", definitions)
+    _kubectl(settings, "create", *(f"--filename={path}" for path in (objects, *sorted(folder.iterdir()))))
+
+
+def wait(settings: Settings) -> None:
+    nodes = [f"node/{node.name}" for node in NODES]
+    for condition in ("create", "condition=Ready"):
+        _kubectl(settings, "wait", f"--for={condition}", f"--timeout={PATIENCE}", *nodes)
+    for namespace, name in WAITED_FOR:
+        _kubectl(settings, "-n", namespace, "rollout", "status", f"--timeout={PATIENCE}", name)
+
+
+def _values(settings: Settings) -> dict[str, str]:
+    return {
+        "coredns": images.name(settings, "coredns"),
+        "metrics_server": images.name(settings, "metrics-server"),
+        "dns": DNS_SERVICE,
+        "address": CONTROL_PLANE.address,
+        "registry_port": str(settings.registry_port),
+        "registry": settings.registry,
+    }
+
+
+def _volumes(settings: Settings) -> list[dict[str, object]]:
+    volumes: list[dict[str, object]] = []
+    for number in range(1, VOLUMES + 1):
+        path = settings.run / "volumes" / str(number)
+        path.mkdir(parents=True)
+        # Pods have users of their own, and the kubelet doesn't change the owner of such a folder.
+        path.chmod(0o777)
+        specification = {
+            "storageClassName": "shared",
+            "capacity": {"storage": "20Gi"},
+            "accessModes": ["ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany"],
+            "hostPath": {"path": str(path)},
+        }
+        metadata = {"name": f"shared-{number}"}
+        volumes.append({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": metadata, "spec": specification})
+    return volumes
+
+
+def _kubectl(settings: Settings, *arguments: str | Path) -> None:
+    command = [str(settings.bin / "kubectl"), *map(str, arguments)]
+    done = subprocess.run(command, env=enter.environment(settings), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ClusterError(f"kubectl {' '.join(command[1:])}: {done.stderr.strip().splitlines()[-1:]}")
