@@ -1,0 +1,65 @@
+"""A cluster for the run, given by KUBECONFIG or our own, and a namespace for each test."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from cluster import lifecycle, settings, state, tools
+from cluster.errors import ClusterError
+from tests.cluster.kubectl import Cluster, environment
+
+RESTRICTED = {
+    "pod-security.kubernetes.io/enforce": "restricted",
+    "pod-security.kubernetes.io/enforce-version": "latest",
+}
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """KUBECONFIG's, with GATEWAY_HTTP, GATEWAY_HTTPS and REGISTRY where it has them; else one of our own."""
+    if given := os.environ.get("KUBECONFIG"):
+        if not shutil.which("kubectl"):
+            pytest.fail("KUBECONFIG is set, and kubectl isn't on the path")
+        doors = (os.environ.get(name, "") for name in ("GATEWAY_HTTP", "GATEWAY_HTTPS", "REGISTRY"))
+        yield Cluster(environment(given), *doors)
+        return
+    ours = settings.load()
+    try:
+        tools.require()
+    except ClusterError as error:
+        pytest.skip(str(error))
+    if state.holder(ours):
+        yield _ours(ours)
+        return
+    with lifecycle.running(ours):
+        yield _ours(ours)
+
+
+def _ours(ours: settings.Settings) -> Cluster:
+    return Cluster(
+        environment(str(ours.kubeconfig), path=str(ours.bin)),
+        http=f"http://127.0.0.1:{ours.http_port}",
+        https=f"https://127.0.0.1:{ours.https_port}",
+        registry=ours.registry,
+    )
+
+
+@pytest.fixture
+def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Under Pod Security `restricted`; seen gone afterwards. What it held is printed when the test fails."""
+    words = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())
+    name = f"{words[:40].strip('-')}-{secrets.token_hex(3)}"
+    cluster.kubectl("create", "namespace", name)
+    cluster.kubectl("label", "namespace", name, *(f"{key}={value}" for key, value in RESTRICTED.items()))
+    failures = request.session.testsfailed
+    yield name
+    if request.session.testsfailed > failures:
+        # pytest shows what a fixture prints beside the failure.
+        os.write(1, cluster.report(name).encode())
+    cluster.kubectl("delete", "namespace", name, "--wait", "--timeout=240s")
