@@ -12,7 +12,7 @@ from cluster import archive, enter
 from cluster.errors import ClusterError
 from cluster.settings import NODES, Settings
 
-# `pause` keeps a pod's namespaces; contour's sub-command that waits for shutdown does nothing else either.
+# `pause` keeps a pod's namespaces for it.
 PROGRAMS = ("pause", "coredns", "metrics-server", "contour", "envoy")
 NOBODY = "65534:65534"
 
@@ -35,7 +35,8 @@ def write(settings: Settings) -> None:
         if not path.exists():
             built = _program(settings, program)
             files = {f"/bin/{program}": built, **_libraries(built)}
-            archive.write(path, name(settings, program), files, entrypoint=[f"/bin/{program}"], user=NOBODY)
+            entrypoint = [f"/bin/{program}", *(("-P",) if program == "pause" else ())]
+            archive.write(path, name(settings, program), files, entrypoint=entrypoint, user=NOBODY)
 
 
 def bring(settings: Settings) -> None:

@@ -29,7 +29,7 @@ BUILT = {
 # Where distributions put the network plugins.
 PLUGINS = ("/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni")
 NEEDED = (
-    *("containerd", "containerd-shim-runc-v2", "ctr", "runc", "docker-registry", "iptables", "conntrack"),
+    *("containerd", "containerd-shim-runc-v2", "ctr", "runc", "docker-registry", "iptables", "conntrack", "catatonit"),
     *("ip", "mount", "nsenter", "setpriv", "unshare", "openssl"),
 )
 
@@ -43,6 +43,8 @@ def gather(settings: Settings) -> None:
         for command, name in commands.items():
             _link(settings.bin / name, built / command)
     _link(settings.bin / "envoy", Path(_output("wheel", "envoy")) / "envoy" / "_bin" / "envoy")
+    # It waits and buries orphans, which is all that a pod's first container has to do.
+    _link(settings.bin / "pause", Path(shutil.which("catatonit") or "catatonit"))
     _link(settings.bin / "helm", Path(_output("helm", "which")))
 
 
