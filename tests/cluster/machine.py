@@ -1,24 +1,38 @@
-"""What a cluster could leave behind on this machine, taken as a snapshot to compare with another."""
+"""What a cluster could leave behind on this machine, as a snapshot to compare with another."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
-FOLDERS = ("/run", "/run/netns", "/var/lib", "/var/lib/cni", "/var/log", "/etc", "/etc/cni", "/usr/libexec")
+# Where its daemons write when nothing is put over these places.
+PLACES = (
+    *(
+        "/var/lib/kubelet",
+        "/var/lib/cni",
+        "/var/lib/containerd",
+        "/var/lib/etcd",
+        "/var/log/pods",
+        "/var/log/containers",
+    ),
+    *("/run/containerd", "/run/netns", "/run/xtables.lock", "/run/kubernetes", "/etc/cni/net.d", "/etc/kubernetes"),
+    *("/usr/libexec/kubernetes", "/default.etcd", "/tmp/hostpath_pv", "/opt/cni"),
+)
+# What the kubelet and kube-proxy set.
 KERNEL = ("vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops", "net/ipv4/ip_forward")
 
 
 def traces(home: Path) -> dict[str, set[str]]:
-    """Mounts, interfaces, control groups, files at fixed places, kernel settings, and processes of the cluster."""
+    mounts = (line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines())
     return {
-        "mounts": {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()},
+        "mounts": {mount for mount in mounts if str(home) in mount or "netns" in mount or "/sys/" in mount},
         "interfaces": {entry.name for entry in Path("/sys/class/net").iterdir()},
-        "cgroups": {str(path) for path in Path("/sys/fs/cgroup").glob("**/image-classifier-*")},
-        "files": {str(path) for folder in FOLDERS if Path(folder).is_dir() for path in Path(folder).iterdir()},
+        "control groups": {str(path) for path in Path("/sys/fs/cgroup").glob("**/image-classifier-*")},
+        "places": {place for place in PLACES if Path(place).exists()},
         "kernel": {f"{name}={(Path('/proc/sys') / name).read_text().strip()}" for name in KERNEL},
-        "rules": set(_output("iptables-save").splitlines()),
+        "rules": _rules(),
         "processes": processes(home),
         "state": {str(path) for path in (home / "run").glob("*")},
     }
@@ -39,6 +53,6 @@ def processes(home: Path) -> set[str]:
     return found
 
 
-def _output(command: str) -> str:
-    done = subprocess.run([command], capture_output=True, text=True, check=False)
-    return "\n".join(line for line in done.stdout.splitlines() if not line.startswith("#"))
+def _rules() -> set[str]:
+    saved = subprocess.run(["iptables-save"], capture_output=True, text=True, check=False).stdout
+    return {re.sub(r"\[\d+:\d+\]", "", line) for line in saved.splitlines() if not line.startswith("#")}
