@@ -6,13 +6,15 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from cluster import lifecycle, settings, state, tools
 from cluster.errors import ClusterError
+from tests.cluster import product as products
 from tests.cluster.kubectl import Cluster, environment
+from tests.cluster.product import Product, Release
 
 RESTRICTED = {
     "pod-security.kubernetes.io/enforce": "restricted",
@@ -63,3 +65,34 @@ def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]
         # pytest shows what a fixture prints beside the failure.
         os.write(1, cluster.report(name).encode())
     cluster.kubectl("delete", "namespace", name, "--wait", "--timeout=240s")
+
+
+@pytest.fixture(scope="session")
+def product(cluster: Cluster) -> Product:
+    if not cluster.registry:
+        pytest.skip("REGISTRY names no registry that this machine can push to and the cluster pull from")
+    return products.build(cluster.registry)
+
+
+@pytest.fixture
+def release(cluster: Cluster, namespace: str) -> Release:
+    """Not installed yet; it goes with its namespace."""
+    return Release(cluster, namespace)
+
+
+FIGURES = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Keeps a figure of this test, to be printed when the run ends."""
+    figures = request.config.stash.setdefault(FIGURES, [])
+    name = request.node.name.removeprefix("test_").replace("_", " ")
+    return lambda text: figures.append(f"{name}: {text}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if figures := config.stash.get(FIGURES, []):
+        terminalreporter.section("figures")
+        for line in figures:
+            terminalreporter.line(line)

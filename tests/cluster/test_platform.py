@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import subprocess
-import time
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import pytest
 
 from cluster import archive, enter, settings
 from tests.cluster import workloads
 from tests.cluster.kubectl import Cluster
+from tests.cluster.product import digest
+from tests.cluster.waiting import eventually
 
 SOURCE = Path(__file__).parent / "echo"
-MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
 
 @pytest.fixture(scope="session")
@@ -32,15 +30,7 @@ def echo(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
     ours = settings.load()
     enter.run(ours, ["ctr", "-n", "tests", "images", "import", str(packed)])
     enter.run(ours, ["ctr", "-n", "tests", "images", "push", "--plain-http", tag])
-    answer = httpx.head(f"http://{cluster.registry}/v2/echo/manifests/test", headers={"Accept": MANIFEST})
-    return f"{cluster.registry}/echo@{answer.headers['Docker-Content-Digest']}"
-
-
-def eventually(condition: Callable[[], bool], what: str, patience: float = 120) -> None:
-    deadline = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {patience:.0f} s: {what}"
-        time.sleep(0.2)
+    return f"{cluster.registry}/echo@{digest(cluster.registry, 'echo', 'test')}"
 
 
 def finished(cluster: Cluster, namespace: str, name: str) -> dict[str, object]:
