@@ -32,9 +32,10 @@ def create(settings: Settings) -> None:
 
 
 def wait(settings: Settings) -> None:
-    nodes = [f"node/{node.name}" for node in NODES]
-    for condition in ("create", "condition=Ready"):
-        _kubectl(settings, "wait", f"--for={condition}", f"--timeout={PATIENCE}", *nodes)
+    for node in NODES:
+        # One at a time: for several names at once kubectl gives up when one of them isn't there yet.
+        for condition in ("create", "condition=Ready"):
+            _kubectl(settings, "wait", f"--for={condition}", f"--timeout={PATIENCE}", f"node/{node.name}")
     for namespace, name in WAITED_FOR:
         _kubectl(settings, "-n", namespace, "rollout", "status", f"--timeout={PATIENCE}", name)
 
