@@ -10,10 +10,10 @@ LOCKS := bento/requirements.txt requirements/dev.txt
 UV_LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
 	--no-emit-index-url --no-emit-find-links --no-header
 
-.PHONY: help setup run check format test bench overload soak lock clean
+.PHONY: help setup run check format test bench overload soak cluster cluster-down lock clean
 
 help:  ## list the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
 
 setup: .venv/installed  ## create .venv with every dependency, locked
 
@@ -47,6 +47,13 @@ overload: setup  ## measure serving at up to ten times its capacity (4 minutes)
 
 soak: setup  ## ten minutes of mixed traffic: does anything grow?
 	@$(BIN)/python -m benchmarks.soak
+
+cluster: setup  ## start a two-node Kubernetes on this machine, and print what to export
+	@scripts/packages containerd runc iptables conntrack catatonit docker-registry /usr/lib/cni/ptp >&2
+	@$(BIN)/python -m cluster up
+
+cluster-down: setup  ## end it; its images stay for the next time
+	@$(BIN)/python -m cluster down
 
 lock: setup  ## resolve the requirements anew
 	@$(UV_LOCK) --upgrade bento/requirements.in -o bento/requirements.txt
