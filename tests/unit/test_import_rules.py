@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 OURS = {"bento", "imaging", "training", "k8s", "loadtests", "tests", "benchmarks", "cluster"}
-ALLOWED = {"imaging": set[str](), "training": {"imaging"}, "bento": {"imaging"}, "k8s": set(), "loadtests": set(), "cluster": set()}
+ALLOWED = {
+    "imaging": set[str](),
+    "training": {"imaging"},
+    "bento": {"imaging"},
+    "k8s": set(),
+    "loadtests": set(),
+    "cluster": set(),
+}
 HEAVY = {"tensorflow", "keras", "onnxruntime", "onnx", "matplotlib", "sklearn"}
 # They subclass Keras' classes; `train` imports them inside functions.
 HEAVY_MODULES = {"training/batches.py", "training/fit.py"}
