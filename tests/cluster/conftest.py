@@ -13,8 +13,10 @@ import pytest
 from cluster import lifecycle, settings, state, tools
 from cluster.errors import ClusterError
 from tests.cluster import product as products
+from tests.cluster import target as targets
 from tests.cluster.kubectl import Cluster, environment
 from tests.cluster.product import Product, Release
+from tests.cluster.target import Target
 
 RESTRICTED = {
     "pod-security.kubernetes.io/enforce": "restricted",
@@ -78,6 +80,11 @@ def product(cluster: Cluster) -> Product:
 def release(cluster: Cluster, namespace: str) -> Release:
     """Not installed yet; it goes with its namespace."""
     return Release(cluster, namespace)
+
+
+@pytest.fixture
+def target(release: Release, product: Product) -> Target:
+    return targets.installed(release, product)
 
 
 FIGURES = pytest.StashKey[list[str]]()

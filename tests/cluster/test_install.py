@@ -7,6 +7,7 @@ import pytest
 
 from tests.cluster.kubectl import Cluster
 from tests.cluster.product import Product, Release
+from tests.cluster.target import PARENTS
 from tests.cluster.waiting import eventually
 
 
@@ -60,7 +61,7 @@ def test_the_door_answers_with_the_class_of_a_real_image(
         "httpRoute": {
             "httpRoute": {
                 "enabled": True,
-                "parentRefs": [{"name": "contour", "namespace": "projectcontour"}],
+                "parentRefs": PARENTS,
                 "hostnames": [host],
             }
         },

@@ -4,54 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
-import httpx
-import pytest
+from tests.cluster.prober import Verdict
+from tests.cluster.target import Target
 
-from tests.cluster.kubectl import Cluster
-from tests.cluster.prober import Probe, Verdict
-from tests.cluster.product import Product, Release
-from tests.cluster.waiting import eventually
-
-HOST = "moving.example.test"
-# About half of what two pods of one shared CPU take with the load generator beside them.
-RATE = 40.0
 Figure = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Target:
-    """A release behind the gateway that is about to be changed."""
-
-    release: Release
-    values: dict[str, Any]
-    http: str
-    image: bytes
-    expected: str
-
-    def probe(self) -> Probe:
-        return Probe(f"{self.http}/predict", host=HOST, image=self.image, expected=self.expected, rate=RATE)
-
-
-@pytest.fixture
-def target(cluster: Cluster, release: Release, product: Product) -> Target:
-    route = {
-        "enabled": True,
-        "parentRefs": [{"name": "contour", "namespace": "projectcontour"}],
-        "hostnames": [HOST],
-    }
-    resources = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}}
-    values = product.values | {"httpRoute": route, "resources": resources}
-    release.install(values)
-
-    def routed() -> bool:
-        return httpx.get(f"{cluster.http}/readyz", headers={"Host": HOST}).status_code == 200
-
-    eventually(routed, "a route to the service")
-    expected, image = next(iter(product.golden.items()))
-    return Target(release, values, cluster.http, image, expected)
 
 
 def settled(verdict: Verdict, least: int, figure: Figure) -> None:
