@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import string
-import subprocess
 from pathlib import Path
 
 from cluster import contour, enter, images
-from cluster.errors import ClusterError
 from cluster.settings import CONTROL_PLANE, DNS_SERVICE, NODES, Settings
 
 MANIFESTS = Path(__file__).parent / "manifests"
@@ -70,7 +68,5 @@ def _volumes(settings: Settings) -> list[dict[str, object]]:
 
 
 def _kubectl(settings: Settings, *arguments: str | Path) -> None:
-    command = [str(settings.bin / "kubectl"), *map(str, arguments)]
-    done = subprocess.run(command, env=enter.environment(settings), capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise ClusterError(f"kubectl {' '.join(command[1:])}: {done.stderr.strip().splitlines()[-1:]}")
+    # From inside, where it ends when the cluster does.
+    enter.run(settings, ["kubectl", *map(str, arguments)])

@@ -52,5 +52,5 @@ def run(settings: Settings, arguments: Sequence[str], *, node: Node = CONTROL_PL
     process = start(settings, arguments, node=node)
     output, message = process.communicate()
     if process.returncode:
-        raise ClusterError(f"{' '.join(arguments)}: {message.strip().splitlines()[-1:]}")
+        raise ClusterError(f"{' '.join(arguments)}: {' '.join(message.strip().splitlines()[-1:])}")
     return output

@@ -15,6 +15,8 @@ from cluster.settings import CONTROL_PLANE, Settings
 
 CLONE_NEWNET = 0x40000000
 CHUNK = 1 << 16
+# Sockets of the machine, and the port inside that each leads to.
+Listening = list[tuple[socket.socket, int]]
 
 
 def ports(settings: Settings) -> Mapping[int, int]:
@@ -27,9 +29,9 @@ def ports(settings: Settings) -> Mapping[int, int]:
     }
 
 
-def listen(settings: Settings) -> list[tuple[socket.socket, int]]:
+def listen(settings: Settings) -> Listening:
     """Raises ClusterError when a port is taken."""
-    listening = []
+    listening: Listening = []
     for port, target in ports(settings).items():
         try:
             listening.append((socket.create_server(("127.0.0.1", port)), target))
@@ -38,12 +40,12 @@ def listen(settings: Settings) -> list[tuple[socket.socket, int]]:
     return listening
 
 
-def start(listening: list[tuple[socket.socket, int]], process: int) -> None:
+def start(listening: Listening, process: int) -> None:
     """Forwards in a thread that lives in the network of `process`, while the listening sockets stay the machine's."""
     threading.Thread(target=_run, args=(listening, process), daemon=True, name="forward").start()
 
 
-def _run(listening: list[tuple[socket.socket, int]], process: int) -> None:
+def _run(listening: Listening, process: int) -> None:
     namespace = os.open(Path(f"/proc/{process}/ns/net"), os.O_RDONLY)
     # Namespaces belong to threads; os.setns came with Python 3.12.
     if ctypes.CDLL(None, use_errno=True).setns(namespace, CLONE_NEWNET):
@@ -52,7 +54,7 @@ def _run(listening: list[tuple[socket.socket, int]], process: int) -> None:
     asyncio.run(_serve(listening))
 
 
-async def _serve(listening: list[tuple[socket.socket, int]]) -> None:
+async def _serve(listening: Listening) -> None:
     async def server(accepting: socket.socket, target: int) -> None:
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await _forward(reader, writer, target)

@@ -5,6 +5,7 @@ It tells its parent each phase on stdout. Unless the parent answers `stay`, the 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -27,27 +28,42 @@ TIED = ("setpriv", "--pdeathsig", "KILL")
 
 
 def keep(settings: Settings) -> None:
-    """Returns when the cluster is gone. Raises ClusterError when it doesn't come up."""
-    signal.signal(signal.SIGTERM, _end)
+    """Returns when the cluster is gone. Raises ClusterError when it doesn't come up, or ends by itself."""
+    ending = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        # A flag and no exception: that could come between the start of a process and knowing it.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        ending.set()
+
+    signal.signal(signal.SIGTERM, end)
+    threading.Thread(target=_watch_parent, args=(ending,), daemon=True).start()
     with state.held(settings):
         state.clean(settings)
-        process: subprocess.Popen[bytes] | None = None
         try:
-            threading.Thread(target=_watch_parent, daemon=True).start()
             listening = forward.listen(settings)
             _prepare(settings)
-            process = _enter(settings)
-            forward.start(listening, enter.pid(settings))
-            _fill(settings)
-            _tell(READY)
-            process.wait()
-            raise ClusterError(f"the cluster ended by itself; its logs are in {settings.logs}")
+            _live(settings, listening, ending)
+        except ClusterError:
+            if not ending.is_set():
+                raise
         finally:
-            # From here on nothing may stop the cleaning.
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            if process:
-                _kill(settings, process)
             state.clean(settings)
+
+
+def _live(settings: Settings, listening: forward.Listening, ending: threading.Event) -> None:
+    process = _enter(settings)
+    # Whatever is being done inside ends with it.
+    threading.Thread(target=_kill_when, args=(ending, process), daemon=True).start()
+    try:
+        _await_inside(settings, process)
+        forward.start(listening, enter.pid(settings))
+        _fill(settings)
+        _tell(READY)
+        process.wait()
+    finally:
+        _kill(process)
+    raise ClusterError(f"the cluster ended by itself; its logs are in {settings.logs}")
 
 
 def _prepare(settings: Settings) -> None:
@@ -62,17 +78,24 @@ def _prepare(settings: Settings) -> None:
 
 
 def _enter(settings: Settings) -> subprocess.Popen[bytes]:
+    command = [*TIED, *NAMESPACES, sys.executable, "-m", "cluster.inside"]
     with (settings.logs / "inside.log").open("wb") as log:
-        command = [*TIED, *NAMESPACES, sys.executable, "-m", "cluster.inside"]
-        process = subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        return subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+
+def _await_inside(settings: Settings, process: subprocess.Popen[bytes]) -> None:
     while not (settings.run / "inside").exists():
         if process.poll() is not None:
             last = (settings.logs / "inside.log").read_text().strip().splitlines()[-1:]
             raise ClusterError(f"the namespaces can't be set up: {' '.join(last)}")
         time.sleep(0.02)
-    (settings.run / "pid").write_text(children.read_text().split()[0])
-    return process
+    (settings.run / "pid").write_text(str(_first(process)))
+
+
+def _first(process: subprocess.Popen[bytes]) -> int | None:
+    """The first process inside, which `unshare` is the parent of."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return int(children[0]) if children else None
 
 
 def _fill(settings: Settings) -> None:
@@ -96,25 +119,25 @@ def _until(what: str, condition: Callable[[], bool], patience: float = 120.0) ->
         time.sleep(0.05)
 
 
-def _kill(settings: Settings, process: subprocess.Popen[bytes]) -> None:
-    """By its first process, so that its parent ends only after every process inside has."""
-    try:
-        os.kill(enter.pid(settings), signal.SIGKILL)
-    except (ClusterError, ProcessLookupError):
-        process.kill()
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """By the first process inside: its parent ends only after every other has."""
+    # Another thread may have been faster.
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        os.kill(_first(process) or process.pid, signal.SIGKILL)
     process.wait()
 
 
-def _watch_parent() -> None:
+def _kill_when(ending: threading.Event, process: subprocess.Popen[bytes]) -> None:
+    ending.wait()
+    _kill(process)
+
+
+def _watch_parent(ending: threading.Event) -> None:
     # Not through sys.stdin, whose lock a thread mustn't hold at the interpreter's end.
     if os.read(0, len(STAY)) != STAY:
-        os.kill(os.getpid(), signal.SIGTERM)
+        ending.set()
 
 
 def _tell(phase: str) -> None:
     sys.stdout.write(phase + "\n")
     sys.stdout.flush()
-
-
-def _end(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(0)

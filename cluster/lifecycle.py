@@ -81,8 +81,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     assert process.stdin
     assert process.stdout
     process.stdin.close()
-    process.stdout.close()
     process.wait()
+    process.stdout.close()
 
 
 def _input(process: subprocess.Popen[bytes]) -> int:
