@@ -76,6 +76,12 @@ def product(cluster: Cluster) -> Product:
     return products.build(cluster.registry)
 
 
+@pytest.fixture(scope="session")
+def newer(product: Product, tmp_path_factory: pytest.TempPathFactory) -> Product:
+    """Another version: another model in another image."""
+    return products.build_newer(product.registry, tmp_path_factory.mktemp("newer"))
+
+
 @pytest.fixture
 def release(cluster: Cluster, namespace: str) -> Release:
     """Not installed yet; it goes with its namespace."""

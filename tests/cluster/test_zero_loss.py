@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 
 from tests.cluster.prober import Verdict
+from tests.cluster.product import Product
 from tests.cluster.target import Target
 
 Figure = Callable[[str], None]
+
+
+def common(old: Product, new: Product) -> str:
+    """A class that both know: they are trained on the same digits."""
+    return min(old.golden.keys() & new.golden.keys())
 
 
 def settled(verdict: Verdict, least: int, figure: Figure) -> None:
@@ -25,6 +32,21 @@ def test_a_changed_setting_and_the_way_back_lose_nothing(target: Target, figure:
         target.release.helm("rollback", target.release.name, "1", "--wait", "--timeout=180s")
         time.sleep(5)
     settled(probe.verdict, least=1000, figure=figure)
+
+
+def test_another_image_with_another_model_loses_nothing_and_no_pod_mixes_them(
+    target: Target, product: Product, newer: Product, figure: Figure
+) -> None:
+    expected = common(product, newer)
+    moved = dataclasses.replace(target, image=product.golden[expected], expected=expected)
+    with moved.probe() as probe:
+        time.sleep(3)
+        target.release.upgrade(target.values | newer.values)
+        time.sleep(3)
+    settled(probe.verdict, least=500, figure=figure)
+    versions = [version for _, version in probe.verdict.versions]
+    assert (versions[0], versions[-1]) == (product.model, newer.model)
+    assert {*versions} == {product.model, newer.model}
 
 
 def test_a_deleted_pod_loses_nothing(target: Target, figure: Figure) -> None:
