@@ -58,7 +58,7 @@ def _live(settings: Settings, listening: forward.Listening, ending: threading.Ev
     try:
         _await_inside(settings, process)
         forward.start(listening, enter.pid(settings))
-        _fill(settings)
+        _fill(settings, process)
         _tell(READY)
         process.wait()
     finally:
@@ -98,24 +98,24 @@ def _first(process: subprocess.Popen[bytes]) -> int | None:
     return int(children[0]) if children else None
 
 
-def _fill(settings: Settings) -> None:
+def _fill(settings: Settings, process: subprocess.Popen[bytes]) -> None:
     _tell("daemons")
     sockets = [Path(f"/proc/{enter.pid(settings)}/root{node.runtime}") for node in NODES]
-    _until("containerd", lambda: all(socket.exists() for socket in sockets))
+    _until(process, "containerd", lambda: all(socket.exists() for socket in sockets))
     images.bring(settings)
     _tell("images")
-    _until("the API server", lambda: api.ready(settings))
+    _until(process, "the API server", lambda: api.ready(settings))
     _tell("API server")
     addons.create(settings)
     _tell("add-ons")
     addons.wait(settings)
 
 
-def _until(what: str, condition: Callable[[], bool], patience: float = 120.0) -> None:
+def _until(process: subprocess.Popen[bytes], what: str, condition: Callable[[], bool], patience: float = 120) -> None:
     deadline = time.monotonic() + patience
     while not condition():
-        if time.monotonic() > deadline:
-            raise ClusterError(f"{what} isn't there after {patience:.0f} s")
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise ClusterError(f"{what} didn't come up; docs/cluster.md says where its log is")
         time.sleep(0.05)
 
 
