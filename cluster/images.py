@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cluster import archive, enter
 from cluster.errors import ClusterError
-from cluster.settings import NODES, Settings
+from cluster.settings import NODES, Node, Settings
 
 # `pause` keeps a pod's namespaces for it.
 PROGRAMS = ("pause", "coredns", "metrics-server", "contour", "envoy")
@@ -43,10 +43,22 @@ def bring(settings: Settings) -> None:
     """Imports into each node what it doesn't have. The nodes' containerd must be up."""
     imports = []
     for node in NODES:
-        present = enter.run(settings, ["ctr", "-n", "k8s.io", "images", "ls", "-q"], node=node).split()
+        present = _forget_pulled(settings, node)
         missing = [program for program in PROGRAMS if name(settings, program) not in present]
         imports += [enter.start(settings, _import(_archive(settings, program)), node=node) for program in missing]
     _finish(imports)
+
+
+def _forget_pulled(settings: Settings, node: Node) -> set[str]:
+    """Removes what an earlier cluster's registry held: it is gone, and each run would add to it. Returns the rest."""
+    lines = enter.run(settings, ["ctr", "-n", "k8s.io", "images", "ls"], node=node).splitlines()[1:]
+    digests = {name: digest for name, _, digest, *_ in map(str.split, lines)}
+    pulled = {digest for name, digest in digests.items() if name.startswith(f"{settings.registry}/")}
+    # The same image has names of its own making too, by which it would stay.
+    names = [name for name, digest in digests.items() if digest in pulled]
+    if names:
+        enter.run(settings, ["ctr", "-n", "k8s.io", "images", "rm", *names], node=node)
+    return digests.keys() - names
 
 
 def load(settings: Settings, archives: Sequence[Path]) -> None:

@@ -141,7 +141,7 @@ def _registry(settings: Settings) -> Mapping[str, object]:
     return {
         "version": 0.1,
         "log": {"level": "warn", "accesslog": {"disabled": True}},
-        "storage": {"filesystem": {"rootdirectory": str(settings.home / "registry")}, "delete": {"enabled": True}},
+        "storage": {"filesystem": {"rootdirectory": str(settings.run / "registry")}, "delete": {"enabled": True}},
         "http": {"addr": f":{settings.registry_port}"},
     }
 

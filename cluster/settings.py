@@ -37,7 +37,7 @@ DNS_SERVICE = "10.96.0.10"
 
 @dataclass(frozen=True)
 class Settings:
-    """`home` is kept from run to run (images, registry, logs); `run`, within it, is gone when the cluster is."""
+    """`home` is kept from run to run (images, logs); `run`, within it, is gone when the cluster is."""
 
     home: Path
     api_port: int
