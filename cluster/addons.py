@@ -19,14 +19,15 @@ VOLUMES = 20
 def create(settings: Settings) -> None:
     folder = settings.run / "manifests"
     folder.mkdir()
-    definitions, objects = contour.files(settings)
-    # Objects can't be named before their kinds are known.
-    _kubectl(settings, "create", "-f", definitions)
+    files = contour.files(settings)
     for template in sorted(MANIFESTS.glob("*.yaml")):
         (folder / template.name).write_text(string.Template(template.read_text()).substitute(_values(settings)))
     (folder / "volumes.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": _volumes(settings)}))
-    _kubectl(settings, "wait", "--for=condition=Established", f"--timeout={PATIENCE}", "-f", definitions)
-    _kubectl(settings, "create", *(f"--filename={path}" for path in (objects, *sorted(folder.iterdir()))))
+    everything = (files.kinds, files.programs, *sorted(folder.iterdir()))
+    _kubectl(settings, "create", *(f"--filename={path}" for path in everything))
+    # Objects can't be named before their kinds are known.
+    _kubectl(settings, "wait", "--for=condition=Established", f"--timeout={PATIENCE}", "-f", files.kinds)
+    _kubectl(settings, "create", "-f", files.gateway)
 
 
 def wait(settings: Settings) -> None:

@@ -4,37 +4,52 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 from cluster import images, tools
 from cluster.settings import CONTROL_PLANE, Settings
 
+GATEWAY = "gateway.networking.k8s.io/v1"
 
-def files(settings: Settings) -> tuple[Path, Path]:
-    """The definitions of its kinds, and everything else. Written once for each build of the images."""
-    key = "-".join(images.name(settings, program).rpartition(":")[2] for program in ("contour", "envoy"))
+
+class Files(NamedTuple):
+    """To be created in this order: the kinds, what runs, and the objects of those kinds."""
+
+    kinds: Path
+    programs: Path
+    gateway: Path
+
+
+def files(settings: Settings) -> Files:
     folder = settings.home / "manifests"
-    definitions, objects = folder / f"definitions-{key}.json", folder / f"contour-{key}.json"
-    if not objects.exists():
-        folder.mkdir(exist_ok=True)
-        documents = [document for document in _parsed(tools.contour_manifest()) if document]
-        kinds = [_terse(document) for document in documents if document["kind"] == "CustomResourceDefinition"]
-        others = [_fitted(settings, document) for document in documents if document["kind"] != kinds[0]["kind"]]
-        _write(definitions, kinds)
-        _write(objects, others)
-    return definitions, objects
+    return Files(folder / "kinds.json", folder / "contour.json", folder / "gateway.json")
+
+
+def write(settings: Settings) -> None:
+    """Anew for each start: it depends on the images, and takes a moment."""
+    kinds, programs, gateway = [], [], []
+    for document in filter(None, _parsed(tools.contour_manifest())):
+        if document["kind"] == "CustomResourceDefinition":
+            kinds.append(_terse(document))
+        elif document["apiVersion"] == GATEWAY:
+            gateway.append(_named(document))
+        else:
+            programs.append(_fitted(settings, document))
+    for path, items in zip(files(settings), (kinds, programs, gateway), strict=True):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
 
 
 def _parsed(path: Path) -> list[dict[str, Any]]:
-    # In C it takes one second, in Python ten.
+    # In C where PyYAML has it: the file has 26,000 lines.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     return list(yaml.load_all(path.read_text(), Loader=loader))
 
 
 def _terse(node: Any) -> Any:
-    """Without descriptions, which are most of it: the API server takes a third of the time to learn it."""
+    """Without descriptions, which are most of it: the API server has to learn all of it at each start."""
     if isinstance(node, dict):
         # A property may have that name too; then it is no text.
         return {key: _terse(value) for key, value in node.items() if key != "description" or not isinstance(value, str)}
@@ -54,15 +69,13 @@ def _fitted(settings: Settings, document: dict[str, Any]) -> dict[str, Any]:
                 container["readinessProbe"] |= {"initialDelaySeconds": 0, "periodSeconds": 1}
     if document["kind"] == "Deployment":
         document["spec"]["replicas"] = 1
-    # It is called `example` there.
-    if document["kind"] == "GatewayClass":
-        document["metadata"]["name"] = "contour"
-    if document["kind"] == "Gateway":
-        document["spec"]["gatewayClassName"] = "contour"
     return document
 
 
-def _write(path: Path, items: list[dict[str, Any]]) -> None:
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
-    part.rename(path)
+def _named(document: dict[str, Any]) -> dict[str, Any]:
+    """Its class is called `example` there."""
+    if document["kind"] == "GatewayClass":
+        document["metadata"]["name"] = "contour"
+    else:
+        document["spec"]["gatewayClassName"] = "contour"
+    return document

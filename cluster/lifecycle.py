@@ -63,7 +63,7 @@ def down(settings: Settings) -> None:
 def _start(settings: Settings) -> subprocess.Popen[bytes]:
     tools.gather(settings)
     images.write(settings)
-    contour.files(settings)
+    contour.write(settings)
     with _log(settings).open("w") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "cluster", "keep"],

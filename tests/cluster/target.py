@@ -27,9 +27,9 @@ class Target:
     image: bytes
     expected: str
 
-    def probe(self) -> Probe:
+    def probe(self, rate: float = RATE) -> Probe:
         url = f"{self.release.cluster.http}/predict"
-        return Probe(url, host=HOST, image=self.image, expected=self.expected, rate=RATE)
+        return Probe(url, host=HOST, image=self.image, expected=self.expected, rate=rate)
 
 
 def installed(release: Release, product: Product) -> Target:
