@@ -35,7 +35,8 @@ def holder(settings: Settings) -> int | None:
             try:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                return int(lock.read())
+                # Empty for the moment between taking it and saying so.
+                return int(lock.read() or 0) or None
     except FileNotFoundError:
         pass
     return None
