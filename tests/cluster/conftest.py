@@ -66,6 +66,9 @@ def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]
     if request.session.testsfailed > failures:
         # pytest shows what a fixture prints beside the failure.
         os.write(1, cluster.report(name).encode())
+    # A namespace waits for its pods as long as they ask for; nobody needs what these still do.
+    cluster.kubectl("-n", name, "delete", "deployments,jobs", "--all", "--wait=false")
+    cluster.kubectl("-n", name, "delete", "pods", "--all", "--now")
     cluster.kubectl("delete", "namespace", name, "--wait", "--timeout=240s")
 
 

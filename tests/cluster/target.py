@@ -16,6 +16,7 @@ HOST = "moving.example.test"
 RATE = 40.0
 # The gateway that the cluster's own manifests bring.
 PARENTS = [{"name": "contour", "namespace": "projectcontour"}]
+LET_IN = {"gatewayNamespaces": ["projectcontour"]}
 # Two pods and what replaces them fit on two cores.
 RESOURCES = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}}
 
@@ -35,7 +36,7 @@ class Target:
 def installed(release: Release, product: Product) -> Target:
     """Routed and answering."""
     route = {"enabled": True, "parentRefs": PARENTS, "hostnames": [HOST]}
-    values = product.values | {"httpRoute": route, "resources": RESOURCES}
+    values = product.values | {"httpRoute": route, "networkPolicy": LET_IN, "resources": RESOURCES}
     release.install(values)
 
     def routed() -> bool:

@@ -10,6 +10,7 @@ import httpx
 
 from tests.cluster.kubectl import Cluster
 from tests.cluster.product import Product, Release
+from tests.cluster.target import LET_IN
 from tests.cluster.waiting import eventually
 
 HOST = "secure.example.test"
@@ -33,7 +34,7 @@ def test_an_ingress_answers_over_tls_with_the_given_certificate(
     cluster.kubectl("-n", release.namespace, "create", "secret", "tls", "door", *files)
     tls = [{"hosts": [HOST], "secretName": "door"}]
     ingress = {"enabled": True, "className": "contour", "hosts": [HOST], "tls": tls}
-    release.install(product.values | {"ingress": ingress})
+    release.install(product.values | {"ingress": ingress, "networkPolicy": LET_IN})
 
     trusted = ssl.create_default_context(cafile=str(tmp_path / "ca.crt"))
     expected, image = next(iter(product.golden.items()))
