@@ -93,6 +93,8 @@ def release(cluster: Cluster, namespace: str) -> Release:
 
 @pytest.fixture
 def target(release: Release, product: Product) -> Target:
+    if not release.cluster.http:
+        pytest.skip("GATEWAY_HTTP names no gateway")
     return targets.installed(release, product)
 
 

@@ -38,6 +38,11 @@ class Cluster:
     def get(self, *arguments: str) -> Any:
         return json.loads(self.kubectl("get", *arguments, "-o", "json"))
 
+    def nodes(self) -> list[str]:
+        """Those that take pods."""
+        items = self.get("nodes")["items"]
+        return sorted(each["metadata"]["name"] for each in items if not each["spec"].get("taints"))
+
     def apply(self, namespace: str, *objects: Mapping[str, object]) -> None:
         items = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
         self.kubectl("-n", namespace, "apply", "-f", "-", stdin=json.dumps(items))

@@ -31,7 +31,7 @@ def test_pods_of_the_defaults_are_spread_run_restricted_and_have_no_token(releas
     # The namespace enforces the Pod Security Standard `restricted`: they wouldn't be there otherwise.
     release.install(product.values)
     pods = release.pods()
-    assert {pod["spec"]["nodeName"] for pod in pods} == {"node-1", "node-2"}
+    assert len({pod["spec"]["nodeName"] for pod in pods}) == min(2, len(release.cluster.nodes()))
     for pod in pods:
         mounts = [mount["mountPath"] for each in pod["spec"]["containers"] for mount in each["volumeMounts"]]
         assert not [path for path in mounts if "serviceaccount" in path]
@@ -55,6 +55,8 @@ def test_threads_follow_the_cpu_limit(release: Release, product: Product) -> Non
 def test_the_door_answers_with_the_class_of_a_real_image(
     cluster: Cluster, release: Release, product: Product, door: str
 ) -> None:
+    if not cluster.http:
+        pytest.skip("GATEWAY_HTTP names no gateway")
     host = f"{door.lower()}.example.test"
     doors = {
         "ingress": {"ingress": {"enabled": True, "className": "contour", "hosts": [host]}},

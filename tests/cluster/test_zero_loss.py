@@ -63,13 +63,14 @@ def test_a_deleted_pod_loses_nothing(target: Target, figure: Figure) -> None:
 
 def test_a_drained_node_loses_nothing(target: Target, figure: Figure) -> None:
     kubectl = target.release.cluster.kubectl
+    node = target.release.cluster.nodes()[-1]
     try:
         with target.probe() as probe:
             time.sleep(3)
-            kubectl("drain", "node-2", "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=120s")
+            kubectl("drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=120s")
             time.sleep(3)
     finally:
-        kubectl("uncordon", "node-2")
+        kubectl("uncordon", node)
     settled(probe.verdict, least=300, figure=figure)
 
 
