@@ -109,7 +109,7 @@ class Release:
 
     cluster: Cluster
     namespace: str
-    name: str = "demo"
+    name: str = "e2e"
 
     @property
     def fullname(self) -> str:

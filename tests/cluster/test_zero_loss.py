@@ -67,7 +67,9 @@ def test_a_drained_node_loses_nothing(target: Target, figure: Figure) -> None:
     try:
         with target.probe() as probe:
             time.sleep(3)
-            kubectl("drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=120s")
+            # Others may use the cluster too.
+            ours = f"--pod-selector=app.kubernetes.io/instance={target.release.name}"
+            kubectl("drain", node, "--ignore-daemonsets", "--delete-emptydir-data", ours, "--timeout=120s")
             time.sleep(3)
     finally:
         kubectl("uncordon", node)
