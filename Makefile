@@ -70,6 +70,13 @@ overload: setup  ## measure serving at up to ten times its capacity (4 minutes)
 soak: setup  ## ten minutes of mixed traffic: does anything grow?
 	@$(BIN)/python -m benchmarks.soak
 
+cluster: setup  ## start a two-node Kubernetes on this machine, and print what to export
+	@scripts/packages containerd runc iptables conntrack catatonit docker-registry /usr/lib/cni/ptp >&2
+	@$(BIN)/python -m cluster up
+
+cluster-down: setup  ## end it; its images stay for the next time
+	@$(BIN)/python -m cluster down
+
 lock: setup  ## resolve the requirements anew
 	@$(UV_LOCK) --upgrade bento/requirements.in -o bento/requirements.txt
 	@$(UV_LOCK) --upgrade requirements/dev.in -o requirements/dev.txt

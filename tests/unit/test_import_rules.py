@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
-OURS = {"bento", "imaging", "training", "helm", "k8s", "loadtests", "tests", "benchmarks"}
+OURS = {"bento", "imaging", "training", "image", "helm", "k8s", "loadtests", "cluster", "tests", "benchmarks"}
 ALLOWED = {
     "imaging": set[str](),
     "training": {"imaging"},
     "bento": {"imaging"},
+    "image": set(),
     "helm": set(),
     "k8s": set(),
     "loadtests": set(),
+    "cluster": set(),
 }
 HEAVY = {"tensorflow", "keras", "onnxruntime", "onnx", "matplotlib", "sklearn"}
 # They subclass Keras' classes; `train` imports them inside functions.

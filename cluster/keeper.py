@@ -1,0 +1,143 @@
+"""The process outside that a cluster lives and dies with: starts it, forwards ports to it, takes it away again.
+
+It tells its parent each phase on stdout. Unless the parent answers `stay`, the cluster ends with the parent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+from cluster import addons, api, certificates, cgroups, enter, forward, images, kubeconfigs, nodes, state
+from cluster.errors import ClusterError
+from cluster.settings import NODES, REPOSITORY, Settings
+
+STAY = b"stay\n"
+READY = "ready"
+NAMESPACES = ("unshare", "--mount", "--net", "--pid", "--uts", "--fork", "--kill-child", "--mount-proc")
+# The child is killed when its parent is, at whatever point that happens.
+TIED = ("setpriv", "--pdeathsig", "KILL")
+
+
+def keep(settings: Settings) -> None:
+    """Returns when the cluster is gone. Raises ClusterError when it doesn't come up, or ends by itself."""
+    ending = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        # A flag and no exception: that could come between the start of a process and knowing it.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        ending.set()
+
+    signal.signal(signal.SIGTERM, end)
+    threading.Thread(target=_watch_parent, args=(ending,), daemon=True).start()
+    with state.held(settings):
+        state.clean(settings)
+        try:
+            listening = forward.listen(settings)
+            _prepare(settings)
+            _live(settings, listening, ending)
+        except ClusterError:
+            if not ending.is_set():
+                raise
+        finally:
+            state.clean(settings)
+
+
+def _live(settings: Settings, listening: forward.Listening, ending: threading.Event) -> None:
+    process = _enter(settings)
+    # Whatever is being done inside ends with it.
+    threading.Thread(target=_kill_when, args=(ending, process), daemon=True).start()
+    try:
+        _await_inside(settings, process)
+        forward.start(listening, enter.pid(settings))
+        _fill(settings, process)
+        _tell(READY)
+        process.wait()
+    finally:
+        _kill(process)
+    raise ClusterError(f"the cluster ended by itself; its logs are in {settings.logs}")
+
+
+def _prepare(settings: Settings) -> None:
+    for folder in (settings.run / "tmp", settings.logs):
+        folder.mkdir(parents=True, exist_ok=True)
+    for log in settings.logs.iterdir():
+        log.unlink()
+    certificates.issue(settings)
+    kubeconfigs.write(settings)
+    nodes.configure(settings)
+    cgroups.create(settings)
+
+
+def _enter(settings: Settings) -> subprocess.Popen[bytes]:
+    command = [*TIED, *NAMESPACES, sys.executable, "-m", "cluster.inside"]
+    with (settings.logs / "inside.log").open("wb") as log:
+        return subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+
+def _await_inside(settings: Settings, process: subprocess.Popen[bytes]) -> None:
+    while not (settings.run / "inside").exists():
+        if process.poll() is not None:
+            last = (settings.logs / "inside.log").read_text().strip().splitlines()[-1:]
+            raise ClusterError(f"the namespaces can't be set up: {' '.join(last)}")
+        time.sleep(0.02)
+    (settings.run / "pid").write_text(str(_first(process)))
+
+
+def _first(process: subprocess.Popen[bytes]) -> int | None:
+    """The first process inside, which `unshare` is the parent of."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return int(children[0]) if children else None
+
+
+def _fill(settings: Settings, process: subprocess.Popen[bytes]) -> None:
+    _tell("daemons")
+    sockets = [Path(f"/proc/{enter.pid(settings)}/root{node.runtime}") for node in NODES]
+    _until(process, "containerd", lambda: all(socket.exists() for socket in sockets))
+    images.bring(settings)
+    _tell("images")
+    _until(process, "the API server", lambda: api.ready(settings))
+    _tell("API server")
+    addons.create(settings)
+    _tell("add-ons")
+    addons.wait(settings)
+
+
+def _until(process: subprocess.Popen[bytes], what: str, condition: Callable[[], bool], patience: float = 120) -> None:
+    deadline = time.monotonic() + patience
+    while not condition():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise ClusterError(f"{what} didn't come up; docs/cluster.md says where its log is")
+        time.sleep(0.05)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """By the first process inside: its parent ends only after every other has."""
+    # Another thread may have been faster.
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        os.kill(_first(process) or process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _kill_when(ending: threading.Event, process: subprocess.Popen[bytes]) -> None:
+    ending.wait()
+    _kill(process)
+
+
+def _watch_parent(ending: threading.Event) -> None:
+    # Not through sys.stdin, whose lock a thread mustn't hold at the interpreter's end.
+    if os.read(0, len(STAY)) != STAY:
+        ending.set()
+
+
+def _tell(phase: str) -> None:
+    sys.stdout.write(phase + "\n")
+    sys.stdout.flush()

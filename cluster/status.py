@@ -1,0 +1,29 @@
+"""What a person is told about the cluster: what to export, where it answers, what runs."""
+
+from __future__ import annotations
+
+import subprocess
+
+from cluster import enter
+from cluster.settings import Settings
+
+
+def exports(settings: Settings) -> str:
+    return f'export KUBECONFIG={settings.kubeconfig}\nexport PATH="{settings.bin}:$PATH"\n'
+
+
+def describe(settings: Settings) -> str:
+    """Raises ClusterError when there is no cluster."""
+    process = enter.pid(settings)
+    kubectl = [str(settings.bin / "kubectl"), "get", "nodes,pods", "--all-namespaces", "--output=wide"]
+    done = subprocess.run(kubectl, env=enter.environment(settings), capture_output=True, text=True, check=False)
+    lines = [
+        f"API server   {settings.api}",
+        f"gateway      http://127.0.0.1:{settings.http_port}  https://127.0.0.1:{settings.https_port}",
+        f"registry     http://{settings.registry}",
+        f"namespaces   those of process {process}; python -m cluster shell",
+        f"logs         {settings.logs}",
+        exports(settings),
+        done.stdout or done.stderr,
+    ]
+    return "\n".join(lines)

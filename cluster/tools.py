@@ -1,0 +1,96 @@
+"""Gathers every program the cluster is made of in one folder, building what Go has to build. Starts no daemon."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+
+from cluster.errors import ClusterError
+from cluster.settings import REPOSITORY, Settings
+
+# Folders of tools/, and the commands of each that are wanted. Go names etcd's command after its module: server.
+BUILT = {
+    "kubernetes": {
+        "server": "etcd",
+        "kube-apiserver": "kube-apiserver",
+        "kube-controller-manager": "kube-controller-manager",
+        "kube-scheduler": "kube-scheduler",
+        "kube-proxy": "kube-proxy",
+        "kubelet": "kubelet",
+        "kubectl": "kubectl",
+    },
+    "coredns": {"coredns": "coredns"},
+    "metrics-server": {"metrics-server": "metrics-server"},
+    "contour": {"contour": "contour"},
+}
+# Where distributions put the network plugins.
+PLUGINS = ("/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni")
+NEEDED = (
+    *("containerd", "containerd-shim-runc-v2", "ctr", "runc", "docker-registry", "iptables", "conntrack", "catatonit"),
+    *("ip", "mount", "nsenter", "setpriv", "unshare", "openssl"),
+)
+
+
+def gather(settings: Settings) -> None:
+    """Fills `settings.bin`. Minutes on a machine that never did it, a moment after that."""
+    require()
+    settings.bin.mkdir(parents=True, exist_ok=True)
+    for folder, commands in BUILT.items():
+        built = _build(folder)
+        for command, name in commands.items():
+            _link(settings.bin / name, built / command)
+    _link(settings.bin / "envoy", Path(_output("wheel", "envoy")) / "envoy" / "_bin" / "envoy")
+    # It waits and buries orphans, which is all that a pod's first container has to do.
+    _link(settings.bin / "pause", Path(shutil.which("catatonit") or "catatonit"))
+    _link(settings.bin / "helm", Path(_output("helm", "which")))
+
+
+def require() -> None:
+    """Raises ClusterError where the machine can't run it, with what is missing."""
+    if platform.system() != "Linux" or os.geteuid() != 0:
+        raise ClusterError("the cluster needs root on Linux; set KUBECONFIG to use one you have")
+    missing = [command for command in NEEDED if shutil.which(command, path=search_path()) is None]
+    if missing:
+        raise ClusterError(f"missing on this machine: {', '.join(missing)}; `make cluster` installs them on Debian")
+    plugins()
+
+
+def plugins() -> Path:
+    for folder in map(Path, PLUGINS):
+        if (folder / "ptp").exists():
+            return folder
+    raise ClusterError(f"no CNI plugins in {', '.join(PLUGINS)}; install containernetworking-plugins")
+
+
+def search_path(*first: Path) -> str:
+    return os.pathsep.join([*map(str, first), os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
+
+
+def contour_manifest() -> Path:
+    """Contour's own manifest, from the module its command is built from."""
+    module = "github.com/projectcontour/contour"
+    command = ["go", "-C", str(REPOSITORY / "tools" / "contour"), "list", "-m", "-f", "{{.Dir}}", module]
+    subprocess.run([*command[:3], "mod", "download", module], check=True)
+    folder = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    return Path(folder) / "examples" / "render" / "contour-gateway.yaml"
+
+
+def _build(folder: str) -> Path:
+    return Path(_output("build-tools", str(REPOSITORY / "tools" / folder)))
+
+
+def _output(script: str, *arguments: str) -> str:
+    done = subprocess.run([REPOSITORY / "scripts" / script, *arguments], stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise ClusterError(f"scripts/{script} {' '.join(arguments)} failed; its own message is above")
+    return done.stdout.strip()
+
+
+def _link(link: Path, target: Path) -> None:
+    if not target.exists():
+        raise ClusterError(f"{target} is not there; remove its folder and start again")
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)

@@ -1,0 +1,64 @@
+"""The cluster that the tests speak to, through kubectl as people do."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """`http` and `https` are the gateway's addresses; `registry` is what nodes and this machine call theirs."""
+
+    environment: Mapping[str, str]
+    http: str
+    https: str
+    registry: str
+
+    def kubectl(self, *arguments: str | Path, stdin: str | None = None, check: bool = True) -> str:
+        """What it prints; with `check` unset, its errors too."""
+        done = subprocess.run(
+            ["kubectl", *map(str, arguments)],
+            input=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if check else subprocess.STDOUT,
+            text=True,
+            env=self.environment,
+            check=False,
+            timeout=300,
+        )
+        assert not check or done.returncode == 0, f"kubectl {' '.join(map(str, arguments))}: {done.stderr}"
+        return done.stdout
+
+    def get(self, *arguments: str) -> Any:
+        return json.loads(self.kubectl("get", *arguments, "-o", "json"))
+
+    def nodes(self) -> list[str]:
+        """Those that take pods."""
+        items = self.get("nodes")["items"]
+        return sorted(each["metadata"]["name"] for each in items if not each["spec"].get("taints"))
+
+    def apply(self, namespace: str, *objects: Mapping[str, object]) -> None:
+        items = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
+        self.kubectl("-n", namespace, "apply", "-f", "-", stdin=json.dumps(items))
+
+    def report(self, namespace: str) -> str:
+        """What a person would look at after a failure."""
+        parts = [
+            self.kubectl("-n", namespace, "get", "events", "--sort-by=.lastTimestamp", check=False),
+            self.kubectl("-n", namespace, "describe", "pods", check=False),
+        ]
+        for pod in self.get("pods", "-n", namespace)["items"]:
+            name = pod["metadata"]["name"]
+            log = self.kubectl("-n", namespace, "logs", "--all-containers", "--tail=100", name, check=False)
+            parts.append(f"--- {name}\n{log}")
+        return "\n".join(parts)
+
+
+def environment(kubeconfig: str, *, path: str = "") -> dict[str, str]:
+    return {**os.environ, "KUBECONFIG": kubeconfig, "PATH": os.pathsep.join(filter(None, [path, os.environ["PATH"]]))}

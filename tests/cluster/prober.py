@@ -1,0 +1,127 @@
+"""Requests at a constant rate through the gateway, each answer checked. It never waits for an answer, never retries.
+
+Latency counts from the time a request was due, so that a stalled service can't hide behind a stalled client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+from types import TracebackType
+
+import aiohttp
+
+# Longer than the service's own deadline and any queue before it: what takes this long is lost.
+PATIENCE = 10.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """Times in seconds since the probe began. `status` 0 means no answer, and `detail` why."""
+
+    due: float
+    sent: float
+    answered: float
+    status: int
+    detail: str
+    version: str
+
+
+@dataclass
+class Verdict:
+    requests: list[Request] = field(default_factory=list)
+
+    @property
+    def failures(self) -> list[Request]:
+        return [request for request in self.requests if request.detail]
+
+    @property
+    def versions(self) -> list[tuple[float, str]]:
+        """When the answers' version changed, in the order of the answers."""
+        answered = sorted((request for request in self.requests if request.version), key=lambda each: each.answered)
+        groups = itertools.groupby(answered, key=lambda each: each.version)
+        return [(next(group).answered, version) for version, group in groups]
+
+    def latency(self, fraction: float) -> float:
+        """In seconds, of the answered requests."""
+        taken = sorted(request.answered - request.due for request in self.requests if request.status)
+        return taken[min(len(taken) - 1, int(len(taken) * fraction))]
+
+    def __str__(self) -> str:
+        lines = [f"{len(self.requests)} requests, {len(self.failures)} failed"]
+        if self.requests:
+            lines.append(f"p50 {self.latency(0.5) * 1e3:.0f} ms, p99 {self.latency(0.99) * 1e3:.0f} ms")
+        lines += [f"at {at:.1f} s {version}" for at, version in self.versions[:20]]
+        lines += [f"failed: {failure}" for failure in self.failures[:10]]
+        return "\n".join(lines)
+
+
+class Probe:
+    """Sends from the beginning of a `with` block to its end; `verdict` is whole after that."""
+
+    def __init__(self, url: str, *, host: str, image: bytes, expected: str, rate: float) -> None:
+        self.verdict = Verdict()
+        self._url, self._host, self._image, self._expected, self._rate = url, host, image, expected, rate
+        self._stop = threading.Event()
+        self._failed: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="probe")
+
+    def __enter__(self) -> Probe:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stop.set()
+        self._thread.join()
+        if self._failed:
+            raise self._failed
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._send())
+        except BaseException as error:
+            self._failed = error
+
+    async def _send(self) -> None:
+        # As many connections as there are requests under way; idle ones are used again.
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
+        timeout = aiohttp.ClientTimeout(total=PATIENCE)
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+            begin = time.monotonic()
+            under_way: set[asyncio.Task[None]] = set()
+            for number in itertools.count():
+                due = number / self._rate
+                await asyncio.sleep(max(0.0, begin + due - time.monotonic()))
+                if self._stop.is_set():
+                    break
+                task = asyncio.create_task(self._ask(session, begin, due))
+                under_way.add(task)
+                task.add_done_callback(under_way.discard)
+            await asyncio.gather(*under_way)
+
+    async def _ask(self, session: aiohttp.ClientSession, begin: float, due: float) -> None:
+        sent = time.monotonic() - begin
+        status, detail, version = 0, "", ""
+        form = aiohttp.FormData()
+        form.add_field("file", self._image, filename="image.jpg", content_type="image/jpeg")
+        try:
+            async with session.post(self._url, data=form, headers={"Host": self._host}) as response:
+                status = response.status
+                body = await response.read()
+                version = response.headers.get("X-Model-Version", "")
+                detail = self._fault(status, body)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            detail = repr(error)
+        answered = time.monotonic() - begin
+        self.verdict.requests.append(Request(due, sent, answered, status, detail, version))
+
+    def _fault(self, status: int, body: bytes) -> str:
+        """What is wrong with an answer, if anything is."""
+        if status != 200:
+            return f"{status}: {body[:200].decode(errors='replace')}"
+        predicted = json.loads(body)["predicted_class"]
+        return "" if predicted == self._expected else f"{predicted} instead of {self._expected}"

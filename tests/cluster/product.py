@@ -1,0 +1,143 @@
+"""What is installed in the tests: the image that `make image` builds, in the registry, and the chart beside it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from PIL import Image
+
+from cluster.settings import REPOSITORY
+from tests.cluster.kubectl import Cluster
+
+MANIFESTS = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
+CHART = REPOSITORY / "helm" / "image-classifier"
+
+
+@dataclass(frozen=True)
+class Product:
+    """`golden` are images of the model's own, as JPEG, by the class each must get."""
+
+    registry: str
+    digest: str
+    model: str
+    model_digest: str
+    golden: dict[str, bytes]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What a user sets: where the image is."""
+        return {"image": {"registry": self.registry, "repository": "image-classifier", "digest": self.digest}}
+
+
+def build(registry: str) -> Product:
+    """By the same commands as a person: scripts/image, unless IMAGE names one that is there, then a push."""
+    return _published(registry, "test", os.environ.get("IMAGE") or _built())
+
+
+def build_newer(registry: str, folder: Path) -> Product:
+    """Another model in another image, unless NEWER_IMAGE names one."""
+    if image := os.environ.get("NEWER_IMAGE"):
+        return _published(registry, "newer", image)
+    short = ("--seed", "2", "--epochs", "10", "--width", "16")
+    _output(sys.executable, "-m", "training", "--data", "digits", *short, "--out", str(folder / "run"))
+    return _published(registry, "newer", _built())
+
+
+def _built() -> str:
+    """The name by which nothing else is known: the Bento's version, not the project's."""
+    return str(json.loads(_output("scripts/image").splitlines()[-1])["names"][-1])
+
+
+def _published(registry: str, tag: str, image: str) -> Product:
+    labels = json.loads(_output("scripts/engine", "image", "inspect", image))[0]["Config"]["Labels"]
+    model, model_digest = (labels[f"image-classifier/model-{kind}"] for kind in ("tag", "digest"))
+    push(image, f"{registry}/image-classifier:{tag}")
+    pushed = digest(registry, "image-classifier", tag)
+    return Product(registry, pushed, model, model_digest, _golden(image, model))
+
+
+def push(image: str, name: str) -> None:
+    """To a registry that speaks plain HTTP, which Docker takes for granted on localhost."""
+    _output("scripts/engine", "tag", image, name)
+    plain = ["--tls-verify=false"] if _output("scripts/engine", "--name").strip() == "podman" else []
+    _output("scripts/engine", "push", *plain, name)
+
+
+def digest(registry: str, repository: str, tag: str) -> str:
+    answer = httpx.head(f"http://{registry}/v2/{repository}/manifests/{tag}", headers={"Accept": MANIFESTS})
+    return str(answer.raise_for_status().headers["Docker-Content-Digest"])
+
+
+def _golden(image: str, model: str) -> dict[str, bytes]:
+    """The images that the model was published with, out of the image that serves it."""
+    folder = f"/home/bentoml/bento/models/{model.replace(':', '/')}/golden"
+    script = f"import sys, tarfile; tarfile.open(fileobj=sys.stdout.buffer, mode='w|').add({folder!r}, '.')"
+    command = ["scripts/engine", "run", "--rm", "--network=none", "--entrypoint", "python", image, "-c", script]
+    packed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(packed)) as files:
+        content = {entry.name.removeprefix("./"): files.extractfile(entry) for entry in files if entry.isfile()}
+        read = {name: file.read() for name, file in content.items() if file}
+    return {entry["class"]: _jpeg(read[entry["file"]]) for entry in json.loads(read["golden.json"])}
+
+
+def _jpeg(encoded: bytes) -> bytes:
+    """Large enough that the format's losses don't touch the class."""
+    out = io.BytesIO()
+    with Image.open(io.BytesIO(encoded)) as image:
+        image.convert("RGB").resize((256, 256), Image.Resampling.NEAREST).save(out, "JPEG", quality=95)
+    return out.getvalue()
+
+
+def _output(*command: str) -> str:
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class Release:
+    """A Helm release in a namespace of its own."""
+
+    cluster: Cluster
+    namespace: str
+    name: str = "e2e"
+
+    @property
+    def fullname(self) -> str:
+        return f"{self.name}-image-classifier"
+
+    def helm(self, *arguments: str | Path, values: dict[str, Any] | None = None, check: bool = True) -> str:
+        """What Helm prints; with `check` unset, its errors too."""
+        flags = ["--values", "-"] if values is not None else []
+        done = subprocess.run(
+            [REPOSITORY / "scripts" / "helm", *map(str, arguments), "--namespace", self.namespace, *flags],
+            input=json.dumps(values) if values is not None else None,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if check else subprocess.STDOUT,
+            text=True,
+            env=self.cluster.environment,
+            check=False,
+            timeout=400,
+        )
+        assert not check or done.returncode == 0, f"helm {' '.join(map(str, arguments))}: {done.stderr}{done.stdout}"
+        return done.stdout
+
+    def install(self, values: dict[str, Any]) -> str:
+        return self.helm("install", self.name, CHART, "--wait", "--timeout=180s", values=values)
+
+    def upgrade(self, values: dict[str, Any]) -> str:
+        return self.helm("upgrade", self.name, CHART, "--wait", "--timeout=180s", "--reset-values", values=values)
+
+    def pods(self) -> list[dict[str, Any]]:
+        selector = f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component=server"
+        found: list[dict[str, Any]] = self.cluster.get("pods", "-n", self.namespace, "-l", selector)["items"]
+        return found
