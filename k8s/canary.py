@@ -1,0 +1,122 @@
+"""`canary`: a second version beside the stable one, with a share of the requests. Its pods are ready before it gets any."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from typing import Any
+
+from k8s import candidate, images, options
+from k8s.change import Change, recover, required
+from k8s.cluster import Json
+from k8s.errors import K8sError
+from k8s.helm import Helm, Values
+from k8s.lock import Lock
+from k8s.waiting import Deadline, deployment
+
+HELP = "give a second version a share of the requests"
+
+_PARTS = ("image", "model")
+"""The sections of `canary` that say what it runs; those of the same name at the top say what the stable one does."""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's flags."""
+    options.change(parser)
+    options.values(parser)
+    parser.add_argument(
+        "--weight", type=int, required=True, metavar="N", help="share of the requests in per cent, 0 to 100"
+    )
+    parser.add_argument("--image", metavar="IMAGE", help="what it runs; without, the canary that is there")
+    parser.add_argument("--replicas", type=int, metavar="N", help="canary pods (its share of the stable ones)")
+    options.checks(parser)
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Start a canary, or give it another weight.
+
+    Raises:
+        K8sError: a check refused it, or there is nothing to weigh.
+    """
+    if not 0 <= args.weight <= 100:
+        raise K8sError(f"--weight {args.weight}: a share in per cent, 0 to 100")
+    name, ours = options.release_name(args.name), images.parse(args.image).values("canary.image") if args.image else {}
+    cluster, deadline = options.cluster_of(args), Deadline(args.timeout)
+    helm, checks = Helm(cluster), options.checks_of(args, cluster)
+    same_chart(helm, args.chart, required(helm, name, cluster)[-1])
+    base = helm.values(name)
+    old = base.get("canary", {})
+    new_version = bool(ours) or any(is_version(entry) for entry in args.set)
+    if not old.get("enabled") and not new_version:
+        raise K8sError(f"{name} has no canary yet; say what it runs: --image IMAGE")
+    stable = deployment(cluster, name, "server")
+    replicas = args.replicas or canary_replicas(stable["status"].get("replicas", 1) if stable else 1, args.weight)
+    values = Values(base, (), tuple(args.set), ours | {"canary.enabled": True})
+    # A new version starts without requests, and one that grows does so before it gets more.
+    weight = 0 if new_version else int(old.get("weight", 0))
+    start = {"canary.weight": weight, "canary.replicaCount": max(replicas, int(old.get("replicaCount", 1)))}
+    share = {"canary.weight": args.weight, "canary.replicaCount": replicas}
+    if args.dry_run:
+        helm.upgrade(name, args.chart, values.with_ours(share), dry_run=True)
+        return {"release": name, "dry_run": True, "message": f"{name}: the canary is accepted; nothing was changed"}
+    with Lock(cluster, name) as lock:
+        recover(helm, cluster, name, lock)
+        if new_version:
+            candidate.prove(helm, name, args.chart, as_stable(values), checks, deadline, lock)
+
+        def check(component: str, pods: list[Json]) -> None:
+            if component == "canary" and new_version:
+                checks.answers(pods)
+
+        def act() -> None:
+            helm.upgrade(name, args.chart, values.with_ours(start))
+
+        change = Change(cluster, helm, name, lock, deadline)
+        change.make(act, check, proved=False)
+        act = lambda: helm.upgrade(name, args.chart, values.with_ours(share))  # noqa: E731 - the second step
+        revision = change.make(act, lambda *_: None, proved=False)
+    message = f"{name}: revision {revision}: the canary has {args.weight}% of the requests and {replicas} pods"
+    return {"release": name, "revision": revision, "weight": args.weight, "replicas": replicas} | {"message": message}
+
+
+def canary_replicas(stable: int, weight: int) -> int:
+    """Return how many pods bear `weight` per cent of what `stable` pods bear now; one at least."""
+    return max(1, math.ceil(stable * weight / 100))
+
+
+def is_version(entry: str) -> bool:
+    """Whether a --set says what the canary runs."""
+    return any(entry.startswith(f"canary.{part}.") for part in _PARTS)
+
+
+def as_stable(values: Values) -> Values:
+    """Return the values with which the canary's version would be the stable one."""
+    base = promoted(values.base)
+    sets = tuple(entry.removeprefix("canary.") if is_version(entry) else entry for entry in values.sets)
+    ours = {path.removeprefix("canary.") if is_version(path) else path: value for path, value in values.ours.items()}
+    return Values(base, values.files, sets, ours)
+
+
+def promoted(values: Json) -> Json:
+    """Return a release's values with the canary's image and model as the stable ones."""
+    canary = values.get("canary", {})
+    return values | {part: values.get(part, {}) | canary[part] for part in _PARTS if canary.get(part)}
+
+
+def without_canary(values: Json) -> Json:
+    """Return a release's values with the canary off, and nothing left of what it ran."""
+    kept = {
+        key: value for key, value in values.get("canary", {}).items() if key not in {*_PARTS, "weight", "replicaCount"}
+    }
+    return values | {"canary": kept | {"enabled": False}}
+
+
+def same_chart(helm: Helm, chart: str, revision: Json) -> None:
+    """Make sure that a change of weights isn't a change of the chart.
+
+    Raises:
+        K8sError: the release was made by another.
+    """
+    given = helm.chart(chart)
+    if given != revision["chart"]:
+        raise K8sError(f"the release runs chart {revision['chart']}, {chart} is {given}; pass the same with --chart")

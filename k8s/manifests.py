@@ -1,0 +1,57 @@
+"""`manifests`: the chart rendered to plain YAML, for people without Helm."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from k8s import images, options
+from k8s.errors import K8sError
+from k8s.helm import Helm, Values
+
+HELP = "render the chart to plain YAML, for kubectl apply"
+
+FOLDER = Path(__file__).parent / "manifests"
+NAME = "image-classifier"
+PROFILES = {"image-classifier.yaml": ()}
+"""File in `FOLDER` to values files of the chart."""
+KUBE_VERSION = "1.31.0"
+"""The oldest that the objects must suit; without one, helm's build decides."""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's flags."""
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="write there (to the screen); `k8s/manifests` is the repository's"
+    )
+    parser.add_argument("--name", default=NAME, help=f"prefix of the objects' names ({NAME})")
+    parser.add_argument("--image", metavar="IMAGE", help="REPOSITORY:TAG or REPOSITORY@sha256:DIGEST (the chart's)")
+    parser.add_argument("--values", "-f", action="append", default=[], metavar="FILE", help="a file of values")
+    options.values(parser)
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Render.
+
+    Raises:
+        K8sError: a value is wrong, or the folder can't be written.
+    """
+    ours = images.parse(args.image).values() if args.image else {}
+    rendered = render(args.chart, Values({}, tuple(args.values), tuple(args.set), ours), args.name, args.namespace)
+    if args.out is None:
+        return {"message": rendered.rstrip()}
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+        file = args.out / f"{args.name}.yaml"
+        file.write_text(rendered, encoding="utf-8")
+    except OSError as error:
+        raise K8sError(f"{error.filename}: {error.strerror}") from error
+    return {"file": str(file), "message": f"{file}: kubectl apply -f {file}"}
+
+
+def render(chart: str, values: Values, name: str = NAME, namespace: str | None = None) -> str:
+    """Return the objects as one YAML stream."""
+    where = ["--namespace", namespace] if namespace else []
+    head = "# Rendered from helm/image-classifier by `python -m k8s manifests`. Change the chart, not this file.\n"
+    return head + Helm().template(name, chart, values, "--kube-version", KUBE_VERSION, *where)
