@@ -8,7 +8,7 @@ from typing import Any
 from k8s import candidate, options
 from k8s.canary import same_chart, without_canary
 from k8s.change import Change, recover, required
-from k8s.helm import Helm, Values
+from k8s.helm import Helm
 from k8s.lock import Lock
 from k8s.waiting import Deadline
 
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         base = helm.values(name)
         if base.get("canary", {}).get("enabled"):
             same_chart(helm, args.chart, required(helm, name, cluster)[-1])
-            alone = Values(without_canary(base), (), tuple(args.set))
+            alone = without_canary(helm.resolve(args.chart, base, [], args.set))
             change = Change(cluster, helm, name, lock, deadline)
             change.make(lambda: helm.upgrade(name, args.chart, alone), lambda *_: None)
             done.append("the canary is gone")

@@ -10,13 +10,13 @@ from k8s import candidate, images, options
 from k8s.change import Change, recover, required
 from k8s.cluster import Json
 from k8s.errors import K8sError
-from k8s.helm import Helm, Values
+from k8s.helm import Helm, overlaid
 from k8s.lock import Lock
 from k8s.waiting import Deadline, deployment
 
 HELP = "give a second version a share of the requests"
 
-_PARTS = ("image", "model")
+PARTS = ("image", "model")
 """The sections of `canary` that say what it runs; those of the same name at the top say what the stable one does."""
 
 
@@ -40,73 +40,77 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """
     if not 0 <= args.weight <= 100:
         raise K8sError(f"--weight {args.weight}: a share in per cent, 0 to 100")
-    name, ours = options.release_name(args.name), images.parse(args.image).values("canary.image") if args.image else {}
+    name, image = options.release_name(args.name), images.parse(args.image) if args.image else None
     cluster, deadline = options.cluster_of(args), Deadline(args.timeout)
     helm, checks = Helm(cluster), options.checks_of(args, cluster)
     same_chart(helm, args.chart, required(helm, name, cluster)[-1])
     base = helm.values(name)
-    old = base.get("canary", {})
-    new_version = bool(ours) or any(is_version(entry) for entry in args.set)
-    if not old.get("enabled") and not new_version:
-        raise K8sError(f"{name} has no canary yet; say what it runs: --image IMAGE")
+    old = base.get("canary", {}) if base.get("canary", {}).get("enabled") else {}
+    values = overlaid(helm.resolve(args.chart, base, [], args.set), {"canary": {"enabled": True}})
+    if image:
+        values = overlaid(values, {"canary": {"image": image.values()}})
+    runs = {part: values["canary"].get(part) for part in PARTS}
+    if not any(runs.values()):
+        raise K8sError(
+            f"{name} has no canary yet; say what it runs: --image IMAGE, or --set canary.model.tag=NAME:VERSION"
+        )
+    new_version = runs != {part: old.get(part) for part in PARTS}
     stable = deployment(cluster, name, "server")
-    replicas = args.replicas or canary_replicas(stable["status"].get("replicas", 1) if stable else 1, args.weight)
-    values = Values(base, (), tuple(args.set), ours | {"canary.enabled": True})
+    now = stable["status"].get("replicas", 1) if stable else 1
+    replicas = args.replicas or canary_replicas(now, args.weight, bool(values.get("httpRoute", {}).get("enabled")))
+    share = {"canary": {"weight": args.weight, "replicaCount": replicas}}
     # A new version starts without requests, and one that grows does so before it gets more.
     weight = 0 if new_version else int(old.get("weight", 0))
-    start = {"canary.weight": weight, "canary.replicaCount": max(replicas, int(old.get("replicaCount", 1)))}
-    share = {"canary.weight": args.weight, "canary.replicaCount": replicas}
+    start = {"canary": {"weight": weight, "replicaCount": max(replicas, int(old.get("replicaCount", 1)))}}
     if args.dry_run:
-        helm.upgrade(name, args.chart, values.with_ours(share), dry_run=True)
+        helm.upgrade(name, args.chart, overlaid(values, share), dry_run=True)
         return {"release": name, "dry_run": True, "message": f"{name}: the canary is accepted; nothing was changed"}
     with Lock(cluster, name) as lock:
         recover(helm, cluster, name, lock)
         if new_version:
-            candidate.prove(helm, name, args.chart, as_stable(values), checks, deadline, lock)
+            candidate.prove(helm, name, args.chart, promoted(values), checks, deadline, lock)
 
         def check(component: str, pods: list[Json]) -> None:
             if component == "canary" and new_version:
                 checks.answers(pods)
 
-        def act() -> None:
-            helm.upgrade(name, args.chart, values.with_ours(start))
-
         change = Change(cluster, helm, name, lock, deadline)
-        change.make(act, check, proved=False)
-        act = lambda: helm.upgrade(name, args.chart, values.with_ours(share))  # noqa: E731 - the second step
-        revision = change.make(act, lambda *_: None, proved=False)
+        change.make(lambda: helm.upgrade(name, args.chart, overlaid(values, start)), check, proved=False)
+        change = Change(cluster, helm, name, lock, deadline)
+        last = overlaid(values, share)
+        revision = change.make(lambda: helm.upgrade(name, args.chart, last), lambda *_: None, proved=False)
     message = f"{name}: revision {revision}: the canary has {args.weight}% of the requests and {replicas} pods"
     return {"release": name, "revision": revision, "weight": args.weight, "replicas": replicas} | {"message": message}
 
 
-def canary_replicas(stable: int, weight: int) -> int:
-    """Return how many pods bear `weight` per cent of what `stable` pods bear now; one at least."""
-    return max(1, math.ceil(stable * weight / 100))
+def canary_replicas(stable: int, weight: int, routed: bool) -> int:
+    """Return how many pods the canary needs beside `stable` ones; one at least.
 
+    Args:
+        stable: pods that bear all requests now.
+        weight: per cent of the requests.
+        routed: a route weighs; else one Service spreads requests over all pods alike, and their number is the weight.
 
-def is_version(entry: str) -> bool:
-    """Whether a --set says what the canary runs."""
-    return any(entry.startswith(f"canary.{part}.") for part in _PARTS)
-
-
-def as_stable(values: Values) -> Values:
-    """Return the values with which the canary's version would be the stable one."""
-    base = promoted(values.base)
-    sets = tuple(entry.removeprefix("canary.") if is_version(entry) else entry for entry in values.sets)
-    ours = {path.removeprefix("canary.") if is_version(path) else path: value for path, value in values.ours.items()}
-    return Values(base, values.files, sets, ours)
+    Raises:
+        K8sError: that weight can't be had without a route.
+    """
+    if routed:
+        return max(1, math.ceil(stable * weight / 100))
+    if weight in (0, 100):
+        raise K8sError(f"--weight {weight} needs a route that weighs (httpRoute.enabled); without, pods share evenly")
+    return max(1, round(stable * weight / (100 - weight)))
 
 
 def promoted(values: Json) -> Json:
     """Return a release's values with the canary's image and model as the stable ones."""
     canary = values.get("canary", {})
-    return values | {part: values.get(part, {}) | canary[part] for part in _PARTS if canary.get(part)}
+    return values | {part: values.get(part, {}) | canary[part] for part in PARTS if canary.get(part)}
 
 
 def without_canary(values: Json) -> Json:
     """Return a release's values with the canary off, and nothing left of what it ran."""
     kept = {
-        key: value for key, value in values.get("canary", {}).items() if key not in {*_PARTS, "weight", "replicaCount"}
+        key: value for key, value in values.get("canary", {}).items() if key not in {*PARTS, "weight", "replicaCount"}
     }
     return values | {"canary": kept | {"enabled": False}}
 

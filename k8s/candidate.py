@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 
 from k8s.checks import Checks
+from k8s.cluster import Json
 from k8s.errors import K8sError, NotUndone
-from k8s.helm import Helm, Values
+from k8s.helm import Helm, overlaid
 from k8s.lock import Lock
 from k8s.waiting import Deadline, wait_for_rollout, wait_until_gone
 
@@ -20,23 +21,29 @@ _SUFFIX = "-candidate"
 LONGEST_NAME = 53 - len(_SUFFIX)
 """Of a release; helm takes 53 characters."""
 
-_ALONE = {
+_ALONE: Json = {
+    # What would reach users, scale, raise alarms, or clash with the real release's objects.
+    "autoscaling": {"enabled": False},
+    "keda": {"enabled": False},
+    "canary": {"enabled": False},
+    "shadow": {"enabled": False},
+    "ingress": {"enabled": False},
+    "httpRoute": {"enabled": False},
+    "serviceMonitor": {"enabled": False},
+    "podMonitor": {"enabled": False},
+    "prometheusRule": {"enabled": False},
+    "dashboard": {"enabled": False},
+    "extraObjects": [],
+    "service": {"type": "ClusterIP"},
+    # One pod, soon there and soon gone.
     "replicaCount": 1,
-    "autoscaling.enabled": False,
-    "keda.enabled": False,
-    "canary.enabled": False,
-    "shadow.enabled": False,
-    "ingress.enabled": False,
-    "httpRoute.enabled": False,
-    "serviceMonitor.enabled": False,
-    "podMonitor.enabled": False,
-    "prometheusRule.enabled": False,
-    "dashboard.enabled": False,
+    "rollout": {"minReadySeconds": 0},
+    "shutdown": {"preStopSeconds": 0},
+    "settings": {"drainDelay": 0},
 }
-"""What would reach users, scale, raise alarms, or clash with the real release's objects."""
 
 
-def prove(helm: Helm, name: str, chart: str, values: Values, checks: Checks, deadline: Deadline, lock: Lock) -> None:
+def prove(helm: Helm, name: str, chart: str, values: Json, checks: Checks, deadline: Deadline, lock: Lock) -> None:
     """Start the candidate, check it, and take it away, whatever comes of it.
 
     Raises:
@@ -57,9 +64,13 @@ def prove(helm: Helm, name: str, chart: str, values: Values, checks: Checks, dea
     wait_until_gone(checks.cluster, candidate, deadline)
 
 
-def alone(values: Values, candidate: str) -> Values:
+def alone(values: Json, candidate: str) -> Json:
     """Return the values with which a version runs where nobody meets it."""
-    return values.with_ours({**_ALONE, "fullnameOverride": candidate})
+    own: Json = {"fullnameOverride": candidate}
+    account = values.get("serviceAccount", {})
+    if account.get("create", True) and account.get("name"):
+        own["serviceAccount"] = {"name": ""}  # the real release's can't be made twice
+    return overlaid(overlaid(values, _ALONE), own)
 
 
 def remove(helm: Helm, name: str) -> None:

@@ -73,13 +73,13 @@ class Forward:
     def _open(self, pod: str) -> Any:
         from kubernetes.stream.ws_client import create_websocket
 
-        client = self._cluster.client
-        headers: dict[str, str] = {}
-        client.update_params_for_auth(headers, [], ["BearerToken"])
-        headers["sec-websocket-protocol"] = "v4.channel.k8s.io"
+        configuration = self._cluster.client.configuration
+        headers = {"sec-websocket-protocol": "v4.channel.k8s.io"}
+        for credential in configuration.auth_settings().values():  # refreshed by then, where they expire
+            headers["authorization"] = credential["value"]
         path = f"/api/v1/namespaces/{quote(self._cluster.namespace)}/pods/{quote(pod)}/portforward?ports={self._port}"
         host = self._cluster.host.rstrip("/").replace("http", "ws", 1)
-        return create_websocket(client.configuration, host + path, headers)
+        return create_websocket(configuration, host + path, headers)
 
     def _pump(self, connection: socket.socket, tunnel: Any, pod: str) -> None:
         """Copy both ways until either side ends. One thread: OpenSSL's sockets don't bear two."""

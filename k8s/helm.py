@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -9,9 +10,8 @@ import re
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from k8s.cluster import Cluster, Json
 from k8s.errors import K8sError, NotFound, Refused, Unreachable, forbidden, one_line
@@ -22,20 +22,13 @@ CHART = Path(__file__).parents[1] / "helm" / "image-classifier"
 """The one in this checkout, where `--chart` names no other."""
 
 
-@dataclass(frozen=True)
-class Values:
-    """What a chart is rendered with. Later ones win: `base`, files, `sets`, then `ours`."""
-
-    base: Json = field(default_factory=dict)
-    files: tuple[str, ...] = ()
-    sets: tuple[str, ...] = ()
-    """As of helm's own --set."""
-    ours: dict[str, Any] = field(default_factory=dict)
-    """Path to string, number or bool."""
-
-    def with_ours(self, more: dict[str, Any]) -> Values:
-        """Return a copy in which `more` wins."""
-        return Values(self.base, self.files, self.sets, self.ours | more)
+def overlaid(values: Json, more: Json) -> Json:
+    """Return `values` with `more` on top, mapping by mapping, as helm lays one file over another."""
+    result = dict(values)
+    for key, value in more.items():
+        below = result.get(key)
+        result[key] = overlaid(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return result
 
 
 def executable() -> str:
@@ -77,16 +70,28 @@ class Helm:
         about = yaml.safe_load(self._run("show", "chart", reference))
         return f"{about['name']}-{about['version']}"
 
-    def upgrade(self, name: str, chart: str, values: Values, *, dry_run: bool = False) -> None:
-        """Install or upgrade; returns once the API server has taken the objects."""
-        options = ["--install", "--reset-values", *(["--dry-run=server"] if dry_run else [])]
-        with _arguments(values) as given:
-            self._run("upgrade", name, chart, *options, *given)
+    def resolve(self, chart: str, base: Json, files: list[str], sets: list[str]) -> Json:
+        """Return `base`, overlaid with values files and then with --set, read as helm reads them.
 
-    def template(self, name: str, chart: str, values: Values, *options: str) -> str:
+        Raises:
+            K8sError: the chart refuses them.
+        """
+        given = [part for file in files for part in ("--values", file)]
+        given += [part for entry in sets for part in ("--set", entry)]
+        with _as_file(base) as file:
+            options = ["--values", file, *given, "--dry-run=client", "--output", "json"]
+            return json.loads(self._run("install", "values", chart, *options)).get("config") or {}
+
+    def upgrade(self, name: str, chart: str, values: Json, *, dry_run: bool = False) -> None:
+        """Install or upgrade; returns once the API server has taken the objects."""
+        with _as_file(values) as file:
+            options = ["--install", "--reset-values", "--values", file, *(["--dry-run=server"] if dry_run else [])]
+            self._run("upgrade", name, chart, *options)
+
+    def template(self, name: str, chart: str, values: Json, *options: str) -> str:
         """Return the rendered objects, without tests and hooks."""
-        with _arguments(values) as given:
-            return self._run("template", name, chart, "--no-hooks", *options, *given)
+        with _as_file(values) as file:
+            return self._run("template", name, chart, "--no-hooks", "--values", file, *options)
 
     def rollback(self, name: str, revision: int) -> None:
         """Make the objects those of an earlier revision, as a new revision."""
@@ -117,34 +122,12 @@ class Helm:
         return out
 
 
-class _arguments:  # noqa: N801 - a context manager that reads as a function
-    """Values as flags, with the mapping in a file that is gone afterwards."""
-
-    def __init__(self, values: Values) -> None:
-        self._values = values
-
-    def __enter__(self) -> list[str]:
-        values = self._values
-        self._file = tempfile.NamedTemporaryFile("w", suffix=".json")  # noqa: SIM115 - closed by __exit__
-        json.dump(values.base, self._file)
-        self._file.flush()
-        given = ["--values", self._file.name]
-        for file in values.files:
-            given += ["--values", file]
-        for entry in values.sets:
-            given += ["--set", entry]
-        for path, value in values.ours.items():
-            # helm reads `1.10` and `true` as they look; a tag must stay a string.
-            given += ["--set-string", f"{path}={_escaped(value)}"] if isinstance(value, str) else []
-            given += [] if isinstance(value, str) else ["--set", f"{path}={json.dumps(value)}"]
-        return given
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace(",", "\\,")
+@contextlib.contextmanager
+def _as_file(values: Json) -> Iterator[str]:
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(values, file)
+        file.flush()
+        yield file.name
 
 
 def explain(stderr: str) -> K8sError:

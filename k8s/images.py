@@ -24,14 +24,9 @@ class Image:
     def __str__(self) -> str:
         return self.repository + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
 
-    def values(self, prefix: str = "image") -> dict[str, str]:
-        """Return the chart's values; each is set, so that nothing is left of the image before."""
-        return {
-            f"{prefix}.registry": "",
-            f"{prefix}.repository": self.repository,
-            f"{prefix}.tag": self.tag,
-            f"{prefix}.digest": self.digest,
-        }
+    def values(self) -> dict[str, str]:
+        """Return the chart's `image` section; each key is set, so that nothing is left of the image before."""
+        return {"registry": "", "repository": self.repository, "tag": self.tag, "digest": self.digest}
 
 
 def parse(text: str) -> Image:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from k8s.cluster import Json
 
-DATA, STORE, SCRATCH = "/data", "/store", "/tmp"  # noqa: S108 - a mount of the pod
+DATA, STORE, SCRATCH = "/data", "/store", "/tmp"
 _USER = 1034
 """BentoML's own in the images."""
 
@@ -24,7 +24,7 @@ class Training:
     name: str
     image: str
     store_claim: str
-    """Of a PersistentVolumeClaim, which gets the model store (`bentoml/`) and the runs (`runs/`)."""
+    """Of a PersistentVolumeClaim, a model store (`models/`), and the runs beside it (`runs/`)."""
     arguments: tuple[str, ...]
     """Of `python -m training`."""
     data_claim: str = ""
@@ -109,7 +109,7 @@ def _container(training: Training) -> Json:
     most: Json = {"memory": training.memory} | ({"nvidia.com/gpu": str(training.gpus)} if training.gpus else {})
     environment = {
         "RUN": training.name,
-        "BENTOML_HOME": f"{STORE}/bentoml",
+        "BENTOML_HOME": STORE,  # so that models are where the chart's model.pvc looks
         "HOME": SCRATCH,
         # Decoded images: large, and made again from the data in a moment.
         "XDG_CACHE_HOME": f"{SCRATCH}/cache",

@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from k8s import images, options
+from k8s.cluster import Json
 from k8s.errors import K8sError
-from k8s.helm import Helm, Values
+from k8s.helm import Helm, overlaid
 
 HELP = "render the chart to plain YAML, for kubectl apply"
 
 FOLDER = Path(__file__).parent / "manifests"
 NAME = "image-classifier"
-PROFILES = {"image-classifier.yaml": ()}
-"""File in `FOLDER` to values files of the chart."""
 KUBE_VERSION = "1.31.0"
 """The oldest that the objects must suit; without one, helm's build decides."""
 
@@ -37,8 +36,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     Raises:
         K8sError: a value is wrong, or the folder can't be written.
     """
-    ours = images.parse(args.image).values() if args.image else {}
-    rendered = render(args.chart, Values({}, tuple(args.values), tuple(args.set), ours), args.name, args.namespace)
+    values = Helm().resolve(args.chart, {}, args.values, args.set)
+    if args.image:
+        values = overlaid(values, {"image": images.parse(args.image).values()})
+    rendered = render(args.chart, values, args.name, args.namespace)
     if args.out is None:
         return {"message": rendered.rstrip()}
     try:
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     return {"file": str(file), "message": f"{file}: kubectl apply -f {file}"}
 
 
-def render(chart: str, values: Values, name: str = NAME, namespace: str | None = None) -> str:
+def render(chart: str, values: Json, name: str = NAME, namespace: str | None = None) -> str:
     """Return the objects as one YAML stream."""
     where = ["--namespace", namespace] if namespace else []
     head = "# Rendered from helm/image-classifier by `python -m k8s manifests`. Change the chart, not this file.\n"

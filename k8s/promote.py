@@ -10,7 +10,7 @@ from k8s.canary import promoted, same_chart, without_canary
 from k8s.change import Change, recover, required
 from k8s.cluster import Json
 from k8s.errors import K8sError
-from k8s.helm import Helm, Values
+from k8s.helm import Helm
 from k8s.lock import Lock
 from k8s.waiting import Deadline
 
@@ -36,8 +36,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     base = helm.values(name)
     if not base.get("canary", {}).get("enabled"):
         raise K8sError(f"{name} has no canary to promote")
-    both = Values(promoted(base), (), tuple(args.set))
-    alone = Values(without_canary(promoted(base)), (), tuple(args.set))
+    both = helm.resolve(args.chart, promoted(base), [], args.set)
+    alone = without_canary(both)
     if args.dry_run:
         helm.upgrade(name, args.chart, alone, dry_run=True)
         return {"release": name, "dry_run": True, "message": f"{name}: the promotion is accepted; nothing was changed"}

@@ -11,7 +11,7 @@ from k8s import candidate, images, options
 from k8s.change import Change, recover
 from k8s.cluster import Json
 from k8s.errors import K8sError
-from k8s.helm import Helm, Values
+from k8s.helm import Helm, overlaid
 from k8s.lock import Lock
 from k8s.waiting import Deadline
 
@@ -37,15 +37,19 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     Raises:
         K8sError: it was refused, or couldn't be tried.
     """
-    name, ours = options.release_name(args.name), images.parse(args.image).values() if args.image else {}
+    name, image = options.release_name(args.name), images.parse(args.image) if args.image else None
     for file in args.values:
         if "://" not in file and not Path(file).is_file():
             raise K8sError(f"--values {file}: no such file")
     cluster, deadline = options.cluster_of(args), Deadline(args.timeout)
     helm, checks = Helm(cluster), options.checks_of(args, cluster)
+
+    def values() -> Json:
+        found = helm.resolve(args.chart, _kept(helm, name, args.values), args.values, args.set)
+        return overlaid(found, {"image": image.values()}) if image else found
+
     if args.dry_run:
-        values = Values(_kept(helm, name, args.values), tuple(args.values), tuple(args.set), ours)
-        helm.upgrade(name, args.chart, values, dry_run=True)
+        helm.upgrade(name, args.chart, values(), dry_run=True)
         return {
             "release": name,
             "dry_run": True,
@@ -53,8 +57,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         }
     with Lock(cluster, name) as lock:
         recover(helm, cluster, name, lock)
-        values = Values(_kept(helm, name, args.values), tuple(args.values), tuple(args.set), ours)
-        candidate.prove(helm, name, args.chart, values, checks, deadline, lock)
+        wanted = values()
+        candidate.prove(helm, name, args.chart, wanted, checks, deadline, lock)
         change = Change(cluster, helm, name, lock, deadline)
 
         def check(component: str, pods: list[Json]) -> None:
@@ -63,7 +67,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
                 if args.url:
                     checks.door(args.url)
 
-        revision = change.make(lambda: helm.upgrade(name, args.chart, values), check)
+        revision = change.make(lambda: helm.upgrade(name, args.chart, wanted), check)
     return {"release": name, "revision": revision, "before": change.good, "checks": checks.passed} | {
         "message": f"{name}: revision {revision} is rolled out"
     }

@@ -1,0 +1,101 @@
+"""What the Deployment controller and kubelets would do, in one step: pods whose state is their image's fate."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from tests.kubeapi.objects import Json, Objects
+
+REVISION = "deployment.kubernetes.io/revision"
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What becomes of a container of some image."""
+
+    state: str = "ready"
+    """ready, missing, crash, unready or unschedulable."""
+    port: int = 0
+    """On 127.0.0.1, where what the image serves listens."""
+    log: str = ""
+    home: str = ""
+    """BENTOML_HOME within the container, a folder here."""
+
+
+def reconcile(objects: Objects, fates: dict[str, Fate], most_pods: int) -> None:
+    """Bring ReplicaSets, Pods and statuses to where a cluster would have them."""
+    deployments = {entry["metadata"]["name"]: entry for entry in objects.all("deployments")}
+    for entry in objects.all("replicasets"):
+        if entry["metadata"]["labels"]["deployment"] not in deployments:
+            objects.delete("replicasets", entry["metadata"]["name"])
+    sets = {entry["metadata"]["name"] for entry in objects.all("replicasets")}
+    for pod in objects.all("pods"):
+        if pod["metadata"]["labels"].get("set", "job") not in {*sets, "job"}:
+            objects.delete("pods", pod["metadata"]["name"])
+    for deployment in deployments.values():
+        _roll(objects, deployment, fates, most_pods)
+
+
+def _roll(objects: Objects, deployment: Json, fates: dict[str, Fate], most_pods: int) -> None:
+    name, spec = deployment["metadata"]["name"], deployment["spec"]
+    digest = hashlib.sha256(json.dumps(spec["template"], sort_keys=True).encode()).hexdigest()[:8]
+    own = objects.all("replicasets", f"deployment={name}")
+    newest = next((entry for entry in own if entry["metadata"]["name"] == f"{name}-{digest}"), None)
+    highest = max((int(entry["metadata"]["annotations"][REVISION]) for entry in own), default=0)
+    if newest is None or int(newest["metadata"]["annotations"][REVISION]) < highest:
+        labels = spec["template"]["metadata"]["labels"] | {"pod-template-hash": digest, "deployment": name}
+        annotations = {REVISION: str(highest + 1)}
+        metadata = {"name": f"{name}-{digest}", "labels": labels, "annotations": annotations}
+        newest = objects.put("replicasets", {"kind": "ReplicaSet", "metadata": metadata, "spec": spec})
+    deployment["metadata"].setdefault("annotations", {})[REVISION] = newest["metadata"]["annotations"][REVISION]
+
+    wanted, labels = spec.get("replicas", 1), newest["metadata"]["labels"] | {"set": newest["metadata"]["name"]}
+    image = spec["template"]["spec"]["containers"][0]["image"]
+    fate = fates.get(image, Fate("missing"))
+    failure: list[Json] = []
+    for index in range(wanted):
+        pod = f"{newest['metadata']['name']}-{index}"
+        if not objects.get("pods", pod) and len(objects.all("pods")) >= most_pods:
+            text = f'pods "{pod}" is forbidden: exceeded quota: few, used: pods={most_pods}, limited: pods={most_pods}'
+            failure = [{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": text}]
+            break
+        if not objects.get("pods", pod):
+            objects.put("pods", {"kind": "Pod", "metadata": {"name": pod, "labels": labels}, "spec": {}})
+        objects.get("pods", pod).update(status=_status(fate, image))  # type: ignore[union-attr]
+    mine = objects.all("pods", f"set={newest['metadata']['name']}")
+    for extra in mine[wanted:]:
+        objects.delete("pods", extra["metadata"]["name"])
+    ready = wanted if fate.state == "ready" and not failure else 0
+    old = [pod for pod in objects.all("pods", f"deployment={name}") if pod not in mine]
+    if ready == wanted:
+        for pod in old:
+            objects.delete("pods", pod["metadata"]["name"])
+        old = []
+    deployment["status"] = {
+        "observedGeneration": deployment["metadata"]["generation"],
+        "replicas": min(len(mine), wanted) + len(old),
+        "updatedReplicas": min(len(mine), wanted),
+        "readyReplicas": ready + len(old),
+        "availableReplicas": ready + len(old),
+        "conditions": failure,
+    }
+
+
+def _status(fate: Fate, image: str) -> Json:
+    container: Json = {"name": "server", "image": image, "ready": fate.state == "ready", "restartCount": 0}
+    conditions = [{"type": "Ready", "status": "True" if fate.state == "ready" else "False"}]
+    states: dict[str, Any] = {
+        "missing": {"waiting": {"reason": "ErrImageNeverPull", "message": "not present with pull policy of Never"}},
+        "crash": {"waiting": {"reason": "CrashLoopBackOff"}},
+    }
+    container["state"] = states.get(fate.state, {"running": {}})
+    if fate.state == "crash":
+        container |= {"restartCount": 3, "lastState": {"terminated": {"exitCode": 1, "reason": "Error"}}}
+    if fate.state == "unschedulable":
+        text = "0/2 nodes are available: 2 Insufficient cpu."
+        conditions.append({"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": text})
+        return {"phase": "Pending", "conditions": conditions}
+    return {"phase": "Running", "conditions": conditions, "containerStatuses": [container]}
