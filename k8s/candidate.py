@@ -57,7 +57,10 @@ def prove(helm: Helm, name: str, chart: str, values: Json, checks: Checks, deadl
         pods = wait_for_rollout(checks.cluster, candidate, "server", deadline, lock.check)
         checks.answers(pods)
         checks.levels(pods)
-    except BaseException:
+    except K8sError as error:
+        _remove_after(helm, name)
+        raise type(error)(f"{error}; {name} is as it was") from error
+    except KeyboardInterrupt:
         _remove_after(helm, name)
         raise
     remove(helm, name)

@@ -71,7 +71,7 @@ def wait_for_rollout(
         pods = newest_pods(cluster, found, release, component)
         state = rollout_state(found, pods)
         if state.progress != said:
-            logger.info("%s: %s", release, state.progress)
+            logger.info("%s: %s: %s", release, component, state.progress)
             said = state.progress
         if state.done:
             return [pod for pod in pods if is_ready(pod)]
