@@ -1,0 +1,76 @@
+{{/* The container that serves. Takes what the Deployment takes. */}}
+
+{{- define "image-classifier.container" -}}
+{{- $values := .root.Values -}}
+- name: server
+  image: {{ include "image-classifier.image" . }}
+  imagePullPolicy: {{ .image.pullPolicy }}
+  ports:
+    - name: http
+      containerPort: 3000
+  env:
+    {{- include "image-classifier.model.env" . | nindent 4 }}
+    {{- with .model.runtime }}
+    - name: RUNTIME
+      value: {{ . }}
+    {{- end }}
+    {{- if and (not (int $values.settings.threads)) (dig "limits" "cpu" "" $values.resources) }}
+    - name: THREADS
+      valueFrom:
+        resourceFieldRef:
+          containerName: server
+          resource: limits.cpu
+          divisor: "1"
+    {{- end }}
+    {{- with $values.apiKeys }}
+    {{- if .existingSecret }}
+    - name: API_KEYS
+      valueFrom:
+        secretKeyRef:
+          name: {{ .existingSecret }}
+          key: {{ .key }}
+    {{- end }}
+    {{- end }}
+    {{- with $values.extraEnv }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  envFrom:
+    - configMapRef:
+        name: {{ include "image-classifier.fullname" .root }}
+    {{- with $values.extraEnvFrom }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  startupProbe:
+    httpGet: {path: /readyz, port: http}
+    {{- toYaml $values.probes.startup | nindent 4 }}
+  readinessProbe:
+    httpGet: {path: /readyz, port: http}
+    {{- toYaml $values.probes.readiness | nindent 4 }}
+  livenessProbe:
+    httpGet: {path: /livez, port: http}
+    {{- toYaml $values.probes.liveness | nindent 4 }}
+  {{- if int $values.shutdown.preStopSeconds }}
+  lifecycle:
+    preStop:
+      sleep: {seconds: {{ $values.shutdown.preStopSeconds }}}
+  {{- end }}
+  {{- with $values.securityContext }}
+  securityContext:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- $resources := deepCopy $values.resources }}
+  {{- with $values.gpu }}
+  {{- if .enabled }}
+  {{- $_ := mergeOverwrite $resources (dict "limits" (dict .resourceName .count)) }}
+  {{- end }}
+  {{- end }}
+  {{- with $resources }}
+  resources:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  volumeMounts:
+    {{- include "image-classifier.model.mounts" . | nindent 4 }}
+    {{- with $values.extraVolumeMounts }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+{{- end }}

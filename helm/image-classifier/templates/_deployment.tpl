@@ -1,0 +1,124 @@
+{{/* The Deployment of server, canary and shadow. Takes root, component, replicas (left out where an autoscaler sets them), image and model. */}}
+
+{{- define "image-classifier.deployment" -}}
+{{- $root := .root }}
+{{- $values := .root.Values }}
+{{- $selector := printf "%s\napp.kubernetes.io/component: %s" (include "image-classifier.selectorLabels" .root) .component }}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  {{- include "image-classifier.metadata" (dict "root" .root "component" .component "name" (eq .component "server" | ternary "" .component)) | nindent 2 }}
+spec:
+  {{- if hasKey . "replicas" }}
+  replicas: {{ .replicas }}
+  {{- end }}
+  {{- with $values.rollout }}
+  strategy:
+    type: RollingUpdate
+    rollingUpdate:
+      maxSurge: {{ .maxSurge }}
+      maxUnavailable: {{ .maxUnavailable }}
+  minReadySeconds: {{ .minReadySeconds }}
+  progressDeadlineSeconds: {{ .progressDeadlineSeconds }}
+  revisionHistoryLimit: {{ .revisionHistoryLimit }}
+  {{- end }}
+  selector:
+    matchLabels:
+      {{- $selector | nindent 6 }}
+  template:
+    metadata:
+      labels:
+        {{- $own := fromYaml $selector }}
+        {{- $_ := set $own "app.kubernetes.io/version" (.image.tag | default .root.Chart.AppVersion | trunc 63) }}
+        {{- $_ := set $own "app.kubernetes.io/part-of" "image-classifier" }}
+        {{- merge $own $values.podLabels $values.commonLabels | toYaml | nindent 8 }}
+      annotations:
+        {{- $notes := dict "checksum/settings" (include (print $.root.Template.BasePath "/configmap.yaml") .root | sha256sum) }}
+        {{- with .model.digest }}{{ $_ := set $notes "image-classifier/model-digest" . }}{{ end }}
+        {{- with .model.tag }}{{ $_ := set $notes "image-classifier/model-tag" . }}{{ end }}
+        {{- merge $notes $values.podAnnotations $values.commonAnnotations | toYaml | nindent 8 }}
+    spec:
+      {{- include "image-classifier.pod" . | nindent 6 }}
+      {{- with $values.gpu }}
+      {{- if or .enabled $values.tolerations }}
+      tolerations:
+        {{- if .enabled }}
+        - key: {{ .resourceName }}
+          operator: Exists
+          effect: NoSchedule
+        {{- end }}
+        {{- with $values.tolerations }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      {{- end }}
+      {{- end }}
+      topologySpreadConstraints:
+        {{- with $values.topologySpreadConstraints }}
+        {{- toYaml . | nindent 8 }}
+        {{- else }}
+        {{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
+        - topologyKey: {{ . }}
+          maxSkew: 1
+          whenUnsatisfiable: ScheduleAnyway
+          labelSelector:
+            matchLabels:
+              {{- $selector | nindent 14 }}
+          matchLabelKeys: [pod-template-hash]
+        {{- end }}
+        {{- end }}
+      terminationGracePeriodSeconds: {{ $values.shutdown.gracePeriodSeconds }}
+      {{- with include "image-classifier.model.fetch" . }}
+      initContainers:
+        {{- . | trim | nindent 8 }}
+        {{- with $values.extraInitContainers }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      {{- else }}
+      {{- with $values.extraInitContainers }}
+      initContainers:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- end }}
+      containers:
+        {{- include "image-classifier.container" . | nindent 8 }}
+        {{- with $values.extraContainers }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      volumes:
+        {{- include "image-classifier.model.volumes" . | nindent 8 }}
+        {{- with $values.extraVolumes }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+{{- end }}
+
+{{/* What the pods of the Deployments and of the test have in common. Takes root. */}}
+{{- define "image-classifier.pod" -}}
+{{- with .root.Values -}}
+serviceAccountName: {{ include "image-classifier.serviceAccountName" $.root }}
+automountServiceAccountToken: false
+# Variables that Kubernetes makes of the names of Services could be taken for settings.
+enableServiceLinks: false
+{{- with .imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .podSecurityContext }}
+securityContext:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .runtimeClassName }}
+runtimeClassName: {{ . }}
+{{- end }}
+{{- with .nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- end }}

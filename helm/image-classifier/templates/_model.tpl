@@ -1,0 +1,64 @@
+{{/* Where the model comes from: variables, volumes and the container that fetches it. Each takes root, model and image. */}}
+
+{{- define "image-classifier.model.env" -}}
+- name: BENTOML_HOME
+  value: /bentoml
+{{- with .model.tag }}
+- name: MODEL_TAG
+  value: {{ . | quote }}
+{{- end }}
+{{- end }}
+
+{{- define "image-classifier.model.volumes" -}}
+- name: tmp
+  emptyDir: {medium: Memory, sizeLimit: 64Mi}
+- name: bentoml
+  emptyDir: {}
+{{- if eq .model.source "pvc" }}
+- name: models
+  persistentVolumeClaim:
+    claimName: {{ .model.pvc.claimName }}
+    readOnly: true
+{{- end }}
+{{- end }}
+
+{{- define "image-classifier.model.mounts" -}}
+- name: tmp
+  mountPath: /tmp
+- name: bentoml
+  mountPath: /bentoml
+{{- if eq .model.source "pvc" }}
+- name: models
+  mountPath: /bentoml/models
+  {{- with .model.pvc.subPath }}
+  subPath: {{ . }}
+  {{- end }}
+  readOnly: true
+{{- end }}
+{{- end }}
+
+{{- define "image-classifier.model.fetch" -}}
+{{- if eq .model.source "url" }}
+- name: fetch-model
+  image: {{ include "image-classifier.image" . }}
+  imagePullPolicy: {{ .image.pullPolicy }}
+  command: [python, -m, bento.fetch, {{ .model.url.location | quote }}, --sha256, {{ .model.url.sha256 | quote }}, --into, /bentoml]
+  workingDir: /home/bentoml/bento/src
+  {{- with .root.Values.securityContext }}
+  securityContext:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  resources:
+    {{- omit .root.Values.resources "claims" | toYaml | nindent 4 }}
+  volumeMounts:
+    {{- include "image-classifier.model.mounts" . | nindent 4 }}
+{{- end }}
+{{- end }}
+
+{{/* A release's model or image with what a canary or shadow has of its own. Takes base, own. */}}
+{{- define "image-classifier.merged" -}}
+{{- $base := deepCopy .base }}
+{{- /* A tag of its own is not to be overruled by the server's digest, which is another image's or model's. */}}
+{{- if .own.tag }}{{ $_ := set $base "digest" "" }}{{ end }}
+{{- mergeOverwrite $base .own | toYaml }}
+{{- end }}
