@@ -1,4 +1,4 @@
-"""`canary`: a second version beside the stable one, with a share of the requests. Its pods are ready before it gets any."""
+"""`canary`: a second version beside the stable one, with a share of the requests, once its pods are ready."""
 
 from __future__ import annotations
 
@@ -102,9 +102,21 @@ def canary_replicas(stable: int, weight: int, routed: bool) -> int:
 
 
 def promoted(values: Json) -> Json:
-    """Return a release's values with the canary's image and model as the stable ones."""
-    canary = values.get("canary", {})
-    return values | {part: values.get(part, {}) | canary[part] for part in PARTS if canary.get(part)}
+    """Return values with the canary's image and model as the stable ones, merged as the chart merges them."""
+    result = dict(values)
+    for part in PARTS:
+        own = _filled(values.get("canary", {}).get(part) or {})
+        # A tag of its own isn't overruled by the stable version's digest.
+        stable = values.get(part, {}) | ({"digest": ""} if "tag" in own else {})
+        if own:
+            result[part] = overlaid(stable, own)
+    return result
+
+
+def _filled(section: Json) -> Json:
+    """Return a section without what is empty, which the chart takes as left out."""
+    inner = {key: _filled(value) if isinstance(value, dict) else value for key, value in section.items()}
+    return {key: value for key, value in inner.items() if value not in ("", None, {})}
 
 
 def without_canary(values: Json) -> Json:

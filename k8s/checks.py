@@ -43,7 +43,9 @@ class Checks:
                         examples = self._examples(name, about["model"])
                     line = golden.check(service, examples, about["runtime"])
                 except Refused as error:
-                    raise Refused(f"pod {name}: {forward.error or error}") from error
+                    if forward.error:
+                        raise forward.error from error
+                    raise Refused(f"pod {name}: {error}") from error
             self._pass(f"{name}: {line}")
 
     def levels(self, pods: list[Json]) -> None:

@@ -16,17 +16,18 @@ from k8s.errors import INTERRUPTED, K8sError
 
 VERBS = ("release", "canary", "promote", "abort", "rollback", "status", "train", "manifests")
 
-_EPILOG = """Exit codes: 0 done; 1 a name, a file or a value is wrong; 2 wrong options; 3 refused by a check or a rollout,
-and undone; 4 the cluster can't be reached, or doesn't accept the credentials; 5 a right is missing; 6 somebody else
-changes the release; 7 it failed and couldn't be undone; 130 interrupted, and undone. `train` ends with the training's."""
+_EPILOG = """Exit codes: 0 done; 1 a name, a file or a value is wrong; 2 wrong options; 3 refused by a check or
+a rollout, and undone; 4 the cluster can't be reached, or doesn't accept the credentials; 5 a right is
+missing; 6 somebody else changes the release; 7 it failed and couldn't be undone; 130 interrupted, and
+undone. `train` ends with the training's own."""
 
 
 def main(arguments: list[str]) -> int:
     """Run one verb; returns the exit code."""
     args = parser().parse_args(arguments)
-    level = logging.DEBUG if args.verbose else logging.INFO
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("k8s").setLevel(level)
+    ours = logging.getLogger("k8s")
+    ours.handlers, ours.propagate = [logging.StreamHandler()], False
+    ours.setLevel(logging.DEBUG if args.verbose else logging.INFO)
     # A pipeline that is cancelled sends SIGTERM: what is under way must be undone then too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -117,16 +117,20 @@ def connect(namespace: str | None, kubeconfig: str | None, context: str | None) 
 
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # it would tell of each of its own retries
     configuration = client.Configuration()
+    given = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
     try:
-        if kubeconfig is None and "KUBERNETES_SERVICE_HOST" in os.environ and not _has_kubeconfig():
+        if "KUBERNETES_SERVICE_HOST" in os.environ and given.startswith("~") and not Path(given).expanduser().exists():
             config.load_incluster_config(client_configuration=configuration)
             own = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
             default = own.read_text().strip() if own.exists() else "default"
         else:
-            config.load_kube_config(kubeconfig, context, configuration)
-            default = _namespace(kubeconfig, context)
+            config.load_kube_config(given, context, configuration)
+            default = _namespace(given, context)
     except (config.ConfigException, OSError, ValueError) as error:
-        raise Unreachable(_without_config(kubeconfig, error)) from error
+        if "No configuration found" in str(error):
+            message = f"no cluster: {given} isn't there or is empty; set KUBECONFIG or --kubeconfig"
+            raise Unreachable(message) from error
+        raise Unreachable(f"kubeconfig: {one_line(error)}") from error
     configuration.retries = _retries()
     return Cluster(client.ApiClient(configuration), namespace or default, kubeconfig, context)
 
@@ -138,20 +142,9 @@ def _retries() -> Any:
     return Retry(connect=2, read=2, redirect=0, status=0, other=0, backoff_factor=0.3)
 
 
-def _has_kubeconfig() -> bool:
-    return "KUBECONFIG" in os.environ or Path("~/.kube/config").expanduser().exists()
-
-
-def _namespace(kubeconfig: str | None, context: str | None) -> str:
+def _namespace(kubeconfig: str, context: str | None) -> str:
     from kubernetes import config
 
     contexts, active = config.list_kube_config_contexts(kubeconfig)
     chosen = next((entry for entry in contexts if entry["name"] == context), active)
     return str(chosen["context"].get("namespace") or "default")
-
-
-def _without_config(kubeconfig: str | None, error: Exception) -> str:
-    if "No configuration found" in str(error):
-        where = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
-        return f"no cluster: {where} isn't there or is empty; set KUBECONFIG or --kubeconfig"
-    return f"kubeconfig: {one_line(error)}"

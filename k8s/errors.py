@@ -81,7 +81,7 @@ def forbidden(message: str) -> Forbidden | None:
 def from_api(error: ApiException) -> K8sError:
     """Return the error that an answer of the API server stands for."""
     try:
-        message = str(json.loads(error.body)["message"])
+        message = str(json.loads(error.body or "")["message"])
     except (ValueError, TypeError, KeyError):
         message = one_line(error.body or error.reason or error.status)
     if error.status == 401:

@@ -13,14 +13,15 @@ import select
 import socket
 import threading
 from typing import Any
-from urllib.parse import quote
 
 from k8s.cluster import Cluster
+from k8s.errors import K8sError, one_line
+from k8s.tunnel import frames, open_tunnel
 
 logger = logging.getLogger(__name__)
 
-_DATA, _ERROR = 0, 1
-"""The two channels of the first port."""
+_DATA, _ERROR, _CLOSED = 0, 1, -1
+"""The two channels of the first port, and none any more."""
 _CHUNK = 64 * 1024
 
 
@@ -32,7 +33,7 @@ class Forward:
         self._pods = itertools.cycle(pods)
         self._server = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
-        self.error = ""
+        self.error: K8sError | None = None
         """Why the last connection to a pod failed."""
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
@@ -54,53 +55,38 @@ class Forward:
             threading.Thread(target=self._serve, args=(connection, next(self._pods)), daemon=True).start()
 
     def _serve(self, connection: socket.socket, pod: str) -> None:
-        from kubernetes.client import ApiException
         from websocket import WebSocketException
 
         with connection:
             try:
-                tunnel = self._open(pod)
-            except (ApiException, WebSocketException, OSError) as error:
-                self.error = f"{pod}: {error}"
-                logger.debug("forward to %s: %s", pod, error)
+                tunnel = open_tunnel(self._cluster, pod, "portforward", [("ports", str(self._port))])
+            except K8sError as error:
+                self.error = error
+                logger.debug("%s", error)
                 return
             # Either end may go at any moment: that ends the connection, as it would without a tunnel.
             with contextlib.suppress(WebSocketException, OSError):
                 self._pump(connection, tunnel, pod)
-            with contextlib.suppress(WebSocketException, OSError):
-                tunnel.close(timeout=1)
-
-    def _open(self, pod: str) -> Any:
-        from kubernetes.stream.ws_client import create_websocket
-
-        configuration = self._cluster.client.configuration
-        headers = {"sec-websocket-protocol": "v4.channel.k8s.io"}
-        for credential in configuration.auth_settings().values():  # refreshed by then, where they expire
-            headers["authorization"] = credential["value"]
-        path = f"/api/v1/namespaces/{quote(self._cluster.namespace)}/pods/{quote(pod)}/portforward?ports={self._port}"
-        host = self._cluster.host.rstrip("/").replace("http", "ws", 1)
-        return create_websocket(configuration, host + path, headers)
+                tunnel.send_close()
+            tunnel.shutdown()
 
     def _pump(self, connection: socket.socket, tunnel: Any, pod: str) -> None:
         """Copy both ways until either side ends. One thread: OpenSSL's sockets don't bear two."""
         from websocket import ABNF
 
-        greeted = set[int]()
+        greeted, arriving = set[int](), frames(tunnel)
         while True:
             pending = getattr(tunnel.sock, "pending", lambda: 0)()
             readable, _, _ = select.select([connection, tunnel.sock], [], [], 0 if pending else None)
             if pending or tunnel.sock in readable:
-                code, frame = tunnel.recv_data_frame(True)
-                if code == ABNF.OPCODE_CLOSE:
+                channel, data = next(arriving, (_CLOSED, b""))
+                if channel == _CLOSED:
                     return
-                if code not in (ABNF.OPCODE_BINARY, ABNF.OPCODE_TEXT) or not frame.data:
-                    continue
-                channel, data = frame.data[0], frame.data[1:]
                 if channel not in greeted:
                     greeted.add(channel)  # each channel opens with the port's number
                     data = data[2:]
                 if channel == _ERROR and data:
-                    self.error = f"{pod}: {data.decode('utf-8', 'replace')}"
+                    self.error = K8sError(f"portforward to pod {pod}: {one_line(data.decode('utf-8', 'replace'))}")
                     return
                 connection.sendall(data)
             if connection in readable:

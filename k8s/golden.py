@@ -12,6 +12,7 @@ from pathlib import Path
 from k8s.cluster import Cluster
 from k8s.errors import K8sError, Refused, one_line
 from k8s.service import Service
+from k8s.tunnel import execute
 
 logger = logging.getLogger(__name__)
 
@@ -84,29 +85,9 @@ def find(cluster: Cluster, pod: str, tag: str) -> list[Example]:
 
 
 def _from_pod(cluster: Cluster, pod: str, tag: str) -> dict[str, bytes]:
-    from kubernetes.client import ApiException, CoreV1Api
-    from kubernetes.stream import stream
-
-    from k8s.errors import from_api
-
-    # `stream` changes the client it is given; ours is used by other threads.
-    core = CoreV1Api(type(cluster.client)(cluster.client.configuration))
+    answer = execute(cluster, pod, "server", ["python", "-c", _FIND, tag])
     try:
-        answer = stream(
-            core.connect_get_namespaced_pod_exec,
-            pod,
-            cluster.namespace,
-            container=None,
-            command=["python", "-c", _FIND, tag],
-            stderr=False,
-            stdin=False,
-            stdout=True,
-            tty=False,
-            _request_timeout=30,
-        )
         return {name: base64.b64decode(content) for name, content in json.loads(answer).items()}
-    except ApiException as error:
-        raise from_api(error) from error
     except ValueError as error:
         raise K8sError(f"no golden set of {tag} in pod {pod}; give one with --golden DIR") from error
 

@@ -36,7 +36,7 @@ def executable() -> str:
     wanted = os.environ.get("HELM", "helm")
     found = shutil.which(wanted)
     if found is None:
-        raise K8sError(f"{wanted}: no such command; install Helm 3 or 4, or set HELM to its path")
+        raise K8sError(f"{wanted}: no such command; install Helm 3 or 4, or set HELM to its path (scripts/helm which)")
     return found
 
 
@@ -140,9 +140,8 @@ def explain(stderr: str) -> K8sError:
     schema = re.findall(r"- at '([^']*)': (.*)", complaint) or re.findall(r"^- ([\w.]+): (.*)", complaint, re.M)
     if schema:
         # Helm 4 writes /image/tag, Helm 3 image.tag.
-        return K8sError(
-            "chart values: " + "; ".join(f"{path.strip('/').replace('/', '.')}: {what}" for path, what in schema)
-        )
+        wrong = [f"{path.strip('/').replace('/', '.') or 'values'}: {what}" for path, what in schema]
+        return K8sError(f"chart values: {'; '.join(wrong)}")
     if "release: not found" in text or "has no deployed releases" in text:
         return NotFound(text)
     if "Kubernetes cluster unreachable" in text or "connection refused" in text:

@@ -25,8 +25,11 @@ class Image:
         return self.repository + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
 
     def values(self) -> dict[str, str]:
-        """Return the chart's `image` section; each key is set, so that nothing is left of the image before."""
-        return {"registry": "", "repository": self.repository, "tag": self.tag, "digest": self.digest}
+        """Return the chart's `image` section. Without a registry of its own, the release's stays."""
+        host, slash, rest = self.repository.partition("/")
+        named = bool(slash) and (host == "localhost" or "." in host or ":" in host)
+        where = {"registry": host, "repository": rest} if named else {"repository": self.repository}
+        return where | {"tag": self.tag, "digest": self.digest}
 
 
 def parse(text: str) -> Image:

@@ -1,4 +1,4 @@
-"""Is a Deployment's rollout done, under way, or stuck? Pure: objects in, verdict out. `waiting` asks it again and again."""
+"""Is a Deployment's rollout done, under way, or stuck? Pure: objects in, verdict out. `waiting` asks it each round."""
 
 from __future__ import annotations
 

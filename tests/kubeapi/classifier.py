@@ -9,12 +9,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 TAG = "image_classifier:abcdefgh"
+Answers = dict[bytes, tuple[str, float]]
+"""Image to class and confidence."""
 
 
 class Classifier:
     """A context manager; `port` is where it listens."""
 
-    def __init__(self, answers: dict[bytes, tuple[str, float]], tag: str = TAG, *, slow: float = 0, status: int = 200) -> None:
+    def __init__(self, answers: Answers, tag: str = TAG, *, slow: float = 0, status: int = 200) -> None:
         self.answers, self.tag, self.slow, self.status = answers, tag, slow, status
         self.requests = 0
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"own": self}))
@@ -72,7 +74,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
 
-def store(home: Path, answers: dict[bytes, tuple[str, float]], tag: str = TAG) -> Path:
+def store(home: Path, answers: Answers, tag: str = TAG) -> Path:
     """Make a model-store entry's golden set; returns its folder."""
     name, _, version = tag.partition(":")
     folder = home / "models" / name / version / "golden"

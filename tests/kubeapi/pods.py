@@ -32,9 +32,9 @@ def reconcile(objects: Objects, fates: dict[str, Fate], most_pods: int) -> None:
         if entry["metadata"]["labels"]["deployment"] not in deployments:
             objects.delete("replicasets", entry["metadata"]["name"])
     sets = {entry["metadata"]["name"] for entry in objects.all("replicasets")}
-    for pod in objects.all("pods"):
-        if pod["metadata"]["labels"].get("set", "job") not in {*sets, "job"}:
-            objects.delete("pods", pod["metadata"]["name"])
+    for entry in objects.all("pods"):
+        if entry["metadata"]["labels"].get("set", "job") not in {*sets, "job"}:
+            objects.delete("pods", entry["metadata"]["name"])
     for deployment in deployments.values():
         _roll(objects, deployment, fates, most_pods)
 
@@ -53,26 +53,27 @@ def _roll(objects: Objects, deployment: Json, fates: dict[str, Fate], most_pods:
     deployment["metadata"].setdefault("annotations", {})[REVISION] = newest["metadata"]["annotations"][REVISION]
 
     wanted, labels = spec.get("replicas", 1), newest["metadata"]["labels"] | {"set": newest["metadata"]["name"]}
-    image = spec["template"]["spec"]["containers"][0]["image"]
-    fate = fates.get(image, Fate("missing"))
+    container = spec["template"]["spec"]["containers"][0]
+    fate = fates.get(container["image"], Fate("missing"))
     failure: list[Json] = []
     for index in range(wanted):
-        pod = f"{newest['metadata']['name']}-{index}"
-        if not objects.get("pods", pod) and len(objects.all("pods")) >= most_pods:
-            text = f'pods "{pod}" is forbidden: exceeded quota: few, used: pods={most_pods}, limited: pods={most_pods}'
+        own = f"{newest['metadata']['name']}-{index}"
+        if not objects.get("pods", own) and len(objects.all("pods")) >= most_pods:
+            text = f'pods "{own}" is forbidden: exceeded quota: few, used: pods={most_pods}, limited: pods={most_pods}'
             failure = [{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": text}]
             break
-        if not objects.get("pods", pod):
-            objects.put("pods", {"kind": "Pod", "metadata": {"name": pod, "labels": labels}, "spec": {}})
-        objects.get("pods", pod).update(status=_status(fate, image))  # type: ignore[union-attr]
+        pod = objects.get("pods", own)
+        if pod is None:
+            pod = objects.put("pods", {"kind": "Pod", "metadata": {"name": own, "labels": labels}, "spec": {}})
+        pod["status"] = _status(fate, container)
     mine = objects.all("pods", f"set={newest['metadata']['name']}")
     for extra in mine[wanted:]:
         objects.delete("pods", extra["metadata"]["name"])
     ready = wanted if fate.state == "ready" and not failure else 0
-    old = [pod for pod in objects.all("pods", f"deployment={name}") if pod not in mine]
+    old = [entry for entry in objects.all("pods", f"deployment={name}") if entry not in mine]
     if ready == wanted:
-        for pod in old:
-            objects.delete("pods", pod["metadata"]["name"])
+        for gone in old:
+            objects.delete("pods", gone["metadata"]["name"])
         old = []
     deployment["status"] = {
         "observedGeneration": deployment["metadata"]["generation"],
@@ -84,8 +85,9 @@ def _roll(objects: Objects, deployment: Json, fates: dict[str, Fate], most_pods:
     }
 
 
-def _status(fate: Fate, image: str) -> Json:
-    container: Json = {"name": "server", "image": image, "ready": fate.state == "ready", "restartCount": 0}
+def _status(fate: Fate, template: Json) -> Json:
+    container: Json = {key: template[key] for key in ("name", "image")}
+    container |= {"ready": fate.state == "ready", "restartCount": 0}
     conditions = [{"type": "Ready", "status": "True" if fate.state == "ready" else "False"}]
     states: dict[str, Any] = {
         "missing": {"waiting": {"reason": "ErrImageNeverPull", "message": "not present with pull policy of Never"}},
