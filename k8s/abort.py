@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         base = helm.values(name)
         if base.get("canary", {}).get("enabled"):
             same_chart(helm, args.chart, required(helm, name, cluster)[-1])
-            alone = without_canary(helm.resolve(args.chart, base, [], args.set))
+            alone = without_canary(helm.resolve(base, [], args.set))
             change = Change(cluster, helm, name, lock, deadline)
             change.make(lambda: helm.upgrade(name, args.chart, alone), lambda *_: None)
             done.append("the canary is gone")

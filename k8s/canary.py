@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     same_chart(helm, args.chart, required(helm, name, cluster)[-1])
     base = helm.values(name)
     old = base.get("canary", {}) if base.get("canary", {}).get("enabled") else {}
-    values = overlaid(helm.resolve(args.chart, base, [], args.set), {"canary": {"enabled": True}})
+    values = overlaid(helm.resolve(base, [], args.set), {"canary": {"enabled": True}})
     if image:
         values = overlaid(values, {"canary": {"image": image.values()}})
     runs = {part: values["canary"].get(part) for part in PARTS}

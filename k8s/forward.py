@@ -20,8 +20,8 @@ from k8s.tunnel import frames, open_tunnel
 
 logger = logging.getLogger(__name__)
 
-_DATA, _ERROR, _CLOSED = 0, 1, -1
-"""The two channels of the first port, and none any more."""
+_DATA, _ERROR = 0, 1
+"""The two channels of the first port."""
 _CHUNK = 64 * 1024
 
 
@@ -79,9 +79,10 @@ class Forward:
             pending = getattr(tunnel.sock, "pending", lambda: 0)()
             readable, _, _ = select.select([connection, tunnel.sock], [], [], 0 if pending else None)
             if pending or tunnel.sock in readable:
-                channel, data = next(arriving, (_CLOSED, b""))
-                if channel == _CLOSED:
+                frame = next(arriving, None)
+                if frame is None:
                     return
+                channel, data = frame
                 if channel not in greeted:
                     greeted.add(channel)  # each channel opens with the port's number
                     data = data[2:]

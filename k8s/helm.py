@@ -70,15 +70,17 @@ class Helm:
         about = yaml.safe_load(self._run("show", "chart", reference))
         return f"{about['name']}-{about['version']}"
 
-    def resolve(self, chart: str, base: Json, files: list[str], sets: list[str]) -> Json:
+    def resolve(self, base: Json, files: list[str], sets: list[str]) -> Json:
         """Return `base`, overlaid with values files and then with --set, read as helm reads them.
 
         Raises:
-            K8sError: the chart refuses them.
+            K8sError: one of them can't be read.
         """
         given = [part for file in files for part in ("--values", file)]
         given += [part for entry in sets for part in ("--set", entry)]
-        with _as_file(base) as file:
+        with _as_file(base) as file, tempfile.TemporaryDirectory() as chart:
+            # Of no chart: whether ours takes the result is told where the cluster is known.
+            Path(chart, "Chart.yaml").write_text("{apiVersion: v2, name: values, version: 0.0.0}\n")
             options = ["--values", file, *given, "--dry-run=client", "--output", "json"]
             return json.loads(self._run("install", "values", chart, *options)).get("config") or {}
 

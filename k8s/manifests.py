@@ -15,6 +15,8 @@ HELP = "render the chart to plain YAML, for kubectl apply"
 
 FOLDER = Path(__file__).parent / "manifests"
 NAME = "image-classifier"
+_OPTIONAL = ("gateway.networking.k8s.io/v1", "monitoring.coreos.com/v1", "keda.sh/v1alpha1")
+"""APIs that the values ask for where a cluster has them; here nobody can know."""
 KUBE_VERSION = "1.31.0"
 """The oldest that the objects must suit; without one, helm's build decides."""
 
@@ -36,7 +38,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     Raises:
         K8sError: a value is wrong, or the folder can't be written.
     """
-    values = Helm().resolve(args.chart, {}, args.values, args.set)
+    values = Helm().resolve({}, args.values, args.set)
     if args.image:
         values = overlaid(values, {"image": images.parse(args.image).values()})
     rendered = render(args.chart, values, args.name, args.namespace)
@@ -54,5 +56,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 def render(chart: str, values: Json, name: str = NAME, namespace: str | None = None) -> str:
     """Return the objects as one YAML stream."""
     where = ["--namespace", namespace] if namespace else []
+    where += [f"--api-versions={group}" for group in _OPTIONAL]
     head = "# Rendered from helm/image-classifier by `python -m k8s manifests`. Change the chart, not this file.\n"
     return head + Helm().template(name, chart, values, "--kube-version", KUBE_VERSION, *where)

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     base = helm.values(name)
     if not base.get("canary", {}).get("enabled"):
         raise K8sError(f"{name} has no canary to promote")
-    both = helm.resolve(args.chart, promoted(base), [], args.set)
+    both = helm.resolve(promoted(base), [], args.set)
     alone = without_canary(both)
     if args.dry_run:
         helm.upgrade(name, args.chart, alone, dry_run=True)

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     helm, checks = Helm(cluster), options.checks_of(args, cluster)
 
     def values() -> Json:
-        found = helm.resolve(args.chart, _kept(helm, name, args.values), args.values, args.set)
+        found = helm.resolve(_kept(helm, name, args.values), args.values, args.set)
         return overlaid(found, {"image": image.values()}) if image else found
 
     if args.dry_run:

@@ -31,10 +31,8 @@ def open_tunnel(cluster: Cluster, pod: str, action: str, query: list[tuple[str, 
     try:
         return create_websocket(configuration, host + path, headers)
     except WebSocketBadStatusException as error:
-        text = (error.resp_body or b"").decode("utf-8", "replace")
-        raise forbidden(text.replace('\\"', '"')) or K8sError(
-            f"{action} to pod {pod}: {one_line(text or error)}"
-        ) from error
+        text = (error.resp_body or b"").decode("utf-8", "replace").replace('\\"', '"')
+        raise forbidden(text) or K8sError(f"{action} to pod {pod}: {one_line(text or error)}") from error
     except (WebSocketException, OSError) as error:
         raise K8sError(f"{action} to pod {pod}: {one_line(error)}") from error
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+
+from tests.kubeapi.http import QuietServer
 
 TAG = "image_classifier:abcdefgh"
 Answers = dict[bytes, tuple[str, float]]
@@ -19,8 +21,7 @@ class Classifier:
     def __init__(self, answers: Answers, tag: str = TAG, *, slow: float = 0, status: int = 200) -> None:
         self.answers, self.tag, self.slow, self.status = answers, tag, slow, status
         self.requests = 0
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"own": self}))
-        self._server.daemon_threads = True
+        self._server = QuietServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"own": self}))
         self.port = self._server.server_port
 
     def __enter__(self) -> Classifier:

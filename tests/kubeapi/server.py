@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import yaml
 
 from tests.kubeapi import protobuf, tunnels
+from tests.kubeapi.http import QuietServer
 from tests.kubeapi.objects import RESOURCES, Json, Objects, merged
 from tests.kubeapi.pods import Fate, reconcile
 
@@ -32,8 +33,7 @@ class KubeApi:
         self.asked: list[tuple[str, str, str]] = []
         self.on_request: Callable[[str, str], None] = lambda method, path: None
         """Called before each is served, for tests that act at a certain moment."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"api": self}))
-        self._server.daemon_threads = True
+        self._server = QuietServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"api": self}))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self.objects.put("namespaces", {"kind": "Namespace", "metadata": {"name": "default"}})
 
