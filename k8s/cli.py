@@ -24,7 +24,12 @@ undone. `train` ends with the training's own."""
 
 def main(arguments: list[str]) -> int:
     """Run one verb; returns the exit code."""
-    args = parser().parse_args(arguments)
+    # argparse itself can't tell options for others from its own.
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    args = parser().parse_args(arguments[:end])
+    if arguments[end:] and args.verb != "train":
+        parser().error(f"unrecognized arguments: {' '.join(arguments[end:])}")
+    args.rest = arguments[end + 1 :]
     ours = logging.getLogger("k8s")
     ours.handlers, ours.propagate = [logging.StreamHandler()], False
     ours.setLevel(logging.DEBUG if args.verbose else logging.INFO)

@@ -16,7 +16,7 @@ from k8s.waiting import Deadline
 
 logger = logging.getLogger(__name__)
 
-HELP = "train as a Job and follow it; -- and the options of `python -m training` come last"
+HELP = "train as a Job and follow it; -- and options of `python -m training` come last"
 
 _INTERVAL = 1.0
 
@@ -41,7 +41,6 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pull-secret", default="", metavar="NAME", help="imagePullSecret")
     parser.add_argument("--timeout", type=options.duration, default=86400, metavar="T", help="stop waiting after (24h)")
     parser.add_argument("--dry-run", action="store_true", help="print the manifest")
-    parser.add_argument("training", nargs="*", metavar="OPTION", help="after --, of python -m training (--data /data)")
 
 
 def request(args: argparse.Namespace) -> job.Training:
@@ -51,7 +50,7 @@ def request(args: argparse.Namespace) -> job.Training:
         K8sError: one makes no sense.
     """
     images.parse(args.image)
-    given = tuple(args.training)
+    given = tuple(args.rest)
     taken = [option for option in ("--out", "--resume") if any(entry.split("=")[0] == option for entry in given)]
     if taken:
         raise K8sError(f"{taken[0]}: the run's folder is the store's runs/{args.name}; leave it out")

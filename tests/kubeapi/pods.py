@@ -17,7 +17,7 @@ class Fate:
     """What becomes of a container of some image."""
 
     state: str = "ready"
-    """ready, missing, crash, unready or unschedulable."""
+    """ready, missing, crash, unready or unschedulable; for a Job also an exit code."""
     port: int = 0
     """On 127.0.0.1, where what the image serves listens."""
     log: str = ""
@@ -35,8 +35,28 @@ def reconcile(objects: Objects, fates: dict[str, Fate], most_pods: int) -> None:
     for entry in objects.all("pods"):
         if entry["metadata"]["labels"].get("set", "job") not in {*sets, "job"}:
             objects.delete("pods", entry["metadata"]["name"])
+    for job in objects.all("jobs"):
+        _run(objects, job, fates)
     for deployment in deployments.values():
         _roll(objects, deployment, fates, most_pods)
+
+
+def _run(objects: Objects, job: Json, fates: dict[str, Fate]) -> None:
+    name, container = job["metadata"]["name"], job["spec"]["template"]["spec"]["containers"][0]
+    fate = fates.get(container["image"], Fate("missing"))
+    pod = objects.get("pods", f"{name}-abcde")
+    if pod is None:
+        labels = {"set": "job", "batch.kubernetes.io/job-name": name}
+        metadata = {"name": f"{name}-abcde", "labels": labels}
+        pod = objects.put("pods", {"kind": "Pod", "metadata": metadata, "spec": {}})
+    pod["status"] = _status(fate, container)
+    if fate.state.isdigit():
+        code = int(fate.state)
+        state = {"terminated": {"exitCode": code, "reason": "Error" if code else "Completed"}}
+        pod["status"]["containerStatuses"][0]["state"] = state
+        pod["status"]["phase"] = "Failed" if code else "Succeeded"
+        conditions = [{"type": "Failed" if code else "Complete", "status": "True", "message": "told by the policy"}]
+        job["status"] = {"conditions": conditions}
 
 
 def _roll(objects: Objects, deployment: Json, fates: dict[str, Fate], most_pods: int) -> None:
@@ -71,10 +91,9 @@ def _roll(objects: Objects, deployment: Json, fates: dict[str, Fate], most_pods:
         objects.delete("pods", extra["metadata"]["name"])
     ready = wanted if fate.state == "ready" and not failure else 0
     old = [entry for entry in objects.all("pods", f"deployment={name}") if entry not in mine]
-    if ready == wanted:
-        for gone in old:
-            objects.delete("pods", gone["metadata"]["name"])
-        old = []
+    for gone in [entry for entry in old if ready == wanted or not _is_ready(entry)]:
+        objects.delete("pods", gone["metadata"]["name"])
+        old.remove(gone)
     deployment["status"] = {
         "observedGeneration": deployment["metadata"]["generation"],
         "replicas": min(len(mine), wanted) + len(old),
@@ -83,6 +102,10 @@ def _roll(objects: Objects, deployment: Json, fates: dict[str, Fate], most_pods:
         "availableReplicas": ready + len(old),
         "conditions": failure,
     }
+
+
+def _is_ready(pod: Json) -> bool:
+    return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in pod["status"]["conditions"])
 
 
 def _status(fate: Fate, template: Json) -> Json:
@@ -100,4 +123,5 @@ def _status(fate: Fate, template: Json) -> Json:
         text = "0/2 nodes are available: 2 Insufficient cpu."
         conditions.append({"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": text})
         return {"phase": "Pending", "conditions": conditions}
-    return {"phase": "Running", "conditions": conditions, "containerStatuses": [container]}
+    phase = "Pending" if fate.state == "missing" else "Running"
+    return {"phase": phase, "conditions": conditions, "containerStatuses": [container]}
