@@ -7,7 +7,7 @@
 apiVersion: apps/v1
 kind: Deployment
 metadata:
-  {{- include "image-classifier.metadata" (dict "root" .root "component" .component "name" (eq .component "server" | ternary "" .component)) | nindent 2 }}
+  {{- include "image-classifier.metadata" (dict "root" .root "component" .component "suffix" (eq .component "server" | ternary "" .component)) | nindent 2 }}
 spec:
   {{- if hasKey . "replicas" }}
   replicas: {{ .replicas }}

@@ -16,8 +16,7 @@
 {{- end }}
 
 {{- define "image-classifier.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "image-classifier.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- dict "app.kubernetes.io/name" (include "image-classifier.name" .) "app.kubernetes.io/instance" .Release.Name | toYaml }}
 {{- end }}
 
 {{- define "image-classifier.labels" -}}
@@ -39,13 +38,13 @@ app.kubernetes.io/part-of: image-classifier
 {{- if .image.digest }}@{{ .image.digest }}{{ else }}:{{ .image.tag | default .root.Chart.AppVersion }}{{ end }}
 {{- end }}
 
-{{/* The head of every object. Takes root, name (its suffix), component, and further labels and annotations. */}}
+{{/* The head of every object. Takes root, component, further labels and annotations, and a suffix of the name or a whole name. */}}
 {{- define "image-classifier.metadata" -}}
-name: {{ include "image-classifier.fullname" .root }}{{ with .name }}-{{ . }}{{ end }}
+name: {{ .name | default (list (include "image-classifier.fullname" .root) .suffix | compact | join "-") }}
 labels:
   {{- $own := include "image-classifier.labels" .root | fromYaml }}
   {{- with .component }}{{ $_ := set $own "app.kubernetes.io/component" . }}{{ end }}
-  {{- merge $own (.labels | default dict) .root.Values.commonLabels | toYaml | nindent 2 }}
+  {{- merge (dict) (.labels | default dict) $own .root.Values.commonLabels | toYaml | nindent 2 }}
 {{- with merge (dict) (.annotations | default dict) .root.Values.commonAnnotations }}
 annotations:
   {{- toYaml . | nindent 2 }}

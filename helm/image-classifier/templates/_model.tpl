@@ -42,14 +42,24 @@
 - name: fetch-model
   image: {{ include "image-classifier.image" . }}
   imagePullPolicy: {{ .image.pullPolicy }}
-  command: [python, -m, bento.fetch, {{ .model.url.location | quote }}, --sha256, {{ .model.url.sha256 | quote }}, --into, /bentoml]
-  workingDir: /home/bentoml/bento/src
+  command: [python, -m, bento.fetch]
+  args:
+    - {{ .model.url.location }}
+    - --sha256={{ .model.url.sha256 }}
+    - --into=/bentoml
+    {{- if .model.url.plainHttp }}
+    - --plain-http
+    {{- end }}
+  {{- with .model.url.existingSecret }}
+  envFrom:
+    - secretRef: {name: {{ . }}}
+  {{- end }}
   {{- with .root.Values.securityContext }}
   securityContext:
     {{- toYaml . | nindent 4 }}
   {{- end }}
   resources:
-    {{- omit .root.Values.resources "claims" | toYaml | nindent 4 }}
+    {{- toYaml .root.Values.resources | nindent 4 }}
   volumeMounts:
     {{- include "image-classifier.model.mounts" . | nindent 4 }}
 {{- end }}

@@ -5,7 +5,7 @@
 apiVersion: v1
 kind: Service
 metadata:
-  {{- include "image-classifier.metadata" (dict "root" .root "component" .component "name" (eq .component "server" | ternary "" .component) "annotations" .annotations) | nindent 2 }}
+  {{- include "image-classifier.metadata" (dict "root" .root "component" .component "suffix" (eq .component "server" | ternary "" .component) "annotations" .annotations) | nindent 2 }}
 spec:
   {{- with .type }}
   type: {{ . }}

@@ -1,0 +1,90 @@
+"""What a chart renders, as objects to ask questions of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+Object = dict[str, Any]
+NAME = "web-image-classifier"
+"""The full name of the release `web`."""
+
+
+class _UniqueKeys(yaml.CSafeLoader):
+    """Refuses a map with the same key twice, of which YAML readers would silently take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = {key for key in keys if keys.count(key) > 1}
+        assert not twice, f"{node.start_mark}: {twice} twice"
+        return super().construct_mapping(node, deep)
+
+
+@dataclass(frozen=True)
+class Manifests:
+    """A render; objects are found by kind and name."""
+
+    text: str
+    objects: tuple[Object, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Manifests:
+        return cls(text, tuple(item for item in yaml.load_all(text, _UniqueKeys) if item))
+
+    def find(self, kind: str, name: str = NAME) -> Object | None:
+        found = [item for item in self.objects if (item["kind"], item["metadata"]["name"]) == (kind, name)]
+        assert len(found) <= 1, f"{kind} {name} is there {len(found)} times"
+        return found[0] if found else None
+
+    def get(self, kind: str, name: str = NAME) -> Object:
+        found = self.find(kind, name)
+        assert found is not None, f"no {kind} {name} among {self.names}"
+        return found
+
+    def spec(self, kind: str, name: str = NAME) -> Object:
+        spec: Object = self.get(kind, name)["spec"]
+        return spec
+
+    @property
+    def names(self) -> list[str]:
+        return [f"{item['kind']} {item['metadata']['name']}" for item in self.objects]
+
+    @property
+    def kinds(self) -> set[str]:
+        return {item["kind"] for item in self.objects}
+
+    def pod(self, name: str = NAME) -> Object:
+        """Return the pod template of a Deployment."""
+        template: Object = self.spec("Deployment", name)["template"]
+        return template
+
+    def server(self, name: str = NAME) -> Object:
+        """Return the container that serves."""
+        container: Object = self.pod(name)["spec"]["containers"][0]
+        assert container["name"] == "server"
+        return container
+
+    def env(self, name: str = NAME) -> Object:
+        """Return the server's own variables; those from elsewhere as where they are from."""
+        return {item["name"]: item.get("value", item.get("valueFrom")) for item in self.server(name)["env"]}
+
+    @property
+    def settings(self) -> dict[str, str]:
+        data: dict[str, str] = self.get("ConfigMap")["data"]
+        return data
+
+    def pod_specs(self) -> Iterator[tuple[str, Object]]:
+        """Yield name and spec of everything that runs containers."""
+        for item in self.objects:
+            if item["kind"] == "Deployment":
+                yield f"Deployment {item['metadata']['name']}", item["spec"]["template"]["spec"]
+            elif item["kind"] == "Pod":
+                yield f"Pod {item['metadata']['name']}", item["spec"]
+
+
+def containers(pod: Object) -> list[Object]:
+    """Return all containers of a pod's spec, those of the start too."""
+    return [*pod.get("initContainers", []), *pod["containers"]]

@@ -1,0 +1,118 @@
+"""HorizontalPodAutoscaler, KEDA and the disruption budget."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.chart.conftest import refusal, template
+from tests.chart.manifests import NAME
+
+HPA = {"autoscaling.enabled": True}
+KEDA = {"keda.enabled": True}
+
+
+def test_nothing_scales_unless_asked_for() -> None:
+    assert not template().kinds & {"HorizontalPodAutoscaler", "ScaledObject"}
+
+
+@pytest.mark.parametrize("values", [HPA, KEDA])
+def test_an_autoscaler_owns_the_number_of_pods(values: dict[str, Any]) -> None:
+    assert "replicas" not in template(values).spec("Deployment")
+
+
+def test_two_autoscalers_are_refused() -> None:
+    assert "autoscaling.enabled and keda.enabled exclude each other" in refusal(HPA | KEDA)
+
+
+def test_the_autoscaler_looks_at_the_server_s_cpu_not_at_what_runs_beside_it() -> None:
+    spec = template(HPA).spec("HorizontalPodAutoscaler")
+    assert spec["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": NAME}
+    assert (spec["minReplicas"], spec["maxReplicas"]) == (2, 10)
+    (metric,) = spec["metrics"]
+    target = {"type": "Utilization", "averageUtilization": 70}
+    assert metric["containerResource"] == {"name": "cpu", "container": "server", "target": target}
+
+
+def test_the_autoscaler_can_look_at_requests_under_way_and_at_anything_else() -> None:
+    own = {"type": "External", "external": {"metric": {"name": "x"}, "target": {"type": "Value", "value": "1"}}}
+    values = HPA | {
+        "autoscaling.targetCPUUtilizationPercentage": 0,
+        "autoscaling.targetInFlight": 4,
+        "autoscaling.metrics": [own],
+    }
+    in_flight, external = template(values).spec("HorizontalPodAutoscaler")["metrics"]
+    assert in_flight["pods"]["metric"] == {"name": "image_classifier_in_flight"}
+    assert in_flight["pods"]["target"] == {"type": "AverageValue", "averageValue": "4"}
+    assert external == own
+
+
+def test_an_autoscaler_without_a_metric_is_refused() -> None:
+    assert "autoscaling.enabled needs a metric" in refusal(HPA | {"autoscaling.targetCPUUtilizationPercentage": 0})
+
+
+def test_a_share_of_no_request_is_refused() -> None:
+    assert "resources.requests.cpu, which is not set" in refusal(HPA | {"resources.requests": {"cpu": None}})
+
+
+@pytest.mark.parametrize("name", ["autoscaling", "keda"])
+def test_a_minimum_above_the_maximum_is_refused(name: str) -> None:
+    message = refusal({f"{name}.enabled": True, f"{name}.minReplicas": 11})
+    assert f"{name}.minReplicas (11) is more than {name}.maxReplicas (10)" in message
+
+
+def test_it_scales_up_fast_and_down_slowly() -> None:
+    behavior = template(HPA).spec("HorizontalPodAutoscaler")["behavior"]
+    up, down = behavior["scaleUp"], behavior["scaleDown"]
+    assert (up["stabilizationWindowSeconds"], down["stabilizationWindowSeconds"]) == (0, 300)
+    assert {"type": "Percent", "value": 100, "periodSeconds": 15} in up["policies"]
+    assert down["policies"] == [{"type": "Percent", "value": 10, "periodSeconds": 60}]
+
+
+def test_keda_scales_on_work_under_way_and_waiting_in_this_release_s_servers() -> None:
+    spec = template(KEDA).spec("ScaledObject")
+    assert spec["scaleTargetRef"] == {"name": NAME}
+    (trigger,) = spec["triggers"]
+    query = trigger["metadata"]["query"]
+    series = '{namespace="ml", app_kubernetes_io_instance="web", app_kubernetes_io_component="server"}'
+    assert query == f"sum(image_classifier_in_flight{series}) + sum(image_classifier_queue_depth{series})"
+
+
+def test_keda_holds_its_pods_when_prometheus_is_down_or_knows_nothing() -> None:
+    spec = template(KEDA).spec("ScaledObject")
+    assert spec["fallback"] == {"failureThreshold": 3, "replicas": 3}
+    assert spec["triggers"][0]["metadata"]["ignoreNullValues"] == "false"
+
+
+def test_keda_s_autoscaler_behaves_like_ours() -> None:
+    keda = template(KEDA).spec("ScaledObject")["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
+    assert keda == template(HPA).spec("HorizontalPodAutoscaler")["behavior"]
+
+
+def test_scaling_to_zero_by_metrics_of_the_pods_themselves_is_refused() -> None:
+    to_zero = KEDA | {"keda.minReplicas": 0}
+    assert "needs a keda.query that has an answer without pods" in refusal(to_zero)
+    spec = template(to_zero | {"keda.query": "sum(gateway_requests)"}).spec("ScaledObject")
+    assert (spec["minReplicaCount"], spec["triggers"][0]["metadata"]["query"]) == (0, "sum(gateway_requests)")
+
+
+@pytest.mark.parametrize(
+    ("values", "there"),
+    [
+        ({}, True),
+        ({"replicaCount": 1}, False),
+        (HPA, True),
+        (HPA | {"autoscaling.minReplicas": 1}, False),
+        (KEDA, False),
+        (KEDA | {"keda.minReplicas": 2}, True),
+        ({"pdb.enabled": False}, False),
+    ],
+)
+def test_a_budget_is_there_only_for_more_than_one_pod(values: dict[str, Any], there: bool) -> None:
+    assert ("PodDisruptionBudget" in template(values).kinds) is there
+
+
+def test_a_pod_that_is_not_ready_never_keeps_a_node_from_being_drained() -> None:
+    spec = template().spec("PodDisruptionBudget")
+    assert (spec["maxUnavailable"], spec["unhealthyPodEvictionPolicy"]) == (1, "AlwaysAllow")

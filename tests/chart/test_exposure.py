@@ -1,0 +1,142 @@
+"""Service, Ingress and HTTPRoute; canary and shadow behind them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.chart.conftest import refusal, template
+from tests.chart.manifests import NAME
+from tests.chart.test_security import GATEWAY
+
+ROUTE = GATEWAY | {"networkPolicy.gatewayNamespaces": ["g"]}
+INGRESS = {"ingress.enabled": True, "networkPolicy.gatewayNamespaces": ["g"]}
+CANARY = {"canary.enabled": True, "canary.image": {"tag": "next"}}
+
+
+def test_nothing_is_exposed_unless_asked_for() -> None:
+    assert not template().kinds & {"Ingress", "HTTPRoute"}
+    assert template().spec("Service")["type"] == "ClusterIP"
+
+
+def test_the_service_sends_port_80_to_the_container_s_port() -> None:
+    release = template()
+    (port,) = release.spec("Service")["ports"]
+    assert (port["name"], port["port"], port["targetPort"]) == ("http", 80, "http")
+    assert release.server()["ports"] == [{"name": "http", "containerPort": 3000}]
+
+
+def test_the_headless_service_has_every_pod_ready_or_not() -> None:
+    spec = template().spec("Service", f"{NAME}-headless")
+    assert (spec["clusterIP"], spec["publishNotReadyAddresses"]) == ("None", True)
+
+
+def test_an_ingress_has_class_hosts_and_certificates() -> None:
+    tls = [{"hosts": ["a.example.com"], "secretName": "t"}]
+    spec = template(
+        INGRESS | {"ingress.className": "x", "ingress.hosts": ["a.example.com", "b.example.com"], "ingress.tls": tls}
+    ).spec("Ingress")
+    assert (spec["ingressClassName"], spec["tls"]) == ("x", tls)
+    assert [rule["host"] for rule in spec["rules"]] == ["a.example.com", "b.example.com"]
+    for rule in spec["rules"]:
+        (path,) = rule["http"]["paths"]
+        assert path["backend"]["service"] == {"name": NAME, "port": {"name": "http"}}
+
+
+def test_an_ingress_without_hosts_answers_to_all() -> None:
+    (rule,) = template(INGRESS).spec("Ingress")["rules"]
+    assert "host" not in rule
+
+
+def test_nginx_lets_bodies_through_as_large_as_the_service_takes_and_waits_as_long() -> None:
+    values = INGRESS | {"ingress.className": "nginx", "ingress.timeoutSeconds": 90, "settings.maxBodyBytes": 5_000_000}
+    annotations = template(values).get("Ingress")["metadata"]["annotations"]
+    assert annotations["nginx.ingress.kubernetes.io/proxy-body-size"] == "5000000"
+    assert annotations["nginx.ingress.kubernetes.io/proxy-read-timeout"] == "90"
+
+
+def test_contour_waits_as_long_as_is_said() -> None:
+    annotations = template(INGRESS | {"ingress.className": "contour"}).get("Ingress")["metadata"]["annotations"]
+    assert annotations == {"projectcontour.io/response-timeout": "60s"}
+
+
+def test_annotations_of_one_s_own_go_before_ours() -> None:
+    key = "nginx.ingress.kubernetes.io/proxy-body-size"
+    values = INGRESS | {"ingress.className": "nginx", "ingress.annotations": {key: "1m"}}
+    assert template(values).get("Ingress")["metadata"]["annotations"][key] == "1m"
+
+
+def test_a_route_sends_everything_to_the_server() -> None:
+    spec = template(ROUTE | {"httpRoute.hostnames": ["a.example.com"]}).spec("HTTPRoute")
+    assert (spec["parentRefs"], spec["hostnames"]) == ([{"name": "g"}], ["a.example.com"])
+    (rule,) = spec["rules"]
+    assert rule["backendRefs"] == [{"name": NAME, "port": 80}]
+    assert rule["timeouts"] == {"request": "60s"}
+    assert "filters" not in rule
+
+
+def test_a_route_without_a_gateway_is_refused() -> None:
+    assert "httpRoute.enabled needs httpRoute.parentRefs" in refusal({"httpRoute.enabled": True})
+
+
+@pytest.mark.parametrize("weight", [0, 25, 100])
+def test_a_route_weighs_the_canary(weight: int) -> None:
+    (rule,) = template(ROUTE | CANARY | {"canary.weight": weight}).spec("HTTPRoute")["rules"]
+    assert rule["backendRefs"] == [
+        {"name": NAME, "port": 80, "weight": 100 - weight},
+        {"name": f"{NAME}-canary", "port": 80, "weight": weight},
+    ]
+
+
+def test_with_a_route_the_server_s_service_never_reaches_the_canary() -> None:
+    selector = template(ROUTE | CANARY).spec("Service")["selector"]
+    assert selector["app.kubernetes.io/component"] == "server"
+
+
+def test_without_a_route_server_and_canary_are_behind_one_service() -> None:
+    release = template(CANARY)
+    selector = release.spec("Service")["selector"]
+    for name in (NAME, f"{NAME}-canary"):
+        assert selector.items() <= release.pod(name)["metadata"]["labels"].items()
+
+
+def test_the_canary_is_the_server_s_deployment_but_for_what_it_has_of_its_own() -> None:
+    release = template(CANARY | {"canary.replicaCount": 3, "canary.model": {"tag": "m:2"}})
+    server, canary = release.spec("Deployment"), release.spec("Deployment", f"{NAME}-canary")
+    assert canary["replicas"] == 3
+    assert release.server(f"{NAME}-canary")["image"] == "image-classifier:next"
+    assert release.env(f"{NAME}-canary")["MODEL_TAG"] == "m:2"
+    assert "MODEL_TAG" not in release.env()
+    same = ("strategy", "minReadySeconds", "progressDeadlineSeconds")
+    assert {key: canary[key] for key in same} == {key: server[key] for key in same}
+    for key in ("resources", "startupProbe", "readinessProbe", "livenessProbe", "securityContext", "envFrom"):
+        assert release.server(f"{NAME}-canary")[key] == release.server()[key]
+
+
+def test_a_canary_s_tag_is_not_overruled_by_the_server_s_digest() -> None:
+    release = template(CANARY | {"image.digest": "sha256:" + "0" * 64})
+    assert release.server(f"{NAME}-canary")["image"] == "image-classifier:next"
+
+
+def test_a_canary_keeps_the_server_s_image_where_it_has_none_of_its_own() -> None:
+    digest = "sha256:" + "0" * 64
+    release = template({"canary.enabled": True, "canary.model": {"tag": "m:2"}, "image.digest": digest})
+    assert release.server(f"{NAME}-canary")["image"] == f"image-classifier@{digest}"
+
+
+def test_a_shadow_gets_a_copy_and_answers_nobody() -> None:
+    release = template(ROUTE | CANARY | {"shadow.enabled": True, "shadow.image": {"tag": "dark"}})
+    (rule,) = release.spec("HTTPRoute")["rules"]
+    (mirror,) = rule["filters"]
+    assert mirror == {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": f"{NAME}-shadow", "port": 80}}}
+    assert f"{NAME}-shadow" not in [backend["name"] for backend in rule["backendRefs"]]
+    assert release.server(f"{NAME}-shadow")["image"] == "image-classifier:dark"
+
+
+def test_a_shadow_without_a_route_is_refused() -> None:
+    assert "only the Gateway API can copy requests" in refusal({"shadow.enabled": True})
+
+
+def test_a_route_on_a_cluster_without_the_gateway_api_is_refused_with_what_to_do() -> None:
+    message = refusal(ROUTE, crds=False)
+    assert "httpRoute.enabled needs gateway.networking.k8s.io/v1" in message
+    assert "--api-versions gateway.networking.k8s.io/v1" in message

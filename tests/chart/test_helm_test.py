@@ -1,0 +1,83 @@
+"""`helm test`: its program, as the chart renders it, against a real server."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.chart.conftest import template
+from tests.chart.manifests import NAME
+from tests.integration.conftest import Server, Store, free_port, serving
+from tests.stored import write_entry
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    root = tmp_path_factory.mktemp("helm-test")
+    store = Store(root / "home")
+    store.publish(write_entry(root / "entry"))
+    return store
+
+
+@pytest.fixture(scope="module")
+def server(store: Store) -> Iterator[Server]:
+    with serving(store, ".", API_KEYS="first,second") as server:
+        yield server
+
+
+def helm_test(url: str, home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the test pod's command with `url` for the Service, and `home` for where the image keeps its model."""
+    (container,) = template().get("Pod", f"{NAME}-test")["spec"]["containers"]
+    python, *options, service, _ = container["command"]
+    assert (python, service) == ("python", f"http://{NAME}:80")
+    environment = os.environ | {"BENTO_PATH": str(home)} | variables
+    command = [sys.executable, *options, url, "1"]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_a_service_that_answers_as_its_model_did_when_it_was_made_passes(server: Server, store: Store) -> None:
+    done = helm_test(server.url, store.home, API_KEYS="first,second")
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert all(line.startswith("ok: ") for line in lines)
+    for said in ("red.png is 'red'", "half an image is refused with a 4xx and its reason", "metrics are there"):
+        assert f"ok: {said}" in lines
+    assert server.metric("image_classifier_predictions_total") >= 3
+    assert server.metric("image_classifier_rejected_images_total") >= 2
+
+
+def test_a_wrong_answer_fails(server: Server, store: Store, tmp_path: Path) -> None:
+    shutil.copytree(store.home / "models", tmp_path / "models")
+    (file,) = tmp_path.glob("models/*/*/golden/golden.json")
+    golden = json.loads(file.read_text())
+    golden[0]["class"] = "blue"
+    file.write_text(json.dumps(golden))
+    done = helm_test(server.url, tmp_path, API_KEYS="second")
+    assert done.returncode == 1
+    assert "FAILED: red.png is 'blue': " in done.stdout
+
+
+def test_a_wrong_key_fails(server: Server, store: Store) -> None:
+    done = helm_test(server.url, store.home, API_KEYS="third")
+    assert done.returncode == 1
+    assert "FAILED: red.png is answered: (401" in done.stdout
+
+
+def test_a_missing_model_fails(server: Server, tmp_path: Path) -> None:
+    done = helm_test(server.url, tmp_path)
+    assert done.returncode == 1
+    assert "FAILED: golden images of the model are here" in done.stdout
+
+
+def test_a_service_that_is_not_there_fails(store: Store) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    done = helm_test(url, store.home)
+    assert done.returncode == 1
+    assert f"FAILED: {url} is ready: not within 1 s" in done.stdout

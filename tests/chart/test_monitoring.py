@@ -1,0 +1,158 @@
+"""How Prometheus finds the pods, and what it is told."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from prometheus_client import Counter, Gauge, Histogram
+
+from bento import metrics
+from tests.chart.conftest import refusal, template
+from tests.chart.manifests import NAME
+from tests.chart.switches import SWITCHES
+
+ALERTS = {"prometheusRule.enabled": True, "autoscaling.enabled": True}
+
+
+def known_series() -> set[str]:
+    """Return the names of all series that the service exposes."""
+    names: set[str] = set()
+    for metric in vars(metrics).values():
+        if isinstance(metric, Counter):
+            names.add(metric._name + "_total")
+        elif isinstance(metric, Histogram):
+            names |= {metric._name + suffix for suffix in ("_bucket", "_sum", "_count")}
+        elif isinstance(metric, Gauge):
+            names.add(metric._name)
+    return names
+
+
+def unknown(queries: list[str]) -> set[str]:
+    """Return the series of ours in `queries` that the service doesn't expose."""
+    named = set(re.findall(r"\bimage_classifier_[a-z0-9_]+", " ".join(queries)))
+    assert named
+    return named - known_series()
+
+
+def rules(values: dict[str, Any]) -> list[dict[str, Any]]:
+    groups = template(values).spec("PrometheusRule")["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def test_monitors_rules_and_dashboard_are_off_by_default() -> None:
+    assert not template().kinds & {"ServiceMonitor", "PodMonitor", "PrometheusRule"}
+    assert template().find("ConfigMap", f"{NAME}-dashboard") is None
+
+
+def test_a_service_monitor_finds_each_pod_once_through_the_headless_service() -> None:
+    release = template(SWITCHES["service monitor"] | {"canary.enabled": True})
+    monitor = release.spec("ServiceMonitor")
+    selector = monitor["selector"]["matchLabels"]
+    services = [item for item in release.objects if item["kind"] == "Service"]
+    assert len(services) == 3
+    found = [item["metadata"]["name"] for item in services if selector.items() <= item["metadata"]["labels"].items()]
+    assert found == [f"{NAME}-headless"]
+    (port,) = release.spec("Service", found[0])["ports"]
+    assert [endpoint["port"] for endpoint in monitor["endpoints"]] == [port["name"]]
+    assert release.get("ServiceMonitor")["metadata"]["labels"]["release"] == "prometheus"
+
+
+def test_a_pod_monitor_finds_the_pods_by_the_name_of_their_port() -> None:
+    release = template({"podMonitor.enabled": True})
+    monitor = release.spec("PodMonitor")
+    assert monitor["selector"]["matchLabels"].items() <= release.pod()["metadata"]["labels"].items()
+    (port,) = release.server()["ports"]
+    assert [endpoint["port"] for endpoint in monitor["podMetricsEndpoints"]] == [port["name"]]
+
+
+@pytest.mark.parametrize("kind", ["ServiceMonitor", "PodMonitor"])
+def test_both_monitors_put_the_labels_on_series_by_which_rules_and_dashboard_find_them(kind: str) -> None:
+    monitor = template({f"{kind[0].lower()}{kind[1:]}.enabled": True}).spec(kind)
+    labels = {re.sub(r"[./]", "_", label) for label in monitor["podTargetLabels"]}
+    asked = set(re.findall(r"app_kubernetes_io_[a-z]+", " ".join(rule["expr"] for rule in rules(ALERTS))))
+    assert asked
+    assert asked <= labels
+
+
+def test_both_monitors_at_once_are_refused() -> None:
+    message = refusal({"serviceMonitor.enabled": True, "podMonitor.enabled": True})
+    assert "every pod would be counted twice" in message
+
+
+@pytest.mark.parametrize("switch", ["serviceMonitor", "podMonitor", "prometheusRule"])
+def test_without_the_operator_they_are_refused_with_what_to_do(switch: str) -> None:
+    message = refusal({f"{switch}.enabled": True}, crds=False)
+    assert f"{switch}.enabled needs monitoring.coreos.com/v1" in message
+
+
+def test_every_alert_asks_for_series_that_the_service_exposes() -> None:
+    assert unknown([rule["expr"] for rule in rules(ALERTS)]) == set()
+
+
+def test_every_alert_asks_for_this_release_alone() -> None:
+    for rule in rules(ALERTS):
+        for selector in re.findall(r"\{([^}]*)\}", rule["expr"]):
+            assert 'namespace="ml"' in selector, rule
+            assert 'instance="web"' in selector or 'release="web"' in selector or f'="{NAME}"' in selector, rule
+
+
+def test_every_alert_says_how_bad_it_is_and_what_is_wrong() -> None:
+    alerts = [rule for rule in rules(ALERTS) if "alert" in rule]
+    assert len(alerts) == 12
+    for alert in alerts:
+        assert alert["labels"]["severity"] in {"critical", "warning"}
+        assert len(alert["annotations"]["summary"]) > 15
+
+
+def test_the_objective_s_bound_is_one_of_the_histogram_s() -> None:
+    bounds = {str(bound) for bound in metrics._SECONDS} | {f"{float(bound)}" for bound in metrics._SECONDS}
+    buckets = [rule["expr"] for rule in rules(ALERTS) if "_bucket" in rule["expr"] and "le=" in rule["expr"]]
+    assert buckets
+    assert {re.findall(r'le="([^"]+)"', expression)[0] for expression in buckets} <= bounds
+
+
+def test_scaled_to_zero_absent_metrics_are_no_alarm() -> None:
+    to_zero = {"prometheusRule.enabled": True, "keda.enabled": True, "keda.minReplicas": 0, "keda.query": "x"}
+    names = {rule.get("alert") for rule in rules(to_zero)}
+    assert "ImageClassifierMetricsAbsent" not in names
+    assert "ImageClassifierMetricsAbsent" in {rule.get("alert") for rule in rules(ALERTS)}
+
+
+def test_keda_s_autoscaler_is_watched_by_the_name_that_keda_gives_it() -> None:
+    (alert,) = [
+        rule for rule in rules({"prometheusRule.enabled": True, "keda.enabled": True})
+        if rule.get("alert") == "ImageClassifierAtMaxReplicas"
+    ]  # fmt: skip
+    assert f'horizontalpodautoscaler="keda-hpa-{NAME}"' in alert["expr"]
+
+
+def dashboard() -> dict[str, Any]:
+    data = template({"dashboard.enabled": True}).get("ConfigMap", f"{NAME}-dashboard")["data"]
+    board: dict[str, Any] = json.loads(data["image-classifier.json"])
+    return board
+
+
+def test_the_dashboard_is_found_by_grafana_s_sidecar() -> None:
+    labels = template({"dashboard.enabled": True}).get("ConfigMap", f"{NAME}-dashboard")["metadata"]["labels"]
+    assert labels["grafana_dashboard"] == "1"
+
+
+def test_every_panel_asks_for_series_that_the_service_exposes() -> None:
+    queries = [target["expr"] for panel in dashboard()["panels"] for target in panel["targets"]]
+    queries += [variable["query"] for variable in dashboard()["templating"]["list"]]
+    assert unknown(queries) == set()
+
+
+def test_panels_lie_side_by_side_and_have_titles_and_numbers_of_their_own() -> None:
+    panels = dashboard()["panels"]
+    assert len({panel["id"] for panel in panels}) == len({panel["title"] for panel in panels}) == len(panels)
+    cells: set[tuple[int, int]] = set()
+    for panel in panels:
+        at = panel["gridPos"]
+        own = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+        assert not own & cells, panel["title"]
+        assert at["x"] + at["w"] <= 24, panel["title"]
+        cells |= own

@@ -1,0 +1,95 @@
+"""Names, labels and annotations of everything that is made."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.chart.conftest import template
+from tests.chart.manifests import NAME
+
+EVERYTHING = {
+    "canary.enabled": True,
+    "shadow.enabled": True,
+    "httpRoute.enabled": True,
+    "httpRoute.parentRefs": [{"name": "g"}],
+    "networkPolicy.gatewayNamespaces": ["g"],
+    "ingress.enabled": True,
+    "autoscaling.enabled": True,
+    "serviceMonitor.enabled": True,
+    "prometheusRule.enabled": True,
+    "dashboard.enabled": True,
+}
+
+
+def test_everything_carries_the_standard_labels() -> None:
+    for item in template(EVERYTHING).objects:
+        labels = item["metadata"]["labels"]
+        assert labels["app.kubernetes.io/instance"] == "web", item
+        assert labels["app.kubernetes.io/name"].startswith("image-classifier"), item
+        assert labels["app.kubernetes.io/managed-by"] == "Helm", item
+        assert labels["app.kubernetes.io/part-of"] == "image-classifier", item
+        assert {"app.kubernetes.io/version", "helm.sh/chart"} <= labels.keys(), item
+
+
+@pytest.mark.parametrize("component", ["server", "canary", "shadow"])
+def test_pods_say_which_component_they_are(component: str) -> None:
+    name = NAME if component == "server" else f"{NAME}-{component}"
+    labels = template(EVERYTHING).pod(name)["metadata"]["labels"]
+    assert labels["app.kubernetes.io/component"] == component
+
+
+def test_pods_say_which_version_they_are() -> None:
+    release = template(EVERYTHING | {"image.tag": "1.0", "canary.image": {"tag": "1.1"}})
+    versions = [
+        release.pod(name)["metadata"]["labels"]["app.kubernetes.io/version"] for name in (NAME, f"{NAME}-canary")
+    ]
+    assert versions == ["1.0", "1.1"]
+
+
+def test_labels_and_annotations_of_one_s_own_are_everywhere_but_never_replace_the_selector() -> None:
+    mine = {"commonLabels": {"team": "vision", "app.kubernetes.io/name": "other"}, "commonAnnotations": {"cost": "7"}}
+    release = template(EVERYTHING | mine)
+    for item in release.objects:
+        assert item["metadata"]["labels"]["team"] == "vision", item
+        assert item["metadata"]["annotations"]["cost"] == "7", item
+    pod = release.pod()["metadata"]
+    assert (pod["labels"]["team"], pod["annotations"]["cost"]) == ("vision", "7")
+    assert pod["labels"]["app.kubernetes.io/name"] == "image-classifier"
+
+
+def test_every_selector_selects_the_pods_it_is_for_and_no_others() -> None:
+    release = template(EVERYTHING | {"podLabels": {"a": "b"}})
+    pods = {name: release.pod(name)["metadata"]["labels"] for name in (NAME, f"{NAME}-canary", f"{NAME}-shadow")}
+    pods["test"] = release.get("Pod", f"{NAME}-test")["metadata"]["labels"]
+
+    def selected(selector: dict[str, str]) -> set[str]:
+        return {name for name, labels in pods.items() if selector.items() <= labels.items()}
+
+    for name in (NAME, f"{NAME}-canary", f"{NAME}-shadow"):
+        assert selected(release.spec("Deployment", name)["selector"]["matchLabels"]) == {name}
+        assert selected(release.spec("Service", name)["selector"]) == {name}
+    servers = {NAME, f"{NAME}-canary", f"{NAME}-shadow"}
+    assert selected(release.spec("Service", f"{NAME}-headless")["selector"]) == servers
+    assert selected(release.spec("NetworkPolicy")["podSelector"]["matchLabels"]) == servers
+    assert selected(release.spec("PodDisruptionBudget")["selector"]["matchLabels"]) == {NAME}
+
+
+def test_a_release_named_after_the_chart_has_no_name_twice() -> None:
+    assert template(release="my-image-classifier").get("Deployment", "my-image-classifier")
+
+
+def test_names_can_be_replaced() -> None:
+    assert template({"nameOverride": "birds"}).get("Deployment", "web-birds")
+    assert template({"fullnameOverride": "birds"}).get("Service", "birds-headless")
+
+
+def test_a_release_whose_name_is_a_number_is_still_text() -> None:
+    rules = template({"prometheusRule.enabled": True}, release="007")
+    assert rules.pod("007-image-classifier")["metadata"]["labels"]["app.kubernetes.io/instance"] == "007"
+    groups = rules.spec("PrometheusRule", "007-image-classifier")["groups"]
+    assert {rule["labels"]["release"] for group in groups for rule in group["rules"]} == {"007"}
+
+
+def test_the_longest_name_leaves_room_for_what_is_added() -> None:
+    release = template(EVERYTHING, release="r" * 53)
+    assert max(len(item["metadata"]["name"]) for item in release.objects) <= 63

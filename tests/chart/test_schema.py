@@ -1,0 +1,119 @@
+"""The schema and the README's table say what values.yaml says, and wrong values are refused in a way that helps."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bento.settings import Settings
+from helm import describe
+from tests.chart.conftest import CHART, refusal
+
+SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+
+
+def test_schema_and_readme_are_made_from_values_yaml(tmp_path: Path) -> None:
+    for name in ("values.yaml", "values.schema.json", "README.md"):
+        (tmp_path / name).write_bytes((CHART / name).read_bytes())
+    assert describe.write(tmp_path) == [], "run: make chart-docs"
+
+
+def test_a_changed_default_makes_both_stale(tmp_path: Path) -> None:
+    for name in ("values.yaml", "values.schema.json", "README.md"):
+        (tmp_path / name).write_bytes((CHART / name).read_bytes())
+    values = tmp_path / "values.yaml"
+    values.write_text(values.read_text().replace("replicaCount: 2", "replicaCount: 3"))
+    assert {path.name for path in describe.write(tmp_path)} == {"values.schema.json", "README.md"}
+    assert describe.write(tmp_path) == []
+
+
+def differences(schema: dict[str, Any], values: Any, where: str = "") -> list[str]:
+    """Return the keys that only one of the two has, where the schema names the keys."""
+    if "properties" not in schema:
+        return []
+    odd = [f"{where}{key}" for key in schema["properties"].keys() ^ values.keys()]
+    for key in schema["properties"].keys() & values.keys():
+        odd += differences(schema["properties"][key], values[key], f"{where}{key}.")
+    return odd
+
+
+def test_the_schema_has_the_keys_of_the_values_and_no_others() -> None:
+    assert differences(SCHEMA, VALUES) == []
+
+
+def objects(schema: dict[str, Any], where: str = "") -> list[tuple[str, dict[str, Any]]]:
+    found = [(where, schema)]
+    for key, below in schema.get("properties", {}).items():
+        found += objects(below, f"{where}.{key}" if where else key)
+    return found
+
+
+def test_every_value_is_described() -> None:
+    assert [where for where, schema in objects(SCHEMA) if where and len(schema["description"]) < 4] == []
+
+
+def test_unknown_keys_are_refused_wherever_kubernetes_does_not_define_them() -> None:
+    # Kubernetes' own structures, and a parent chart's.
+    allowed = {"global", "resources", "autoscaling.behavior", "podSecurityContext", "securityContext", "affinity"}
+    closed = [where for where, schema in objects(SCHEMA) if schema.get("additionalProperties") is True]
+    assert {where for where in closed if not where.startswith("autoscaling.behavior.")} == allowed
+
+
+def test_every_setting_of_the_service_can_be_set_with_the_service_s_own_default_and_bounds() -> None:
+    # What the chart sets in other ways: by `model`, and by a Secret.
+    elsewhere = {"model_tag", "runtime", "api_keys"}
+    # The service takes what the machine tells it; in a pod that is this.
+    in_a_pod = {"threads": 0, "drain_delay": 5}
+    for name, setting in Settings.model_fields.items():
+        if name in elsewhere:
+            continue
+        first, *rest = name.split("_")
+        key = first + "".join(word.capitalize() for word in rest)
+        assert VALUES["settings"][key] == in_a_pod.get(name, setting.default), name
+        bounds = SCHEMA["properties"]["settings"]["properties"][key]
+        for rule in setting.metadata:
+            for ours, theirs in (("ge", "minimum"), ("le", "maximum"), ("gt", "exclusiveMinimum")):
+                if hasattr(rule, ours) and (name, ours) != ("threads", "ge"):
+                    assert bounds[theirs] == getattr(rule, ours), name
+    assert len(VALUES["settings"]) == len(Settings.model_fields) - len(elsewhere)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"replicaCount": "two"}, ["replicaCount", "string", "integer"]),
+        ({"replicaCounts": 2}, ["replicaCounts", "not allowed"]),
+        ({"image.pullPolicy": "Sometimes"}, ["image/pullPolicy", "Always", "IfNotPresent", "Never"]),
+        ({"image.digest": "abc"}, ["image/digest", "sha256"]),
+        ({"image.tag": "a b"}, ["image/tag"]),
+        ({"model.source": "s3"}, ["model/source", "pvc"]),
+        ({"model.url": {"location": "ftp://x"}}, ["model/url/location", "https"]),
+        ({"settings.maxBatchSize": 0}, ["settings/maxBatchSize", "1"]),
+        ({"settings.maxBatch": 8}, ["maxBatch", "not allowed"]),
+        ({"settings.logLevel": "loud"}, ["settings/logLevel", "debug"]),
+        ({"canary.weight": 101}, ["canary/weight", "100"]),
+        ({"canary.image": {"tagg": "x"}}, ["canary/image", "tagg"]),
+        ({"autoscaling.enabled": "yes"}, ["autoscaling/enabled", "boolean"]),
+        ({"prometheusRule.latencySeconds": "0.3"}, ["prometheusRule/latencySeconds", "0.5"]),
+        ({"podAnnotations": {"a": 1}}, ["podAnnotations/a", "string"]),
+        ({"service.type": "Ingress"}, ["service/type", "LoadBalancer"]),
+        ({"fullnameOverride": "x" * 60}, ["fullnameOverride", "52"]),
+    ],
+)
+def test_a_wrong_value_is_refused_by_its_name_and_with_what_would_be_right(
+    values: dict[str, Any], words: list[str]
+) -> None:
+    # Helm before 3.18 names a value image.tag, later ones /image/tag.
+    message = refusal(values)
+    message = message if "'/" in message else message.replace(".", "/")
+    assert [word for word in words if word not in message] == [], message
+
+
+def test_values_that_do_not_go_together_are_refused() -> None:
+    message = refusal({"settings.maxBodyBytes": 300_000_000})
+    assert "settings.maxBufferedBytes must be at least settings.maxBodyBytes" in message

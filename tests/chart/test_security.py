@@ -1,0 +1,131 @@
+"""The Pod Security Standard `restricted`, the network, and keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.chart.conftest import PROFILES, refusal, template
+from tests.chart.manifests import NAME, containers
+from tests.chart.test_models import URL
+
+GATEWAY = {"httpRoute.enabled": True, "httpRoute.parentRefs": [{"name": "g"}]}
+CANARIES = GATEWAY | {
+    "networkPolicy.gatewayNamespaces": ["g"],
+    "canary.enabled": True,
+    "shadow.enabled": True,
+}
+
+
+@pytest.mark.parametrize("profile", ["", *PROFILES])
+def test_every_pod_meets_the_restricted_standard(profile: str) -> None:
+    release = template(URL, *filter(None, [profile])) if profile else template(CANARIES | URL)
+    pods = list(release.pod_specs())
+    assert len(pods) >= 2
+    for name, pod in pods:
+        security = pod["securityContext"]
+        assert security["runAsNonRoot"] is True, name
+        assert security["runAsUser"] == 1034, name
+        assert security["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys(), name
+        assert all({"emptyDir", "persistentVolumeClaim"} & volume.keys() for volume in pod["volumes"]), name
+        for container in containers(pod):
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }, (name, container["name"])
+
+
+def test_no_pod_gets_a_token_for_the_cluster() -> None:
+    release = template(CANARIES)
+    assert all(pod["automountServiceAccountToken"] is False for _, pod in release.pod_specs())
+    assert release.get("ServiceAccount")["automountServiceAccountToken"] is False
+
+
+def test_names_of_services_never_become_settings() -> None:
+    assert all(pod["enableServiceLinks"] is False for _, pod in template(CANARIES).pod_specs())
+
+
+def test_an_account_of_one_s_own_is_used_and_not_made() -> None:
+    release = template({"serviceAccount.create": False, "serviceAccount.name": "mine"})
+    assert release.pod()["spec"]["serviceAccountName"] == "mine"
+    assert "ServiceAccount" not in release.kinds
+
+
+def test_without_an_account_pods_run_as_the_namespace_s() -> None:
+    assert template({"serviceAccount.create": False}).pod()["spec"]["serviceAccountName"] == "default"
+
+
+def test_what_is_written_goes_to_memory_or_to_a_folder_of_the_pod() -> None:
+    volumes = {volume["name"]: volume for volume in template().pod()["spec"]["volumes"]}
+    assert volumes["tmp"]["emptyDir"]["medium"] == "Memory"
+    paths = {mount["name"]: mount["mountPath"] for mount in template().server()["volumeMounts"]}
+    assert paths == {"tmp": "/tmp", "bentoml": "/bentoml"}
+
+
+def test_api_keys_come_from_a_secret_and_the_test_uses_them() -> None:
+    release = template({"apiKeys.existingSecret": "keys", "apiKeys.key": "all"})
+    reference = {"secretKeyRef": {"name": "keys", "key": "all"}}
+    assert release.env()["API_KEYS"] == reference
+    (test,) = release.get("Pod", f"{NAME}-test")["spec"]["containers"]
+    assert test["env"] == [{"name": "API_KEYS", "valueFrom": reference}]
+
+
+def test_without_keys_there_is_no_variable_for_them() -> None:
+    assert "API_KEYS" not in template().env()
+
+
+def policy(values: dict[str, Any]) -> dict[str, Any]:
+    return template(values).spec("NetworkPolicy")
+
+
+def test_the_policy_lets_in_the_namespace_the_gateway_and_monitoring_to_one_port() -> None:
+    (rule,) = policy(GATEWAY | {"networkPolicy.gatewayNamespaces": ["edge"]})["ingress"]
+    assert rule["ports"] == [{"port": "http", "protocol": "TCP"}]
+    own, others = rule["from"]
+    assert own == {"podSelector": {}}
+    (expression,) = others["namespaceSelector"]["matchExpressions"]
+    assert expression["values"] == ["edge", "monitoring"]
+
+
+def test_the_policy_lets_out_to_dns_and_nothing_else() -> None:
+    spec = policy({})
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    assert spec["egress"] == [{"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}]
+
+
+@pytest.mark.parametrize(
+    ("values", "port"),
+    [
+        ({"tracing.endpoint": "http://collector:4318"}, 4318),
+        ({"tracing.endpoint": "http://collector/v1"}, 80),
+        (URL, 443),
+        (URL | {"model.url.location": "oci://r.example.com:5000/m:1"}, 5000),
+        ({"canary.enabled": True, "canary.model": {"source": "url", "tag": "m:1", "url": {
+            "location": "https://s:8443/m", "sha256": "0" * 64}}}, 8443),
+    ],
+)  # fmt: skip
+def test_the_policy_lets_out_to_what_the_values_name(values: dict[str, Any], port: int) -> None:
+    assert {"ports": [{"port": port, "protocol": "TCP"}]} in policy(values)["egress"]
+
+
+def test_peers_and_rules_of_one_s_own_are_added() -> None:
+    spec = policy({"networkPolicy.extraFrom": [{"ipBlock": {"cidr": "10.0.0.0/8"}}], "networkPolicy.extraEgress": [{}]})
+    assert {"ipBlock": {"cidr": "10.0.0.0/8"}} in spec["ingress"][0]["from"]
+    assert {} in spec["egress"]
+
+
+def test_the_policy_can_be_turned_off() -> None:
+    assert "NetworkPolicy" not in template({"networkPolicy.enabled": False}).kinds
+
+
+@pytest.mark.parametrize("values", [GATEWAY, {"ingress.enabled": True}])
+def test_a_policy_that_would_shut_out_the_gateway_is_refused(values: dict[str, Any]) -> None:
+    assert "needs networkPolicy.gatewayNamespaces" in refusal(values)
+    assert template(values | {"networkPolicy.enabled": False})
+
+
+def test_a_policy_that_would_shut_out_a_load_balancer_is_refused() -> None:
+    assert "needs networkPolicy.extraFrom" in refusal({"service.type": "LoadBalancer"})

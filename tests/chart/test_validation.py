@@ -1,0 +1,98 @@
+"""Every switch and every profile, checked by kubeconform against the schemas of three Kubernetes versions."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.chart import schemas
+from tests.chart.conftest import CHART, PROFILES, ROOT, ChartError, run_helm, template
+from tests.chart.switches import SWITCHES
+
+# Of a cloud alone; their schemas are in no registry.
+CLOUD_KINDS = "HealthCheckPolicy,GCPBackendPolicy"
+
+
+@cache
+def kubeconform() -> str:
+    command = [str(ROOT / "scripts/build-tools"), str(ROOT / "tools/kubeconform")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"no kubeconform: {done.stderr.strip().splitlines()[-1]}")
+    return done.stdout.strip() + "/kubeconform"
+
+
+def complaints(renders: dict[str, str], version: str) -> dict[str, list[str]]:
+    """Return what kubeconform says against each render, by its name; all of them in one run, which is much faster."""
+    command = [kubeconform(), "-strict", "-output", "json", "-kubernetes-version", version, "-skip", CLOUD_KINDS]
+    for folder in (version, "custom"):
+        command += [
+            "-schema-location",
+            f"{schemas.folder() / folder}/{{{{ .ResourceKind }}}}{{{{ .KindSuffix }}}}.json",
+        ]
+    with tempfile.TemporaryDirectory() as folder:
+        names = {str(Path(folder) / f"{number}.yaml"): name for number, name in enumerate(renders)}
+        for path, name in names.items():
+            Path(path).write_text(renders[name], encoding="utf-8")
+        done = subprocess.run([*command, *names], capture_output=True, text=True, check=False)
+    found: dict[str, list[str]] = {name: [] for name in renders}
+    for resource in json.loads(done.stdout)["resources"]:
+        found[names[resource["filename"]]].append(f"{resource['kind']} {resource['name']}: {resource['msg']}")
+    assert (done.returncode != 0) == any(found.values()), done.stderr
+    return found
+
+
+@cache
+def of_all(version: str) -> dict[str, list[str]]:
+    renders = {name: template(values).text for name, values in SWITCHES.items()}
+    renders |= {profile: template({}, profile).text for profile in PROFILES}
+    renders |= {f"prod and {profile}": template({}, "prod", profile).text for profile in PROFILES}
+    return complaints(renders, version)
+
+
+@pytest.mark.parametrize("version", schemas.VERSIONS)
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_every_switch_renders_what_kubernetes_takes(switch: str, version: str) -> None:
+    assert of_all(version)[switch] == []
+
+
+@pytest.mark.parametrize("version", schemas.VERSIONS)
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_profile_renders_what_kubernetes_takes_by_itself_and_on_top_of_production(
+    profile: str, version: str
+) -> None:
+    assert of_all(version)[profile] == of_all(version)[f"prod and {profile}"] == []
+
+
+@pytest.mark.parametrize(
+    ("switch", "right", "wrong"),
+    [
+        ("defaults", "progressDeadlineSeconds:", "progresDeadlineSeconds:"),
+        ("defaults", "containerPort: 3000", "containerPort: http"),
+        ("defaults", "unhealthyPodEvictionPolicy:", "unhealthyPolicy:"),
+        ("route", "backendRefs:", "backends:"),
+        ("keda", "minReplicaCount:", "minReplicas:"),
+        ("service monitor", "interval: 15s", "interval: 15 seconds"),
+        ("alerts", "expr: ", "expression: "),
+    ],
+)
+def test_a_mistake_in_a_template_is_found(switch: str, right: str, wrong: str) -> None:
+    text = template(SWITCHES[switch]).text
+    assert right in text
+    found = complaints({"right": text, "wrong": text.replace(right, wrong)}, schemas.VERSIONS[1])
+    assert (found["right"], len(found["wrong"])) == ([], 1)
+
+
+def test_helm_itself_finds_nothing_to_criticise() -> None:
+    for values in ([], *(["--values", f"{CHART}/values-{profile}.yaml"] for profile in PROFILES)):
+        assert "0 chart(s) failed" in run_helm("lint", "--strict", str(CHART), *values)
+
+
+def test_an_older_kubernetes_than_the_chart_is_made_for_is_refused() -> None:
+    with pytest.raises(ChartError, match=r"chart requires kubeVersion: >=1\.30\.0-0"):
+        run_helm("template", "web", str(CHART), "--kube-version", "1.29.0")

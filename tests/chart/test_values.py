@@ -1,0 +1,115 @@
+"""No value is dead: changing any leaf of values.yaml changes what is rendered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from helm import describe
+from tests.chart.conftest import CHART, Values, template
+from tests.chart.switches import INGRESS, PVC, ROUTE, URL
+
+LEAVES = {
+    ".".join(leaf.path): leaf.default
+    for leaf in describe.leaves(describe.read((CHART / "values.yaml").read_text(encoding="utf-8")))
+}
+
+# What must be on for a value to have a meaning, by the beginning of its name; the longest that fits counts.
+NEEDS: dict[str, Values] = {
+    "apiKeys.key": {"apiKeys.existingSecret": "keys"},
+    "autoscaling": {"autoscaling.enabled": True},
+    "canary": {"canary.enabled": True},
+    "canary.weight": ROUTE | {"canary.enabled": True},
+    "dashboard": {"dashboard.enabled": True},
+    "gpu": {"gpu.enabled": True},
+    "httpRoute": ROUTE,
+    "ingress": INGRESS,
+    "keda": {"keda.enabled": True},
+    "model.pvc": PVC,
+    "model.url": URL,
+    "podMonitor": {"podMonitor.enabled": True},
+    "prometheusRule": {"prometheusRule.enabled": True},
+    "serviceMonitor": {"serviceMonitor.enabled": True},
+    "shadow": ROUTE | {"shadow.enabled": True},
+}
+# Values of a form that changing the default can't guess.
+OTHERS: dict[str, Any] = {
+    "affinity": {"nodeAffinity": {}},
+    "autoscaling.metrics": [{"type": "External"}],
+    "canary.image": {"tag": "next"},
+    "canary.model": {"tag": "m:2"},
+    "commonAnnotations": {"a": "b"},
+    "extraContainers": [{"name": "x", "image": "i"}],
+    "extraInitContainers": [{"name": "x", "image": "i"}],
+    "extraObjects": ["apiVersion: v1\nkind: Secret\nmetadata: {name: x}"],
+    "extraVolumeMounts": [{"name": "x", "mountPath": "/x"}],
+    "httpRoute.hostnames": ["a.example.com"],
+    "httpRoute.parentRefs": [{"name": "other"}],
+    "httpRoute.timeout": "5s",
+    "image.digest": "sha256:" + "0" * 64,
+    "image.pullPolicy": "Always",
+    "ingress.hosts": ["a.example.com"],
+    "ingress.tls": [{"secretName": "x"}],
+    "keda.threshold": "9",
+    "model.runtime": "onnx",
+    "model.source": "pvc",
+    "model.tag": "image_classifier:2",
+    "model.url.location": "https://other.example.com/m",
+    "model.url.sha256": "1" * 64,
+    "networkPolicy.extraEgress": [{"ports": [{"port": 1}]}],
+    "networkPolicy.extraFrom": [{"ipBlock": {"cidr": "10.0.0.0/8"}}],
+    "networkPolicy.gatewayNamespaces": ["other"],
+    "networkPolicy.monitoringNamespaces": ["other"],
+    "podMonitor.interval": "5s",
+    "prometheusRule.latencySeconds": "0.1",
+    "serviceMonitor.interval": "5s",
+    "service.type": "NodePort",
+    "shadow.image": {"tag": "next"},
+    "shadow.model": {"tag": "m:2"},
+    "settings.execution": "inline",
+    "settings.logFormat": "text",
+    "settings.logLevel": "debug",
+    "tolerations": [{"operator": "Exists"}],
+    "topologySpreadConstraints": [{"topologyKey": "rack"}],
+    "tracing.endpoint": "http://collector:4318",
+}
+# Where one value needs another beside it.
+BESIDE: dict[str, Values] = {
+    "httpRoute.enabled": {"httpRoute.parentRefs": [{"name": "g"}], "networkPolicy.enabled": False},
+    "ingress.enabled": {"networkPolicy.enabled": False},
+    "model.source": {"model.tag": "m:1", "model.pvc.claimName": "c"},
+    "service.type": {"networkPolicy.enabled": False},
+    "shadow.enabled": ROUTE,
+}
+
+
+def changed(default: Any) -> Any:
+    """Return another value of the same kind."""
+    if isinstance(default, bool):
+        return not default
+    if isinstance(default, int):
+        return default + 1
+    if isinstance(default, float):
+        return default / 2 + 0.4
+    if isinstance(default, str):
+        return default + "x" if default and not default[0].isdigit() else "7"
+    if isinstance(default, list):
+        return [{"name": "x"}]
+    return {"x": "y"}
+
+
+@pytest.mark.parametrize("path", LEAVES)
+def test_every_value_changes_a_render(path: str) -> None:
+    needs = max((name for name in NEEDS if path == name or path.startswith(f"{name}.")), key=len, default=None)
+    switched_off = path.endswith(".enabled")
+    base = (NEEDS[needs] if needs and not switched_off else {}) | BESIDE.get(path, {})
+    other = OTHERS.get(path, changed(LEAVES[path]))
+    assert other != base.get(path, LEAVES[path])
+    before, after = template(base), template(base | {path: other})
+    assert before.objects != after.objects, f"{path} does nothing"
+
+
+def test_the_tables_name_values_that_there_are() -> None:
+    for table in (NEEDS, OTHERS, BESIDE):
+        assert [name for name in table if not any(f"{path}.".startswith(f"{name}.") for path in LEAVES)] == []
