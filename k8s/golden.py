@@ -23,7 +23,7 @@ _TOLERANCE_FP32 = 1e-3
 _FIND = """
 import base64, json, os, pathlib, sys
 name, version = sys.argv[1].split(":")
-roots = [os.environ.get("BENTOML_HOME"), os.environ.get("BENTO_PATH"), str(pathlib.Path.home() / "bentoml"), "."]
+roots = [os.environ.get("BENTOML_HOME"), os.environ.get("BENTO_PATH"), str(pathlib.Path.home() / "bentoml"), ".", ".."]
 for root in filter(None, roots):
     folder = pathlib.Path(root, "models", name, version, "golden")
     if (folder / "golden.json").exists():

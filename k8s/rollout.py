@@ -37,6 +37,11 @@ class Trouble:
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}"
 
+    @property
+    def cause(self) -> str:
+        """What stays the same while a kubelet tries again and again."""
+        return "image" if self.reason in ("ErrImagePull", "ImagePullBackOff") else self.reason
+
 
 @dataclass(frozen=True)
 class Rollout:

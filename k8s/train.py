@@ -174,7 +174,7 @@ def _give_up_on(name: str, pods: list[Json], found: Json, troubled: dict[str, fl
         troubled.clear()
         return
     now = time.monotonic()
-    if now - troubled.setdefault(trouble.reason, now) >= trouble.patience:
+    if now - troubled.setdefault(trouble.cause, now) >= trouble.patience:
         raise Refused(f"job {name} can't start: {trouble}; delete it: kubectl delete job {name}")
 
 

@@ -16,11 +16,11 @@ _INTERVAL = 0.5
 
 
 class Deadline:
-    """One limit for all that a command waits for."""
+    """One limit for all that a command waits for; the last part of it is kept for undoing."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._until = time.monotonic() + seconds
+        self._until = time.monotonic() + seconds - min(seconds / 4, 15)
 
     @property
     def left(self) -> float:
@@ -79,7 +79,7 @@ def wait_for_rollout(
         if state.trouble is None:
             troubled.clear()
         else:
-            lasted = now - troubled.setdefault(state.trouble.reason, now)
+            lasted = now - troubled.setdefault(state.trouble.cause, now)
             if lasted >= state.trouble.patience:
                 raise Refused(f"{release}: {state.progress}: {state.trouble}{last_words(cluster, state.trouble)}")
         if deadline.left <= 0:
@@ -98,6 +98,7 @@ def last_words(cluster: Cluster, trouble: Trouble) -> str:
             read = cluster.core.read_namespaced_pod_log
             options = {"container": trouble.container, "tail_lines": 5, "previous": previous}
             lines = cluster.text(read, trouble.pod, cluster.namespace, **options).strip()
+            lines = "" if lines.startswith("unable to retrieve container logs") else lines
         except K8sError as error:
             logger.debug("no log of %s: %s", trouble.pod, error)
         if lines:
