@@ -62,6 +62,7 @@ def prove(helm: Helm, name: str, chart: str, values: Json, checks: Checks, deadl
         raise type(error)(f"{error}; {name} is as it was") from error
     except KeyboardInterrupt:
         _remove_after(helm, name)
+        logger.warning("interrupted: %s is as it was", name)
         raise
     remove(helm, name)
     wait_until_gone(checks.cluster, candidate, deadline)
