@@ -48,6 +48,14 @@ class Admission:
         """Whether another image would be refused."""
         return self.images >= self._limit
 
+    @property
+    def turn(self) -> int:
+        """How many images of one request may be inside at a time: a call's worth, and never more than half of all.
+
+        Let in at once, those of a large batch would be refused for their own sake alone, however idle the service.
+        """
+        return max(1, min(self._settings.max_batch_size, self._limit // 2))
+
     def refuses_next(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Tell whether a request that begins now would find no place, counting those that began in the same turn.
 
@@ -86,10 +94,11 @@ class Admission:
             self._window, self._answered = perf_counter(), 0
         self.images += 1
 
-    def leave(self) -> None:
-        """Note that an image has been answered, and learn from it how fast that goes."""
+    def leave(self, answered: bool) -> None:
+        """Let an image out, and learn how fast that goes from those that were not merely given up."""
         self.images -= 1
-        self._answered += 1
+        # Counted in, those that were dropped would hide that the others have become slow, and be let in for nothing.
+        self._answered += answered
         now = perf_counter()
         passed = now - self._window
         if passed > _WINDOW and self._answered >= 4:

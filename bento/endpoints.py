@@ -73,8 +73,8 @@ class Endpoints:
             "/predict": self._predict,
             "/predict/batch": self._predict_batch,
             "/v2": self._v2,
-            "/v2/health/live": self._livez,
-            "/v2/health/ready": self._readyz,
+            "/v2/health/live": self._v2_live,
+            "/v2/health/ready": self._v2_ready,
             _V2: self._v2_model,
             _V2 + "/ready": self._v2_model_ready,
             _V2 + "/infer": self._v2_infer,
@@ -141,6 +141,15 @@ class Endpoints:
     async def _v2(self, call: Call) -> Answer:
         return _json(open_inference.server_metadata(version.VERSION))
 
+    async def _v2_live(self, call: Call) -> Answer:
+        await self._livez(call)
+        return _json({"live": True})
+
+    async def _v2_ready(self, call: Call) -> Answer:
+        await self._readyz(call)
+        # The protocol's text has `live` here, its clients look for `ready`.
+        return _json({"live": True, "ready": True})
+
     async def _v2_model(self, call: Call) -> Answer:
         predictor = self._ready_predictor()
         predictor.check_model(call)
@@ -148,7 +157,8 @@ class Endpoints:
 
     async def _v2_model_ready(self, call: Call) -> Answer:
         self._ready_predictor().check_model(call)
-        return await self._readyz(call)
+        await self._readyz(call)
+        return _json({"name": call.parameters["name"], "ready": True})
 
     async def _livez(self, call: Call) -> Answer:
         # Load never fails it: restarting an overloaded server makes the overload worse.

@@ -67,7 +67,13 @@ class InlineModel:
         self._connections_seen = 0
         self._turns = 0
         self._idle = threads
+        self._helping: list[float] = []
         self._threads = ThreadPoolExecutor(max(1, threads), thread_name_prefix="inline")
+
+    @property
+    def busy_seconds(self) -> float:
+        """How long the helping thread that began first has been at it; 0 with none."""
+        return perf_counter() - self._helping[0] if self._helping else 0.0
 
     def put(self, work: Work) -> None:
         """Queue one image."""
@@ -95,7 +101,9 @@ class InlineModel:
             helped = self._take(max(1, min(share, int(_HELPED / each))))
             if helped:
                 self._idle -= 1
-                self._threads.submit(self._help, helped)
+                begun = perf_counter()
+                self._helping.append(begun)
+                self._threads.submit(self._help, helped, begun)
         most = self._cost.best_size(self._most)
         while self._waiting and (left := started + _SLICE - perf_counter()) > 0:
             batch = self._take(max(1, min(most, int(left / each))))
@@ -125,7 +133,7 @@ class InlineModel:
             work.fail(error)
         return error is None
 
-    def _help(self, works: list[Work]) -> None:
+    def _help(self, works: list[Work], begun: float) -> None:
         """Do in a thread what `_work` does on the loop."""
         failed: list[tuple[Work, Exception]] = []
         for work in works:
@@ -135,10 +143,11 @@ class InlineModel:
         decoded = [work for work in works if work.pixels is not None]
         began = perf_counter()
         answers = classify(self._run, decoded) if decoded else []
-        self._loop.call_soon_threadsafe(self._helped, decoded, answers, failed, began, perf_counter())
+        self._loop.call_soon_threadsafe(self._helped, begun, decoded, answers, failed, began, perf_counter())
 
     def _helped(
         self,
+        begun: float,
         works: list[Work],
         answers: list[np.ndarray | None],
         failed: list[tuple[Work, Exception]],
@@ -146,6 +155,7 @@ class InlineModel:
         ended: float,
     ) -> None:
         self._idle += 1
+        self._helping.remove(begun)
         for work, error in failed:
             work.fail(error)
         if works:

@@ -180,8 +180,8 @@ def _open_inference(name: str, keys: tuple[str, ...]) -> dict[str, Operation]:
 
     paths = {
         "/v2": get("serverMetadata", "Server metadata", _json("What the server can do.", "ServerMetadata")),
-        "/v2/health/live": get("serverLive", "Liveness", _text("It lives."), "not_live"),
-        "/v2/health/ready": get("serverReady", "Readiness", _text("It is ready."), "draining", "not_ready"),
+        "/v2/health/live": get("serverLive", "Liveness", _json("It lives.", "Live"), "not_live"),
+        "/v2/health/ready": get("serverReady", "Readiness", _json("It is ready.", "Ready"), "draining", "not_ready"),
     }
     unavailable = ("not_found", "draining", "not_ready")
     for path, suffix, parameters in (
@@ -197,7 +197,7 @@ def _open_inference(name: str, keys: tuple[str, ...]) -> dict[str, Operation]:
     ):
         of_model = {
             "": get(f"modelMetadata{suffix}", "Model metadata", _json("The tensors.", "ModelMetadata"), *unavailable),
-            "/ready": get(f"modelReady{suffix}", "Model readiness", _text("It is ready."), *unavailable),
+            "/ready": get(f"modelReady{suffix}", "Model readiness", _json("It is ready.", "ModelReady"), *unavailable),
             "/infer": {"post": _infer(f"infer{suffix}", keys)},
         }
         paths |= {path + end: {"parameters": parameters} | item for end, item in of_model.items()}

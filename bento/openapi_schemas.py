@@ -13,6 +13,7 @@ BINARY: Schema = {"type": "string", "format": "binary"}
 STRING: Schema = {"type": "string"}
 SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 _FLAG: Schema = {"type": "boolean"}
+_TRUE: Schema = {"type": "boolean", "const": True}
 
 
 def obj(properties: Schema, *optional: str, **members: Any) -> Schema:
@@ -33,6 +34,9 @@ def components(class_names: list[str], image_size: int) -> dict[str, Schema]:
         "Problem": _problem(),
         "OpenInferenceProblem": _open_inference_problem(),
         "Version": _version(class_names, image_size),
+        "Live": obj({"live": _TRUE}),
+        "Ready": obj({"live": _TRUE, "ready": _TRUE}),
+        "ModelReady": obj({"name": STRING, "ready": _TRUE}),
         "ServerMetadata": obj({"name": STRING, "version": STRING, "extensions": {"type": "array", "items": STRING}}),
         "ModelMetadata": _model_metadata(len(class_names), image_size),
         "InferRequest": _infer_request(image_size),

@@ -72,8 +72,9 @@ class Pipeline:
 
     @property
     def busy_seconds(self) -> float:
-        """How long the model's thread has been in its present call."""
-        return self._inference.busy_seconds if self._inference else 0.0
+        """How long a thread has been in its present call of the model."""
+        at_work = self._inference or self._inline
+        return at_work.busy_seconds if at_work else 0.0
 
     async def classify(self, image: bytes, gone: Callable[[], bool]) -> tuple[np.ndarray, Work | None]:
         """Classify one encoded image.
@@ -105,6 +106,7 @@ class Pipeline:
         self, image: bytes | None, pixels: np.ndarray | None, gone: Callable[[], bool]
     ) -> tuple[np.ndarray, Work]:
         self._admission.enter()
+        answered = False
         try:
             work = Work(image, pixels, self._loop.create_future(), self._settings.deadline_ms / 1000, gone)
             if image is None or (self._inline is not None and is_cheap(image)):
@@ -113,12 +115,14 @@ class Pipeline:
                 pool = self._large if len(image) >= _LARGE else self._pool
                 pool.submit(self._decode_beside, work)
             probabilities = await work.result
-        except BaseException:
+            answered = True
+        except BaseException as error:
+            answered = isinstance(error, imaging.ImageError)
             # The error holds this frame now; see `without_frames`.
             del work
             raise
         finally:
-            self._admission.leave()
+            self._admission.leave(answered)
         began, ended = work.decode
         metrics.stage["decode"].observe(ended - began)
         began, ended = work.inference

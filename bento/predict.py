@@ -24,6 +24,9 @@ from bento.work import Work
 
 _JSON = b"application/json"
 
+_MANY = 2000
+"""Numbers that take about a millisecond to write: more are never written on the event loop."""
+
 T = TypeVar("T")
 
 
@@ -44,8 +47,8 @@ class Predictor:
         self._answers = Answers(served.class_names)
         self._size = served.image_size
         self._name, _, self._version = served.tag.partition(":")
-        # A hostile form or tensor takes a second to take apart, under Python's lock: never on the event loop, and
-        # few at a time, lest the loop hardly gets a turn.
+        # A hostile form or tensor takes a second to take apart, and a large answer a part of that to write, under
+        # Python's lock: never on the event loop, and few at a time, lest the loop hardly gets a turn.
         self._parsers = ThreadPoolExecutor(2, thread_name_prefix="parse")
 
     async def one(self, call: Call) -> Answer:
@@ -83,9 +86,8 @@ class Predictor:
         body = await self._body(call)
         try:
             images = await self._parse(images_of, body, call.headers.get(b"content-type", b""))
-            # A model call's worth at a time: one client's hundreds of images neither fill the queue
-            # nor stand before everybody else's.
-            turns = asyncio.Semaphore(self._settings.max_batch_size)
+            # Some at a time: one client's hundreds of images neither fill the queue nor stand before everybody else's.
+            turns = asyncio.Semaphore(self._admission.turn)
 
             async def entry(image: bytes) -> str:
                 async with turns:
@@ -115,14 +117,18 @@ class Predictor:
             rows = await self._classify_all(call, request.images)
         finally:
             self._admission.release(len(body))
-        reply, headers = open_inference.infer_response(request, np.stack(rows), self._name, self._version)
+        answer = request, np.stack(rows), self._name, self._version
+        if answer[1].size > _MANY:
+            reply, headers = await self._parse(open_inference.infer_response, *answer)
+        else:
+            reply, headers = open_inference.infer_response(*answer)
         kinds = [value for name, value in headers if name == b"content-type"]
         return 200, kinds[0] if kinds else _JSON, reply, [pair for pair in headers if pair[0] != b"content-type"]
 
     async def _classify_all(self, call: Call, images: np.ndarray) -> list[np.ndarray]:
         """All rows or the first error; the protocol knows no answer for a part of a tensor."""
         rows: list[np.ndarray] = []
-        step = self._settings.max_batch_size
+        step = self._admission.turn
         for start in range(0, len(images), step):
             chunk = images[start : start + step]
             tasks = [asyncio.ensure_future(self.pipeline.classify_pixels(pixels, call.gone)) for pixels in chunk]

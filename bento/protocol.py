@@ -85,27 +85,54 @@ class Protocol(HttpToolsProtocol):
         self._came = self._body = self._read = 0
         """Bytes of the request that is arriving: of all of it, of its body, and of the last read."""
         self._refusing = False
+        self._answering: RequestResponseCycle | None = None
+        """The request whose turn it is; uvicorn keeps the newest one only, which may wait behind it."""
+        self._unsent = 0
+        self._unsent_since = self.quiet_since
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.application.admission.connections += 1
         self.application.sweeper.watch(self.connections, self.loop)
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        cycle = self._answering
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+        super().connection_lost(exc)
+
     def data_received(self, data: bytes) -> None:
         self._came += len(data)
         self._read = len(data)
         # Not by uvicorn's method, which logs a line for each request that is none.
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # Whoever asks for an upgrade gets a plain answer.
-            pass
+            self._feed(memoryview(data))
         except httptools.HttpParserError as error:
             self._end(_meant(error))
         else:
             # A head without end, chunk sizes and trailers; a body in chunks of one byte is six times its size.
             if self._came > MAX_HEAD + 8 * self._body and not self.transport.is_closing():
                 self._end(_head_too_large())
+
+    def _feed(self, data: memoryview) -> None:
+        """Parse, and give whoever asks for an upgrade a plain answer, as HTTP allows (RFC 9110, 7.8).
+
+        The parser takes all that follows such a head for another protocol; yet Java's client, and curl with --http2,
+        ask for one with every upload. So it is given the head again, without the question.
+        """
+        while True:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                data = data[upgrade.args[0] :]
+            line = self.parser.get_method(), self.url, self.parser.get_http_version().encode()
+            headers = [b"%b: %b\r\n" % pair for pair in self.headers if pair[0] != b"upgrade"]
+            self.parser.feed_data(b"".join((b"%b %b HTTP/%b\r\n" % line, *headers, b"\r\n")))
+
+    def _is_asked_to_upgrade(self) -> bool:
+        # CONNECT is one by itself, and no request that can be read otherwise.
+        return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -117,11 +144,14 @@ class Protocol(HttpToolsProtocol):
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
             if size > MAX_HEAD:
                 raise _head_too_large()
+        if self._is_asked_to_upgrade():
+            return
         self._refusing = self._is_plain_prediction() and self.application.admission.refuses_next(self.loop)
         if not self._refusing:
             super().on_headers_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
         cycle.scope[EXCHANGE] = Exchange(self, cycle)  # type: ignore[literal-required]
         super()._start_asgi_task(cycle, app)
 
@@ -142,8 +172,8 @@ class Protocol(HttpToolsProtocol):
             and self.url[8:9] in (b"", b"?")
             and self.parser.get_method() == b"POST"
             and self.parser.should_keep_alive()
+            and self.parser.get_http_version() == "1.1"
             and not self.expect_100_continue
-            and not self.parser.should_upgrade()
             and (self.cycle is None or self.cycle.response_complete)
             and self.application.lifecycle.state == "ready"
         )
@@ -154,9 +184,15 @@ class Protocol(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._is_asked_to_upgrade():
+            return
         self._came = self._body = 0
         if not self._refusing:
             super().on_message_complete()
+            # While a large body waits to be taken uvicorn doesn't read, and who doesn't read never learns that the
+            # client has left. With the whole of it here there is nothing more to wait with.
+            if not self.pipeline and not self.transport.is_closing():
+                self.flow.resume_reading()
             return
         self._refusing = False
         self.quiet_since = self.loop.time()
@@ -200,10 +236,20 @@ class Protocol(HttpToolsProtocol):
         return False
 
     def end_if_stuck(self, now: float) -> None:
-        """Close the connection when no whole head has come for too long; bodies have their own time limit."""
+        """Close the connection when no whole head has come for too long, or nothing of an answer was taken.
+
+        Bodies have their own time limit.
+        """
+        settings = self.application.settings
+        unsent = self.transport.get_write_buffer_size()
+        # Once the server is closing it waits for whoever still reads, and not for who takes a byte now and then.
+        if not unsent or (unsent != self._unsent and self.application.lifecycle.state != "closed"):
+            self._unsent, self._unsent_since = unsent, now
+        elif now - self._unsent_since > settings.receive_timeout:
+            self.transport.abort()
+            return
         if self.cycle is not None and not self.cycle.response_complete:
             return
-        settings = self.application.settings
         if self._came and now - self.quiet_since > settings.receive_timeout:
             self._end(RequestError("request_timeout", f"no whole request in {settings.receive_timeout:g} s"))
         elif now - self.quiet_since > settings.keep_alive:

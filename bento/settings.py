@@ -63,7 +63,12 @@ class Settings(BaseSettings):
     api_keys: SecretStr | None = Field(
         None, description="comma-separated; if set, every POST wants one as `X-API-Key` or as bearer token"
     )
-    receive_timeout: float = Field(20, gt=0, le=3600, description="seconds a request has to arrive whole")
+    receive_timeout: float = Field(
+        20,
+        gt=0,
+        le=3600,
+        description="seconds a request has to arrive whole, and for which a client may take nothing of its answer",
+    )
     keep_alive: float = Field(75, gt=0, le=3600, description="seconds that an idle connection stays open")
     drain_delay: float = Field(
         default_factory=_drain_delay,

@@ -75,8 +75,9 @@ class Tracer:
                 # The log may have told it already.
                 return int(logs.trace_id.get() or _new_trace_id(), 16)
 
-        # They write a line for each attempt and each span that is dropped; `_reporting` writes what matters.
-        for noisy in ("opentelemetry.exporter", "opentelemetry.sdk._shared_internal"):
+        # They write a line for each attempt and each span that is dropped; `_reporting` writes what matters. And one
+        # for each of the hundreds of members that a client may put into a senseless `tracestate`.
+        for noisy in ("opentelemetry.exporter", "opentelemetry.sdk._shared_internal", "opentelemetry.trace"):
             logging.getLogger(noisy).setLevel(logging.CRITICAL)
         resource = Resource.create({SERVICE_VERSION: VERSION})
         if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):

@@ -19,6 +19,9 @@ def to_square(image: Image.Image, size: int) -> Image.Image:
         is_float = image.mode == "F"
         image = _finite(image.convert("F"))
         return _to_8bit(_resize(image, size), *_value_range(image, is_float))
+    if image.mode == "La":
+        # Pillow knows a way to nothing else. TIFFs may hold it: grey, multiplied by its transparency.
+        image = image.convert("LA")
     if image.has_transparency_data:
         return _resize(image.convert("RGBA"), size)
     if image.mode == "LAB":

@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import json
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -217,6 +218,27 @@ def test_who_waits_to_be_asked_for_the_body_is_asked(target: Server) -> None:
         assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         connection.sendall(body)
         assert answer(connection)[0] == 200
+
+
+@pytest.mark.parametrize("split", [False, True], ids=["at-once", "head-first"])
+@pytest.mark.parametrize("framed", [IMAGE, CHUNKED], ids=["length", "chunked"])
+def test_who_asks_for_another_protocol_gets_a_plain_answer(target: Server, framed: bytes, split: bool) -> None:
+    upgrade = (b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABkAAQAAP__")
+    sent = chunked(RED, headers=(IMAGE, *upgrade)) if framed is CHUNKED else request(IMAGE, *upgrade)
+    head, _, body = sent.partition(b"\r\n\r\n")
+    behind = body + sent + request(method=b"GET", path=b"/livez", body=b"")
+    pieces = [head + b"\r\n\r\n", behind] if split else [head + b"\r\n\r\n" + behind]
+    with connect(target) as connection, connection.makefile("rb") as stream:
+        for piece in pieces:
+            connection.sendall(piece)
+            time.sleep(0.1)
+        # None of the image is taken for a request, and no request for the image.
+        statuses = []
+        for _ in range(3):
+            statuses.append(int(stream.readline().split()[1]))
+            headers = dict(line.decode().rstrip().split(": ", 1) for line in iter(stream.readline, b"\r\n"))
+            stream.read(int(headers["content-length"]))
+    assert statuses == [200, 200, 200]
 
 
 def test_who_announces_too_much_is_not_asked_for_it(target: Server) -> None:

@@ -5,22 +5,24 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
 
+import psutil
 import pytest
 
 from tests.integration.conftest import Server, Store, serving
 from tests.slow_model import write_slow_entry
 from tests.stored import picture
 
-SECONDS = 1.0
+SECONDS = 2.0
 
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that takes one image at a time, each for about a second."""
+    """A server that takes one image at a time, each for about two seconds."""
     root = tmp_path_factory.mktemp("protocol")
     store = Store(root / "home")
     store.publish(write_slow_entry(root / "entry", 1000 * SECONDS))
@@ -124,6 +126,15 @@ def test_the_longer_way_refuses_just_as_well(connection: socket.socket, data: by
     assert int(headers["retry-after"]) >= 1
 
 
+@pytest.mark.usefixtures("full")
+def test_a_client_of_http_1_0_is_let_go_once_it_is_refused(connection: socket.socket) -> None:
+    connection.sendall(request(b"Connection: keep-alive").replace(b"HTTP/1.1", b"HTTP/1.0"))
+    status, headers, _ = answer(connection)
+    # Else it waits for the end, for it can't know that the connection is kept.
+    assert (status, headers.get("connection")) == (429, "close")
+    assert closed(connection) == b""
+
+
 def test_a_connection_that_was_refused_is_served_next_time(target: Server, connection: socket.socket) -> None:
     first = threading.Thread(target=target.predict, args=[picture("red")])
     first.start()
@@ -187,6 +198,37 @@ def test_an_idle_connection_is_closed_after_its_time(connection: socket.socket) 
     connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
     assert answer(connection)[0] == 200
     assert closed(connection) == b""
+
+
+@contextlib.contextmanager
+def unread(target: Server) -> Iterator[socket.socket]:
+    """A client that asks for far more than fits into the buffers between, and takes none of it."""
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", target.port))
+        before = served(target)
+        connection.sendall(b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 40)
+        until(lambda: served(target) > before)
+        yield connection
+
+
+def served(target: Server) -> float:
+    return target.metric("image_classifier_requests_total", route="/docs/swagger-ui-bundle.js")
+
+
+def test_who_takes_nothing_of_an_answer_is_let_go(target: Server) -> None:
+    (worker,) = psutil.Process(target.process.pid).children()
+    with unread(target) as connection:
+        own = connection.getsockname()[1]
+        until(lambda: own not in [other.raddr.port for other in worker.net_connections() if other.raddr])
+
+
+def test_who_leaves_in_the_middle_of_several_answers_is_no_error(target: Server) -> None:
+    with unread(target) as connection:
+        # Closing now sends a reset, not an end.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert target.get("/livez").status_code == 200
+    assert "Traceback" not in target.log.read_text()
 
 
 @pytest.mark.parametrize("piece", [b"X: " + b"a" * 1000 + b"\r\n", b"a" * 1000], ids=["many", "one"])

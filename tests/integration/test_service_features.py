@@ -39,7 +39,7 @@ def test_a_batch_is_answered_in_its_order_and_a_bad_image_harms_no_other(server:
 
 
 def test_a_batch_far_larger_than_the_queue_is_answered_whole(colour_store: tuple[Store, str]) -> None:
-    with serving(colour_store[0], ".", QUEUE_LIMIT="8", MAX_BATCH_SIZE="4") as small:
+    with serving(colour_store[0], ".", QUEUE_LIMIT="8") as small:
         colours = [CLASSES[i % 3] for i in range(200)]
         answers = batch(small, *(picture(colour) for colour in colours), query="?top_k=1").json()
         assert [answer["predicted_class"] for answer in answers] == colours

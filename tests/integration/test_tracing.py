@@ -157,6 +157,15 @@ def test_errors_and_scans_make_few_names(traced: Server, collector: Collector) -
         assert span.status.code == Status.STATUS_CODE_UNSET
 
 
+def test_a_senseless_state_of_a_trace_writes_no_log(traced: Server, collector: Collector) -> None:
+    trace = "7" * 32
+    before = traced.log.stat().st_size
+    headers = {"traceparent": f"00-{trace}-{PARENT}-01", "tracestate": "," * 100 + "no member," * 100}
+    traced.get("/livez", headers=headers)
+    wait_for(lambda: collector.of(trace))
+    assert traced.log.stat().st_size == before
+
+
 def test_the_log_is_json_and_holds_no_key(traced: Server) -> None:
     httpx.post(traced.url + "/predict", headers={"authorization": f"Bearer {KEY}", "x-api-key": f"{KEY}-wrong"})
     log = traced.log.read_text()
@@ -193,7 +202,7 @@ def test_a_collector_that_comes_back_gets_spans_again_and_the_last_ones_at_the_e
 ) -> None:
     variables: dict[str, Any] = {
         "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": collector.url + "/v1/traces",
-        "OTEL_EXPORTER_OTLP_TIMEOUT": "0.2",
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "2",
         "OTEL_BSP_SCHEDULE_DELAY": "50",
         "OTEL_SERVICE_NAME": "mine",
     }

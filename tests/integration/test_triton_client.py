@@ -56,6 +56,12 @@ def test_health_is_told(client: Any) -> None:
     assert not client.is_model_ready(MODEL, "another")
 
 
+def test_health_is_told_in_the_bodies_that_other_clients_read(server: Server) -> None:
+    assert server.get("/v2/health/live").json() == {"live": True}
+    assert server.get("/v2/health/ready").json()["ready"] is True
+    assert server.get(f"/v2/models/{MODEL}/ready").json() == {"name": MODEL, "ready": True}
+
+
 def test_metadata_is_told(client: Any, colour_store: tuple[Store, str]) -> None:
     version = colour_store[1].split(":")[1]
     assert client.get_server_metadata()["extensions"] == ["binary_tensor_data"]

@@ -30,7 +30,7 @@ def test_the_queue_has_an_end() -> None:
     gate.enter()
     gate.enter()
     assert refusal(gate).code == "queue_full"
-    gate.leave()
+    gate.leave(answered=True)
     gate.enter()
     assert gate.images == 2
 
@@ -60,9 +60,28 @@ def test_the_rate_is_learned_while_there_is_no_pause(monkeypatch: pytest.MonkeyP
     for _ in range(100):
         gate.enter()
         now += 0.05
-        gate.leave()
+        gate.leave(answered=True)
     # 20 images a second: 0.7 s of them may wait.
-    gate.leave()
+    gate.leave(answered=True)
+    for _ in range(14):
+        gate.enter()
+    assert refusal(gate).code == "queue_full"
+
+
+def test_work_that_was_dropped_does_not_make_the_service_look_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(admission, "perf_counter", lambda: now)
+    gate = Admission(Settings(queue_limit=256, deadline_ms=1000))
+    gate.expect(0.001)
+    gate.enter()
+    for _ in range(100):
+        for _ in range(10):
+            gate.enter()
+        now += 0.05
+        gate.leave(answered=True)
+        for _ in range(9):
+            gate.leave(answered=False)
+    gate.leave(answered=True)
     for _ in range(14):
         gate.enter()
     assert refusal(gate).code == "queue_full"
@@ -75,7 +94,7 @@ def test_an_idle_time_is_not_taken_for_slowness(monkeypatch: pytest.MonkeyPatch)
     gate.expect(0.001)
     for _ in range(100):
         gate.enter()
-        gate.leave()
+        gate.leave(answered=True)
         now += 10
     for _ in range(4):
         gate.enter()
@@ -141,7 +160,7 @@ def test_sigterm_drains_before_the_server_is_told_to_exit() -> None:
     previous = signal.signal(signal.SIGTERM, lambda number, frame: told.append(number))
 
     async def scenario() -> None:
-        lifecycle = Lifecycle(drain_delay=0.2)
+        lifecycle = Lifecycle(drain_delay=2)
         assert (lifecycle.refusal() or RequestError("", "")).code == "not_ready"
         lifecycle.drain_on_sigterm(asyncio.get_running_loop())
         lifecycle.ready()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -240,3 +241,26 @@ def test_inline_the_loop_gets_its_turn_while_work_is_left(loop: asyncio.Abstract
     loop.call_soon(order.append, "other")
     loop.run_until_complete(batch[1].result)
     assert order == ["model", "other", "model"]
+
+
+def test_inline_a_helping_thread_that_hangs_is_noticed(loop: asyncio.AbstractEventLoop) -> None:
+    cost = CostCurve()
+    cost.update(1, 0.0001)
+    may_end = threading.Event()
+    main = threading.current_thread()
+
+    def run(images: np.ndarray) -> np.ndarray:
+        assert threading.current_thread() is main or may_end.wait(30)
+        return poisonous(images)
+
+    model = InlineModel(run, cost, lambda work: None, 0, 8, 1, Admission(Settings()), loop)
+    batch = works(loop, *range(4))
+    for work in batch:
+        model.put(work)
+    loop.run_until_complete(asyncio.wait([work.result for work in batch], return_when=asyncio.FIRST_COMPLETED))
+    first = model.busy_seconds
+    assert 0 < first < model.busy_seconds
+    may_end.set()
+    loop.run_until_complete(asyncio.wait([work.result for work in batch]))
+    assert model.busy_seconds == 0
+    model.close()

@@ -7,6 +7,7 @@ import gc
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 from bento.app import Application
 from bento.errors import RequestError
 from bento.model import ServedModel
+from bento.open_inference import infer_response
 from bento.receive import image_of
 from bento.settings import Settings, read_settings
 from bento.warmup import WarmModel, warm_up
@@ -169,6 +171,32 @@ def test_a_form_of_several_parts_is_taken_apart_off_the_event_loop(
     assert len(threads) == 1
 
 
+def test_a_large_answer_is_written_off_the_event_loop(model: WarmModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[threading.Thread] = []
+
+    def spy(*arguments: Any) -> Any:
+        threads.append(threading.current_thread())
+        return infer_response(*arguments)
+
+    monkeypatch.setattr("bento.open_inference.infer_response", spy)
+
+    async def scenario() -> list[int]:
+        # A model of a thousand classes.
+        host = Host(lambda: replace(model, run=lambda images: np.zeros((len(images), 1000), np.float32)))
+        await host.start()
+        await host.until(host.is_ready)
+        lengths = []
+        for count in (1, 3):
+            shape = [count, SIZE, SIZE, 3]
+            tensor = {"name": "image", "datatype": "UINT8", "shape": shape, "data": [0] * prod(shape)}
+            answer = await host.client.post("/v2/models/image_classifier/infer", json={"inputs": [tensor]})
+            lengths.append(len(answer.json()["outputs"][0]["data"]))
+        return lengths
+
+    assert asyncio.run(scenario()) == [1000, 3000]
+    assert [thread is threading.main_thread() for thread in threads] == [True, False]
+
+
 def test_who_leaves_before_the_body_is_complete_gets_no_answer(model: WarmModel) -> None:
     async def scenario() -> Messages:
         host = Host(lambda: model)
@@ -178,6 +206,27 @@ def test_who_leaves_before_the_body_is_complete_gets_no_answer(model: WarmModel)
         return await host.call(predict_scope(), [part, {"type": "http.disconnect"}])
 
     assert asyncio.run(scenario()) == []
+
+
+@pytest.mark.parametrize("inline", [True, False])
+def test_the_images_of_one_request_never_crowd_each_other_out(model: WarmModel, inline: bool) -> None:
+    async def scenario() -> tuple[httpx.Response, httpx.Response]:
+        host = Host(lambda: replace(model, inline=inline), Settings(deadline_ms=60_000))
+        await host.start()
+        await host.until(host.is_ready)
+        # So slow that six may be inside.
+        host.application.admission.expect(7)
+        shape = [50, SIZE, SIZE, 3]
+        tensor = {"name": "image", "datatype": "UINT8", "shape": shape, "data": [0] * prod(shape)}
+        files = [("file", ("x", picture("blue")))] * 50
+        return (
+            await host.client.post("/v2/models/image_classifier/infer", json={"inputs": [tensor]}),
+            await host.client.post("/predict/batch", files=files),
+        )
+
+    inferred, batch = asyncio.run(scenario())
+    assert (inferred.status_code, inferred.json().get("outputs", [{}])[0].get("shape")) == (200, [50, 3])
+    assert [entry.get("predicted_class") for entry in batch.json()] == ["blue"] * 50
 
 
 def test_a_websocket_is_closed_before_it_opens(model: WarmModel) -> None:
@@ -218,10 +267,13 @@ def test_what_is_refused_leaves_nothing_to_collect(
         gc.collect()
         gc.disable()
         sent = await host.call(scope, [{"type": "http.request", "body": body, "more_body": False}])
-        # For the threads to let go, too.
-        await asyncio.sleep(0.05)
         assert sent[0]["status"] == status
-        assert not [thing for thing in gc.get_objects() if isinstance(thing, Work | ImageError | RequestError)]
+
+        async def is_gone() -> bool:
+            return not [thing for thing in gc.get_objects() if isinstance(thing, Work | ImageError | RequestError)]
+
+        # The threads let go a little later.
+        await host.until(is_gone)
 
     try:
         asyncio.run(scenario())

@@ -91,6 +91,15 @@ def test_a_broken_exif_block_costs_nothing_but_the_orientation() -> None:
     assert difference(encoded(picture(), "PNG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff"), reference(picture())) == 0
 
 
+def test_grey_multiplied_by_its_transparency_is_laid_over_white() -> None:
+    out = io.BytesIO()
+    Image.new("LA", (8, 8), (50, 128)).save(out, "TIFF")
+    # Tag ExtraSamples: 2 is transparency by itself, 1 transparency that the colours are multiplied by.
+    straight, multiplied = (struct.pack("<HHIHxx", 338, 3, 1, kind) for kind in (2, 1))
+    assert out.getvalue().count(straight) == 1
+    assert imaging.decode(out.getvalue().replace(straight, multiplied), 4).tolist() == [[[177] * 3] * 4] * 4
+
+
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "P"])
 def test_transparency_is_laid_over_white(mode: str) -> None:
     image = Image.new("RGBA", (16, 16), (10, 10, 10, 0))

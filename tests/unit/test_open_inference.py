@@ -248,10 +248,12 @@ PROBABILITIES = np.array([[0.1, 0.9], [0.7, 0.3]], np.float32)
 
 
 def test_an_answer_carries_its_numbers_as_json() -> None:
-    body, headers = infer_response(InferRequest("7", IMAGES, False), PROBABILITIES, "image_classifier", "v1")
+    # An id like what the numbers are put in place of.
+    id_ = '7, "data": []'
+    body, headers = infer_response(InferRequest(id_, IMAGES, False), PROBABILITIES, "image_classifier", "v1")
     answer = json.loads(body)
     output = answer.pop("outputs")[0]
-    assert answer == {"model_name": "image_classifier", "model_version": "v1", "id": "7"}
+    assert answer == {"model_name": "image_classifier", "model_version": "v1", "id": id_}
     assert np.array_equal(np.array(output.pop("data"), np.float32).reshape(2, 2), PROBABILITIES)
     assert output == {"name": "probabilities", "datatype": "FP32", "shape": [2, 2]}
     assert headers == [(b"content-type", b"application/json")]

@@ -1,0 +1,97 @@
+"""The arithmetic behind the benchmarks' verdicts, on figures whose answer is known."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from benchmarks import openloop, overload
+from benchmarks.serving import Row
+from benchmarks.verdict import Figure, verdict
+
+NONE = openloop.Latency(0, 0, 0, 0, 0)
+
+
+def row(
+    contender: str, clients: int, rate: float, *, model: str = "cnn", image: str = "small", p50: float = 0.01
+) -> Row:
+    return Row(
+        contender, model, image, clients, rate, ceiling=1000, p50=p50, p95=2 * p50, p99=3 * p50, max=0.02,
+        cpu=1 / rate, errors=0, probe_max=0.004,
+    )  # fmt: skip
+
+
+def rows() -> list[Row]:
+    return [
+        row("ours, fp32", 1, 700, p50=0.0014),
+        row("ours, fp32", 16, 800),
+        row("ours, fp32", 16, 30, image="photo"),
+        row("ours, fp32", 16, 980, model="resnet50"),
+        row("ours, int8", 16, 1600),
+        row("LitServe", 16, 200),
+        row("BentoML, PIL image", 16, 160),
+        row("BentoML, two services, batching", 16, 100),
+        row("Flask + model.predict", 16, 8),
+        *(row("ours, MAX_BATCH_SIZE=32", n, 900, model="10ms/call", p50=0.010) for n in (1, 64)),
+        *(row("ours, MAX_BATCH_SIZE=1", n, 90, model="10ms/call", p50=0.010) for n in (1, 64)),
+    ]
+
+
+def test_every_wanted_figure_is_computed_from_its_rows() -> None:
+    found = {figure.name: round(figure.measured, 6) for figure in verdict(rows(), plain_photos=5)}
+    assert found == {
+        "ours fp32 / ceiling, 16 clients": 0.8,
+        "ours fp32 / LitServe, 16 clients": 4,
+        "ours fp32 / BentoML with a PIL image, 16 clients": 5,
+        "ours fp32 / BentoML's batching, 16 clients": 8,
+        "ours fp32 / Flask + model.predict, 16 clients": 100,
+        "CPU beside decoding and model, LitServe / ours, 16 clients": 16,
+        "CPU beside decoding and model, BentoML with a PIL image / ours, 16 clients": 21,
+        "ours int8 / ours fp32, 16 clients": 2,
+        "p50 of one client beyond the ceiling's cost, ms": 0.4,
+        "p99 / p50, 16 clients": 3,
+        "slowest answer to one client, ms (garbage collection included)": 20,
+        "photos of 12 megapixels, ours / whole decode without a server": 6,
+        "ResNet-50, ours / ceiling, 16 clients": 0.98,
+        "ResNet-50, slowest /livez at 16 clients, ms": 4,
+        "10 ms a call, batches up to 32 / single, 64 clients": 10,
+        "10 ms a call, p99 of batches / of single, 64 clients": 1,
+        "10 ms a call, p50 of batches / of single, one client": 1,
+    }
+    assert all(figure.holds for figure in verdict(rows(), plain_photos=5))
+
+
+def test_a_peer_measured_in_a_slower_time_is_compared_by_the_ceiling_of_that_time() -> None:
+    slowed = [dataclasses.replace(r, rate=r.rate / 2, ceiling=500) if r.contender == "LitServe" else r for r in rows()]
+    figures = {figure.name: figure.measured for figure in verdict(slowed, plain_photos=5)}
+    assert figures["ours fp32 / LitServe, 16 clients"] == pytest.approx(4)
+
+
+def test_a_figure_on_the_wrong_side_of_its_bound_says_so() -> None:
+    assert str(Figure("x", 2, 3)).startswith("NO")
+    assert str(Figure("x", 3, 3)).startswith("yes")
+    assert str(Figure("x", 3.1, 3, at_least=False)).startswith("NO")
+
+
+def load(rate: float, goodput: float, *, load: float, rejected: int, cpu: float) -> overload.Row:
+    return overload.Row(
+        load=load, rate=rate, goodput=goodput,
+        accepted=dataclasses.replace(NONE, count=round(10 * goodput)),
+        rejected=dataclasses.replace(NONE, count=rejected),
+        outcomes={}, kept_up=True, lag_p99=0, cpu_seconds=cpu, cpu_share=1, slowest_probe=0, recovery=0, growth=0,
+    )  # fmt: skip
+
+
+def test_the_bound_is_what_rejecting_leaves_of_a_core() -> None:
+    # 10 s of one core at the capacity: 9,000 answers of 1 ms, and 10,000 rejects of 0.1 ms.
+    at_capacity = load(1900, 900, load=1, rejected=10_000, cpu=10)
+    above = load(5000, 500, load=5, rejected=45_000, cpu=10)
+    case = overload.Case("cnn", [at_capacity, above], reject_cost=0.0001)
+    assert case.peak == 900
+    assert case.service_cost == pytest.approx(0.001)
+    # (1 - rate r) / (s - r): with r for each, and s - r more for those that are answered.
+    assert case.bound(above) == pytest.approx((1 - 5000 * 0.0001) / 0.0009)
+    # Nobody answers what isn't asked, nor anything once rejecting alone takes the whole core.
+    assert case.bound(load(100, 100, load=0.5, rejected=0, cpu=1)) == 100
+    assert case.bound(load(20_000, 0, load=10, rejected=200_000, cpu=10)) == 0
