@@ -10,10 +10,10 @@ LOCKS := bento/requirements.txt requirements/dev.txt
 UV_LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
 	--no-emit-index-url --no-emit-find-links --no-header
 
-.PHONY: help setup run check format test bench overload soak lock clean
+.PHONY: help setup run check format test package manifests values bench overload soak lock clean
 
 help:  ## list the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
 
 setup: .venv/installed  ## create .venv with every dependency, locked
 
@@ -33,8 +33,19 @@ format: setup  ## rewrite the code the way `make check` wants it
 	@$(BIN)/ruff format .
 
 test: setup  ## every test that needs no cluster
-	@scripts/packages chromium chromedriver prometheus promtool
+	@scripts/packages chromium chromedriver prometheus promtool docker-registry
+	@scripts/helm which >/dev/null || true
+	@scripts/build-tools tools/kubeconform >/dev/null || true
 	@$(BIN)/pytest
+
+package:  ## the Helm chart as dist/image-classifier-VERSION.tgz
+	@scripts/helm package helm/image-classifier --destination dist
+
+manifests:  ## write what the chart renders to k8s/manifests, for people without Helm
+	@scripts/manifests
+
+values: setup  ## write the chart's schema and table of values anew from its values.yaml
+	@$(BIN)/python -m helm.describe
 
 bench: setup  ## measure training, its memory, and serving against other servers (20 minutes)
 	@scripts/packages wrk
@@ -53,4 +64,4 @@ lock: setup  ## resolve the requirements anew
 	@$(UV_LOCK) --upgrade requirements/dev.in -o requirements/dev.txt
 
 clean:  ## remove .venv, caches and runs; the model store stays
-	@rm -rf .venv runs .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv runs dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -51,6 +51,24 @@ SWITCHES: dict[str, Values] = {
     "keys": {"apiKeys.existingSecret": "keys"},
     "tracing": {"tracing.endpoint": "http://collector.monitoring:4318"},
     "gpu": {"gpu.enabled": True},
+    "names that look like numbers": PVC
+    | INGRESS
+    | {
+        "image.tag": "2024",
+        "model.tag": "7",
+        "model.digest": "0x1",
+        "model.pvc.claimName": "007",
+        "model.pvc.subPath": "1e3",
+        "ingress.className": "1",
+        "ingress.hosts": ["1.5"],
+        "apiKeys.existingSecret": "10",
+        "apiKeys.key": "1",
+        "priorityClassName": "1",
+        "runtimeClassName": "1",
+        "serviceAccount.name": "1",
+        "commonLabels": {"build": "1", "yes": "no"},
+        "imagePullSecrets": [{"name": "1"}],
+    },
     "everything that is off by default and goes together": ROUTE
     | URL
     | {

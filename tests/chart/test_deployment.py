@@ -162,3 +162,11 @@ def test_where_pods_run_can_be_said() -> None:
     }
     spec = template(where).pod()["spec"]
     assert {key: spec[key] for key in where} == where
+
+
+def test_further_objects_are_templates_whether_they_are_text_or_maps() -> None:
+    text = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {{ .Release.Name }}-text"
+    as_map = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": '{{ include "image-classifier.fullname" . }}'}}
+    release = template({"extraObjects": [text, as_map]})
+    assert release.find("Secret", "web-text")
+    assert release.find("Secret", NAME)

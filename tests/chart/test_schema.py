@@ -20,7 +20,7 @@ VALUES = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
 def test_schema_and_readme_are_made_from_values_yaml(tmp_path: Path) -> None:
     for name in ("values.yaml", "values.schema.json", "README.md"):
         (tmp_path / name).write_bytes((CHART / name).read_bytes())
-    assert describe.write(tmp_path) == [], "run: make chart-docs"
+    assert describe.write(tmp_path) == [], "run: make values"
 
 
 def test_a_changed_default_makes_both_stale(tmp_path: Path) -> None:

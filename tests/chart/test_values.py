@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 
 from helm import describe
-from tests.chart.conftest import CHART, Values, template
+from tests.chart.conftest import CHART, PROFILES, Values, template
 from tests.chart.switches import INGRESS, PVC, ROUTE, URL
 
 LEAVES = {
@@ -44,6 +46,7 @@ OTHERS: dict[str, Any] = {
     "extraInitContainers": [{"name": "x", "image": "i"}],
     "extraObjects": ["apiVersion: v1\nkind: Secret\nmetadata: {name: x}"],
     "extraVolumeMounts": [{"name": "x", "mountPath": "/x"}],
+    "fullnameOverride": "birds",
     "httpRoute.hostnames": ["a.example.com"],
     "httpRoute.parentRefs": [{"name": "other"}],
     "httpRoute.timeout": "5s",
@@ -108,6 +111,22 @@ def test_every_value_changes_a_render(path: str) -> None:
     assert other != base.get(path, LEAVES[path])
     before, after = template(base), template(base | {path: other})
     assert before.objects != after.objects, f"{path} does nothing"
+
+
+def pairs(values: Any, defaults: Any, where: str) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the leaves of `values` with the defaults they replace."""
+    if not isinstance(values, dict):
+        yield where, values, defaults
+        return
+    for key, value in values.items():
+        yield from pairs(value, (defaults or {}).get(key), f"{where}.{key}")
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_profile_says_nothing_that_is_the_default_anyway(profile: str) -> None:
+    defaults = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+    values = yaml.safe_load((CHART / f"values-{profile}.yaml").read_text(encoding="utf-8"))
+    assert [path for path, value, default in pairs(values, defaults, profile) if value == default] == []
 
 
 def test_the_tables_name_values_that_there_are() -> None:

@@ -22,14 +22,10 @@
           resource: limits.cpu
           divisor: "1"
     {{- end }}
-    {{- with $values.apiKeys }}
-    {{- if .existingSecret }}
+    {{- with $values.apiKeys.existingSecret }}
     - name: API_KEYS
       valueFrom:
-        secretKeyRef:
-          name: {{ .existingSecret }}
-          key: {{ .key }}
-    {{- end }}
+        secretKeyRef: {name: {{ . | quote }}, key: {{ $values.apiKeys.key | quote }}}
     {{- end }}
     {{- with $values.extraEnv }}
     {{- toYaml . | nindent 4 }}
@@ -58,13 +54,8 @@
   securityContext:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-  {{- $resources := deepCopy $values.resources }}
-  {{- with $values.gpu }}
-  {{- if .enabled }}
-  {{- $_ := mergeOverwrite $resources (dict "limits" (dict .resourceName .count)) }}
-  {{- end }}
-  {{- end }}
-  {{- with $resources }}
+  {{- $gpu := $values.gpu.enabled | ternary (dict "limits" (dict $values.gpu.resourceName $values.gpu.count)) (dict) }}
+  {{- with mergeOverwrite (deepCopy $values.resources) $gpu }}
   resources:
     {{- toYaml . | nindent 4 }}
   {{- end }}

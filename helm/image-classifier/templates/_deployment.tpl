@@ -39,18 +39,16 @@ spec:
         {{- merge $notes $values.podAnnotations $values.commonAnnotations | toYaml | nindent 8 }}
     spec:
       {{- include "image-classifier.pod" . | nindent 6 }}
-      {{- with $values.gpu }}
-      {{- if or .enabled $values.tolerations }}
+      {{- if or $values.gpu.enabled $values.tolerations }}
       tolerations:
-        {{- if .enabled }}
-        - key: {{ .resourceName }}
+        {{- if $values.gpu.enabled }}
+        - key: {{ $values.gpu.resourceName | quote }}
           operator: Exists
           effect: NoSchedule
         {{- end }}
         {{- with $values.tolerations }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
-      {{- end }}
       {{- end }}
       topologySpreadConstraints:
         {{- with $values.topologySpreadConstraints }}
@@ -67,17 +65,14 @@ spec:
         {{- end }}
         {{- end }}
       terminationGracePeriodSeconds: {{ $values.shutdown.gracePeriodSeconds }}
-      {{- with include "image-classifier.model.fetch" . }}
+      {{- if or (eq .model.source "url") $values.extraInitContainers }}
       initContainers:
-        {{- . | trim | nindent 8 }}
+        {{- if eq .model.source "url" }}
+        {{- include "image-classifier.model.fetch" . | nindent 8 }}
+        {{- end }}
         {{- with $values.extraInitContainers }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
-      {{- else }}
-      {{- with $values.extraInitContainers }}
-      initContainers:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
       {{- end }}
       containers:
         {{- include "image-classifier.container" . | nindent 8 }}
@@ -94,7 +89,7 @@ spec:
 {{/* What the pods of the Deployments and of the test have in common. Takes root. */}}
 {{- define "image-classifier.pod" -}}
 {{- with .root.Values -}}
-serviceAccountName: {{ include "image-classifier.serviceAccountName" $.root }}
+serviceAccountName: {{ include "image-classifier.serviceAccountName" $.root | quote }}
 automountServiceAccountToken: false
 # Variables that Kubernetes makes of the names of Services could be taken for settings.
 enableServiceLinks: false
@@ -107,10 +102,10 @@ securityContext:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .runtimeClassName }}
-runtimeClassName: {{ . }}
+runtimeClassName: {{ . | quote }}
 {{- end }}
 {{- with .nodeSelector }}
 nodeSelector:

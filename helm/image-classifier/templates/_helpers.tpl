@@ -40,7 +40,7 @@ app.kubernetes.io/part-of: image-classifier
 
 {{/* The head of every object. Takes root, component, further labels and annotations, and a suffix of the name or a whole name. */}}
 {{- define "image-classifier.metadata" -}}
-name: {{ .name | default (list (include "image-classifier.fullname" .root) .suffix | compact | join "-") }}
+{{ dict "name" (.name | default (list (include "image-classifier.fullname" .root) .suffix | compact | join "-")) | toYaml }}
 labels:
   {{- $own := include "image-classifier.labels" .root | fromYaml }}
   {{- with .component }}{{ $_ := set $own "app.kubernetes.io/component" . }}{{ end }}

@@ -17,7 +17,7 @@
 {{- if eq .model.source "pvc" }}
 - name: models
   persistentVolumeClaim:
-    claimName: {{ .model.pvc.claimName }}
+    claimName: {{ .model.pvc.claimName | quote }}
     readOnly: true
 {{- end }}
 {{- end }}
@@ -31,20 +31,19 @@
 - name: models
   mountPath: /bentoml/models
   {{- with .model.pvc.subPath }}
-  subPath: {{ . }}
+  subPath: {{ . | quote }}
   {{- end }}
   readOnly: true
 {{- end }}
 {{- end }}
 
 {{- define "image-classifier.model.fetch" -}}
-{{- if eq .model.source "url" }}
 - name: fetch-model
   image: {{ include "image-classifier.image" . }}
   imagePullPolicy: {{ .image.pullPolicy }}
   command: [python, -m, bento.fetch]
   args:
-    - {{ .model.url.location }}
+    - {{ .model.url.location | quote }}
     - --sha256={{ .model.url.sha256 }}
     - --into=/bentoml
     {{- if .model.url.plainHttp }}
@@ -52,7 +51,7 @@
     {{- end }}
   {{- with .model.url.existingSecret }}
   envFrom:
-    - secretRef: {name: {{ . }}}
+    - secretRef: {name: {{ . | quote }}}
   {{- end }}
   {{- with .root.Values.securityContext }}
   securityContext:
@@ -62,7 +61,6 @@
     {{- toYaml .root.Values.resources | nindent 4 }}
   volumeMounts:
     {{- include "image-classifier.model.mounts" . | nindent 4 }}
-{{- end }}
 {{- end }}
 
 {{/* A release's model or image with what a canary or shadow has of its own. Takes base, own. */}}
