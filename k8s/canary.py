@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         change = Change(cluster, helm, name, lock, deadline)
         last = overlaid(values, share)
         revision = change.make(lambda: helm.upgrade(name, args.chart, last), lambda *_: None, proved=False)
-    message = f"{name}: revision {revision}: the canary has {args.weight}% of the requests and {replicas} pods"
+    message = f"{name}: revision {revision}: the canary has {args.weight}% of the requests, {replicas} pods for it"
     return {"release": name, "revision": revision, "weight": args.weight, "replicas": replicas} | {"message": message}
 
 

@@ -57,5 +57,6 @@ def render(chart: str, values: Json, name: str = NAME, namespace: str | None = N
     """Return the objects as one YAML stream."""
     where = ["--namespace", namespace] if namespace else []
     where += [f"--api-versions={group}" for group in _OPTIONAL]
-    head = "# Rendered from helm/image-classifier by `python -m k8s manifests`. Change the chart, not this file.\n"
-    return head + Helm().template(name, chart, values, "--kube-version", KUBE_VERSION, *where)
+    rendered = Helm().template(name, chart, values, "--kube-version", KUBE_VERSION, *where)
+    head = "# Rendered from the chart by `python -m k8s manifests`: kubectl apply --filename THIS\n"
+    return head + "".join(line for line in rendered.splitlines(keepends=True) if line.strip())
