@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 CHART = Path(__file__).parents[1] / "helm" / "image-classifier"
 """The one in this checkout, where `--chart` names no other."""
 
+_OWN = CHART.parents[1] / "scripts" / "helm"
+
 
 def overlaid(values: Json, more: Json) -> Json:
     """Return `values` with `more` on top, mapping by mapping, as helm lays one file over another."""
@@ -32,11 +34,18 @@ def overlaid(values: Json, more: Json) -> Json:
 
 
 def executable() -> str:
-    """Return the helm command, from HELM or PATH."""
+    """Return the helm command: HELM's, the one on PATH, or the one that this checkout builds for itself, once.
+
+    Raises:
+        K8sError: there is none.
+    """
     wanted = os.environ.get("HELM", "helm")
     found = shutil.which(wanted)
+    if found is None and "HELM" not in os.environ and _OWN.exists():
+        built = subprocess.run([_OWN, "which"], stdout=subprocess.PIPE, text=True, check=False)  # it says what it does
+        found = built.stdout.strip() if built.returncode == 0 else None
     if found is None:
-        raise K8sError(f"{wanted}: no such command; install Helm 3 or 4, or set HELM to its path (scripts/helm which)")
+        raise K8sError(f"{wanted}: no such command; install Helm 3 or 4, or set HELM to its path")
     return found
 
 
