@@ -41,8 +41,8 @@ test: setup  ## every test that needs no cluster
 package:  ## the Helm chart as dist/image-classifier-VERSION.tgz
 	@scripts/helm package helm/image-classifier --destination dist
 
-manifests:  ## write what the chart renders to k8s/manifests, for people without Helm
-	@scripts/manifests
+manifests: setup  ## write what the chart renders to k8s/manifests, for people without Helm
+	@$(BIN)/python -m k8s manifests --out k8s/manifests
 
 values: setup  ## write the chart's schema and table of values anew from its values.yaml
 	@$(BIN)/python -m helm.describe

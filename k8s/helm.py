@@ -99,10 +99,11 @@ class Helm:
             options = ["--install", "--reset-values", "--values", file, *(["--dry-run=server"] if dry_run else [])]
             self._run("upgrade", name, chart, *options)
 
-    def template(self, name: str, chart: str, values: Json, *options: str) -> str:
-        """Return the rendered objects, without tests and hooks."""
-        with _as_file(values) as file:
-            return self._run("template", name, chart, "--no-hooks", "--values", file, *options)
+    def template(self, name: str, chart: str, base: Json, files: list[str], *options: str) -> str:
+        """Return the rendered objects, without tests and hooks: values files, then `base`, then options. No cluster."""
+        given = [part for file in files for part in ("--values", file)]
+        with _as_file(base) as file:
+            return self._run("template", name, chart, "--no-hooks", *given, "--values", file, *options)
 
     def rollback(self, name: str, revision: int) -> None:
         """Make the objects those of an earlier revision, as a new revision."""

@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from k8s import images, options
-from k8s.cluster import Json
 from k8s.errors import K8sError
-from k8s.helm import Helm, overlaid
+from k8s.helm import Helm
 
 HELP = "render the chart to plain YAML, for kubectl apply"
 
-FOLDER = Path(__file__).parent / "manifests"
 NAME = "image-classifier"
 _OPTIONAL = ("gateway.networking.k8s.io/v1", "monitoring.coreos.com/v1", "keda.sh/v1alpha1")
 """APIs that the values ask for where a cluster has them; here nobody can know."""
+_HEAD = "# Rendered from the chart by `python -m k8s manifests`: kubectl apply --filename THIS\n"
 KUBE_VERSION = "1.31.0"
 """The oldest that the objects must suit; without one, helm's build decides."""
 
@@ -38,10 +37,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     Raises:
         K8sError: a value is wrong, or the folder can't be written.
     """
-    values = Helm().resolve({}, args.values, args.set)
-    if args.image:
-        values = overlaid(values, {"image": images.parse(args.image).values()})
-    rendered = render(args.chart, values, args.name, args.namespace)
+    image = {"image": images.parse(args.image).values()} if args.image else {}
+    flags = [part for entry in args.set for part in ("--set", entry)]
+    flags += ["--namespace", args.namespace] if args.namespace else []
+    flags += [f"--api-versions={group}" for group in _OPTIONAL]
+    rendered = Helm().template(args.name, args.chart, image, args.values, "--kube-version", KUBE_VERSION, *flags)
+    rendered = _HEAD + "".join(line for line in rendered.splitlines(keepends=True) if line.strip())
     if args.out is None:
         return {"message": rendered.rstrip()}
     try:
@@ -51,12 +52,3 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     except OSError as error:
         raise K8sError(f"{error.filename}: {error.strerror}") from error
     return {"file": str(file), "message": f"{file}: kubectl apply -f {file}"}
-
-
-def render(chart: str, values: Json, name: str = NAME, namespace: str | None = None) -> str:
-    """Return the objects as one YAML stream."""
-    where = ["--namespace", namespace] if namespace else []
-    where += [f"--api-versions={group}" for group in _OPTIONAL]
-    rendered = Helm().template(name, chart, values, "--kube-version", KUBE_VERSION, *where)
-    head = "# Rendered from the chart by `python -m k8s manifests`: kubectl apply --filename THIS\n"
-    return head + "".join(line for line in rendered.splitlines(keepends=True) if line.strip())

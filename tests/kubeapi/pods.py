@@ -77,14 +77,17 @@ def _roll(objects: Objects, deployment: Json, fates: dict[str, Fate], most_pods:
     fate = fates.get(container["image"], Fate("missing"))
     failure: list[Json] = []
     for index in range(wanted):
-        own = f"{newest['metadata']['name']}-{index}"
-        if not objects.get("pods", own) and len(objects.all("pods")) >= most_pods:
-            text = f'pods "{own}" is forbidden: exceeded quota: few, used: pods={most_pods}, limited: pods={most_pods}'
+        called = f"{newest['metadata']['name']}-{index}"
+        if not objects.get("pods", called) and len(objects.all("pods")) >= most_pods:
+            text = (
+                f'pods "{called}" is forbidden: exceeded quota: few, used: pods={most_pods}, limited: pods={most_pods}'
+            )
             failure = [{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": text}]
             break
-        pod = objects.get("pods", own)
+        pod = objects.get("pods", called)
         if pod is None:
-            pod = objects.put("pods", {"kind": "Pod", "metadata": {"name": own, "labels": labels}, "spec": {}})
+            metadata = {"name": called, "labels": labels}
+            pod = objects.put("pods", {"kind": "Pod", "metadata": metadata, "spec": {}})
         pod["status"] = _status(fate, container)
     mine = objects.all("pods", f"set={newest['metadata']['name']}")
     for extra in mine[wanted:]:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.integration.k8s.conftest import Run
+from tests.integration.k8s.conftest import Done, Run
 from tests.integration.k8s.records import leftovers, serving, statuses
 from tests.kubeapi.server import KubeApi
 
@@ -20,7 +20,7 @@ ROUTED = (
 
 @pytest.fixture
 def canary(k8s: Run) -> Run:
-    def run(weight: int, *options: str) -> object:
+    def run(weight: int, *options: str) -> Done:
         return k8s("canary", "demo", "--weight", str(weight), "--slo", "none", *options)
 
     return run

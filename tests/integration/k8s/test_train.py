@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from tests.integration.k8s.conftest import Run
+from tests.integration.k8s.conftest import Done, Run
 from tests.kubeapi.pods import Fate
 from tests.kubeapi.roles import rights
 from tests.kubeapi.server import KubeApi
@@ -22,7 +22,7 @@ def train(k8s: Run, api: KubeApi) -> Run:
     allowed = rights("image-classifier-train")
     api.allowed = lambda *right: right in allowed
 
-    def run(tag: str, *options: str) -> object:
+    def run(tag: str, *options: str) -> Done:
         return k8s(*TRAIN, "--image", f"reg.local/t:{tag}", *options)
 
     return run
