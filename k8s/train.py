@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import re
 import sys
 import time
 from typing import Any
@@ -19,6 +20,8 @@ logger = logging.getLogger(__name__)
 HELP = "train as a Job and follow it; -- and options of `python -m training` come last"
 
 _INTERVAL = 1.0
+_TAG = re.compile(r"[\w.-]+:[\w.-]+")
+"""The line with which `python -m training` tells what it has published."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -105,19 +108,19 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _follow(cluster: Cluster, name: str, deadline: Deadline) -> dict[str, Any]:
-    logged, troubled, tag = set[str](), dict[str, float](), ""
+    logged, troubled, said = set[str](), dict[str, float](), ""
     while True:
         pods = cluster.items(cluster.core.list_namespaced_pod, f"batch.kubernetes.io/job-name={name}")
         for pod in sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp"))):
             started = pod.get("status", {}).get("phase") in ("Running", "Succeeded", "Failed")
             if started and pod["metadata"]["name"] not in logged:
                 logged.add(pod["metadata"]["name"])
-                tag = _log(cluster, pod["metadata"]["name"], deadline) or tag
+                said = _log(cluster, pod["metadata"]["name"], deadline) or said
                 break  # the others' states have changed meanwhile
         else:
             found = cluster.ask(cluster.batch.read_namespaced_job, name, cluster.namespace)
             if _ended(found):
-                return _verdict(name, found, pods, tag)
+                return _verdict(name, found, pods, said.strip().splitlines())
             _give_up_on(name, pods, found, troubled)
             time.sleep(_INTERVAL)
         if deadline.left <= 0:
@@ -125,7 +128,7 @@ def _follow(cluster: Cluster, name: str, deadline: Deadline) -> dict[str, Any]:
 
 
 def _log(cluster: Cluster, pod: str, deadline: Deadline) -> str:
-    """Write a pod's log out as it comes; returns its last line."""
+    """Write a pod's log out as it comes; returns its end."""
     from urllib3.exceptions import HTTPError
 
     last = ""
@@ -138,7 +141,7 @@ def _log(cluster: Cluster, pod: str, deadline: Deadline) -> str:
             last = (last + chunk.decode("utf-8", "replace"))[-500:]
     except HTTPError as error:
         logger.warning("the log of %s broke off: %s", pod, error)
-    return (last.strip().splitlines() or [""])[-1]
+    return last
 
 
 def _ended(found: Json) -> str:
@@ -146,13 +149,15 @@ def _ended(found: Json) -> str:
     return next((c["type"] for c in conditions if c["type"] in ("Complete", "Failed") and c["status"] == "True"), "")
 
 
-def _verdict(name: str, found: Json, pods: list[Json], said: str) -> dict[str, Any]:
+def _verdict(name: str, found: Json, pods: list[Json], said: list[str]) -> dict[str, Any]:
     if _ended(found) == "Complete":
-        return {"job": name, "message": f"job {name} is complete"}
+        tags = [line for line in said if _TAG.fullmatch(line)]
+        model = tags[-1] if tags else None
+        return {"job": name, "model": model, "message": f"job {name} is complete" + (f": {model}" if model else "")}
     code, reason = _exit(pods)
     conditions = found["status"]["conditions"]
     why = next(c.get("message", "") for c in conditions if c["type"] == "Failed")
-    raise TrainingFailed(f"job {name} failed: exit code {code}{reason}: {said or why}", code or 1)
+    raise TrainingFailed(f"job {name} failed: exit code {code}{reason}: {said[-1] if said else why}", code or 1)
 
 
 def _exit(pods: list[Json]) -> tuple[int | None, str]:

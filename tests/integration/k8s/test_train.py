@@ -17,7 +17,7 @@ TRAIN = ("train", "photos", "--store-claim", "store", "--data-claim", "photos")
 def train(k8s: Run, api: KubeApi) -> Run:
     for claim in ("store", "photos"):
         api.objects.put("persistentvolumeclaims", {"metadata": {"name": claim}, "spec": {}})
-    log = "epoch 1\nimage_classifier:abcd\n"
+    log = "epoch 1\nimage_classifier:abcd\nPublished it.\n"
     api.fates |= {"reg.local/t:1": Fate("0", log=log), "reg.local/t:bad": Fate("3", log="error: not published\n")}
     allowed = rights("image-classifier-train")
     api.allowed = lambda *right: right in allowed
@@ -32,7 +32,7 @@ def test_a_training_is_followed_to_its_end(train: Run, api: KubeApi) -> None:
     done = train("1", "--", "--epochs", "3")
     assert done.code == 0, done.err
     assert "epoch 1" in done.err
-    assert done.out == "job photos is complete\n"
+    assert done.out == "job photos is complete: image_classifier:abcd\n"
     container = api.objects.all("jobs")[0]["spec"]["template"]["spec"]["containers"][0]
     assert container["args"] == ["--data", "/data", "--epochs", "3"]
     again = train("1")
