@@ -45,15 +45,15 @@ test: setup  ## every test that needs no cluster
 	@scripts/build-tools tools/kubeconform >/dev/null || true
 	@$(BIN)/pytest
 
-e2e: setup  ## test the real image; needs Docker, podman, or root on Debian
+e2e: setup  ## test the real image and the real cluster; needs root on Debian, or your own Docker and KUBECONFIG
 	@scripts/packages podman mmdebstrap
-	@$(BIN)/pytest tests/image
+	@$(BIN)/pytest tests/image tests/cluster
 
 package:  ## the Helm chart as dist/image-classifier-VERSION.tgz
 	@scripts/helm package helm/image-classifier --destination dist
 
-manifests:  ## write what the chart renders to k8s/manifests, for people without Helm
-	@scripts/manifests
+manifests: setup  ## write what the chart renders to k8s/manifests, for people without Helm
+	@$(BIN)/python -m k8s manifests --out k8s/manifests
 
 values: setup  ## write the chart's schema and table of values anew from its values.yaml
 	@$(BIN)/python -m helm.describe

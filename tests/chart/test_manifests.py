@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,9 @@ FILE = ROOT / "k8s/manifests/image-classifier.yaml"
 
 @pytest.mark.parametrize("major", ["3", "4"])
 def test_the_manifests_are_what_the_chart_renders(tmp_path: Path, major: str) -> None:
-    helm_path(major)
-    written = tmp_path / "new.yaml"
-    environment = os.environ | {"HELM_MAJOR": major}
-    subprocess.run([ROOT / "scripts/manifests", written], env=environment, check=True)
-    new, kept = (Manifests.parse(path.read_text()).objects for path in (written, FILE))
+    command = [sys.executable, "-m", "k8s", "manifests", "--out", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, env=os.environ | {"HELM": helm_path(major)}, check=True)
+    new, kept = (Manifests.parse(path.read_text()).objects for path in (tmp_path / FILE.name, FILE))
     assert new == kept, "run: make manifests"
 
 

@@ -1,0 +1,1 @@
+"""Release the classifier to Kubernetes. Speaks API, YAML and HTTP; imports nothing of ours."""

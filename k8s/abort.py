@@ -1,0 +1,52 @@
+"""`abort`: ends what is under way. The canary goes, a killed command's candidate goes, its attempt is rolled back."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from k8s import candidate, options
+from k8s.canary import same_chart, without_canary
+from k8s.change import Change, recover, required
+from k8s.helm import Helm
+from k8s.lock import Lock
+from k8s.waiting import Deadline
+
+HELP = "take the canary away, and what a killed command left"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's flags."""
+    options.change(parser)
+    options.values(parser)
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Abort; nothing under way is fine.
+
+    Raises:
+        K8sError: there is no such release, or it couldn't be changed.
+    """
+    name, cluster, deadline = options.release_name(args.name), options.cluster_of(args), Deadline(args.timeout)
+    helm = Helm(cluster)
+    required(helm, name, cluster)
+    done: list[str] = []
+    if args.dry_run:
+        canary = helm.values(name).get("canary", {}).get("enabled")
+        text = "would take the canary away" if canary else "no canary"
+        return {"release": name, "dry_run": True, "message": f"{name}: {text}; nothing was changed"}
+    with Lock(cluster, name) as lock:
+        recover(helm, cluster, name, lock)
+        candidate.remove(helm, name)
+        change = Change(cluster, helm, name, lock, deadline)
+        if lock.trying and change.good:
+            change.make(lambda: helm.rollback(name, change.good or 0), lambda *_: None, proved=False)
+            done.append(f"rolled back to revision {change.good}")
+        base = helm.values(name)
+        if base.get("canary", {}).get("enabled"):
+            same_chart(helm, args.chart, required(helm, name, cluster)[-1])
+            alone = without_canary(helm.resolve(base, [], args.set))
+            change = Change(cluster, helm, name, lock, deadline)
+            change.make(lambda: helm.upgrade(name, args.chart, alone), lambda *_: None)
+            done.append("the canary is gone")
+    return {"release": name, "done": done, "message": f"{name}: {', '.join(done) or 'nothing was under way'}"}

@@ -1,0 +1,138 @@
+"""`canary`: a second version beside the stable one, with a share of the requests, once its pods are ready."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from typing import Any
+
+from k8s import candidate, images, options
+from k8s.change import Change, recover, required
+from k8s.cluster import Json
+from k8s.errors import K8sError
+from k8s.helm import Helm, overlaid
+from k8s.lock import Lock
+from k8s.waiting import Deadline, deployment
+
+HELP = "give a second version a share of the requests"
+
+PARTS = ("image", "model")
+"""The sections of `canary` that say what it runs; those of the same name at the top say what the stable one does."""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's flags."""
+    options.change(parser)
+    options.values(parser)
+    parser.add_argument(
+        "--weight", type=int, required=True, metavar="N", help="share of the requests in per cent, 0 to 100"
+    )
+    parser.add_argument("--image", metavar="IMAGE", help="what it runs; without, the canary that is there")
+    parser.add_argument("--replicas", type=int, metavar="N", help="canary pods (its share of the stable ones)")
+    options.checks(parser)
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Start a canary, or give it another weight.
+
+    Raises:
+        K8sError: a check refused it, or there is nothing to weigh.
+    """
+    if not 0 <= args.weight <= 100:
+        raise K8sError(f"--weight {args.weight}: a share in per cent, 0 to 100")
+    name, image = options.release_name(args.name), images.parse(args.image) if args.image else None
+    cluster, deadline = options.cluster_of(args), Deadline(args.timeout)
+    helm, checks = Helm(cluster), options.checks_of(args, cluster)
+    same_chart(helm, args.chart, required(helm, name, cluster)[-1])
+    base = helm.values(name)
+    old = base.get("canary", {}) if base.get("canary", {}).get("enabled") else {}
+    values = overlaid(helm.resolve(base, [], args.set), {"canary": {"enabled": True}})
+    if image:
+        values = overlaid(values, {"canary": {"image": image.values()}})
+    runs = {part: values["canary"].get(part) for part in PARTS}
+    if not any(runs.values()):
+        raise K8sError(
+            f"{name} has no canary yet; say what it runs: --image IMAGE, or --set canary.model.tag=NAME:VERSION"
+        )
+    new_version = runs != {part: old.get(part) for part in PARTS}
+    stable = deployment(cluster, name, "server")
+    now = stable["status"].get("replicas", 1) if stable else 1
+    replicas = args.replicas or canary_replicas(now, args.weight, bool(values.get("httpRoute", {}).get("enabled")))
+    share = {"canary": {"weight": args.weight, "replicaCount": replicas}}
+    # A new version starts without requests, and one that grows does so before it gets more.
+    weight = 0 if new_version else int(old.get("weight", 0))
+    start = {"canary": {"weight": weight, "replicaCount": max(replicas, int(old.get("replicaCount", 1)))}}
+    if args.dry_run:
+        helm.upgrade(name, args.chart, overlaid(values, share), dry_run=True)
+        return {"release": name, "dry_run": True, "message": f"{name}: the canary is accepted; nothing was changed"}
+    with Lock(cluster, name) as lock:
+        recover(helm, cluster, name, lock)
+        if new_version:
+            candidate.prove(helm, name, args.chart, promoted(values), checks, deadline, lock)
+
+        def check(component: str, pods: list[Json]) -> None:
+            if component == "canary" and new_version:
+                checks.answers(pods)
+
+        change = Change(cluster, helm, name, lock, deadline)
+        change.make(lambda: helm.upgrade(name, args.chart, overlaid(values, start)), check, proved=False)
+        change = Change(cluster, helm, name, lock, deadline)
+        last = overlaid(values, share)
+        revision = change.make(lambda: helm.upgrade(name, args.chart, last), lambda *_: None, proved=False)
+    message = f"{name}: revision {revision}: the canary has {args.weight}% of the requests, {replicas} pods for it"
+    return {"release": name, "revision": revision, "weight": args.weight, "replicas": replicas} | {"message": message}
+
+
+def canary_replicas(stable: int, weight: int, routed: bool) -> int:
+    """Return how many pods the canary needs beside `stable` ones; one at least.
+
+    Args:
+        stable: pods that bear all requests now.
+        weight: per cent of the requests.
+        routed: a route weighs; else one Service spreads requests over all pods alike, and their number is the weight.
+
+    Raises:
+        K8sError: that weight can't be had without a route.
+    """
+    if routed:
+        return max(1, math.ceil(stable * weight / 100))
+    if weight in (0, 100):
+        raise K8sError(f"--weight {weight} needs a route that weighs (httpRoute.enabled); without, pods share evenly")
+    return max(1, round(stable * weight / (100 - weight)))
+
+
+def promoted(values: Json) -> Json:
+    """Return values with the canary's image and model as the stable ones, merged as the chart merges them."""
+    result = dict(values)
+    for part in PARTS:
+        own = _filled(values.get("canary", {}).get(part) or {})
+        # A tag of its own isn't overruled by the stable version's digest.
+        stable = values.get(part, {}) | ({"digest": ""} if "tag" in own else {})
+        if own:
+            result[part] = overlaid(stable, own)
+    return result
+
+
+def _filled(section: Json) -> Json:
+    """Return a section without what is empty, which the chart takes as left out."""
+    inner = {key: _filled(value) if isinstance(value, dict) else value for key, value in section.items()}
+    return {key: value for key, value in inner.items() if value not in ("", None, {})}
+
+
+def without_canary(values: Json) -> Json:
+    """Return a release's values with the canary off, and nothing left of what it ran."""
+    kept = {
+        key: value for key, value in values.get("canary", {}).items() if key not in {*PARTS, "weight", "replicaCount"}
+    }
+    return values | {"canary": kept | {"enabled": False}}
+
+
+def same_chart(helm: Helm, chart: str, revision: Json) -> None:
+    """Make sure that a change of weights isn't a change of the chart.
+
+    Raises:
+        K8sError: the release was made by another.
+    """
+    given = helm.chart(chart)
+    if given != revision["chart"]:
+        raise K8sError(f"the release runs chart {revision['chart']}, {chart} is {given}; pass the same with --chart")

@@ -1,0 +1,140 @@
+"""Change a release and see it through, or put it back: the one place that undoes, whatever ended the attempt."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import NoReturn
+
+from k8s.cluster import Cluster, Json
+from k8s.errors import K8sError, NotFound, NotUndone
+from k8s.helm import Helm
+from k8s.lock import Lock
+from k8s.waiting import Deadline, deployment, wait_for_rollout
+
+logger = logging.getLogger(__name__)
+
+COMPONENTS = ("server", "canary", "shadow")
+_GOOD = ("deployed", "superseded")
+
+
+def latest(history: list[Json]) -> int | None:
+    """Return the newest revision's number."""
+    return int(history[-1]["revision"]) if history else None
+
+
+def good_revision(history: list[Json], trying: int | None) -> int | None:
+    """Return the revision to go back to.
+
+    Args:
+        history: as helm tells it, oldest first.
+        trying: the one that an attempt which was killed would have gone back to.
+    """
+    revisions = {int(entry["revision"]): entry["status"] for entry in history}
+    if trying in revisions:
+        return trying
+    for wanted in _GOOD:
+        found = [revision for revision, status in revisions.items() if status == wanted]
+        if found:
+            return max(found)
+    return None
+
+
+def required(helm: Helm, name: str, cluster: Cluster) -> list[Json]:
+    """Return a release's history.
+
+    Raises:
+        NotFound: there is no such release.
+    """
+    history = helm.history(name)
+    if not history:
+        raise NotFound(
+            f"no release {name} in namespace {cluster.namespace} (helm list --namespace {cluster.namespace})"
+        )
+    return history
+
+
+def recover(helm: Helm, cluster: Cluster, name: str, lock: Lock) -> None:
+    """Take a release out of the state in which a killed helm leaves it, and which helm itself refuses to touch.
+
+    Only the lock's holder may: a helm that is still at work looks the same.
+    """
+    history = helm.history(name)
+    if not history or not history[-1]["status"].startswith(("pending", "uninstalling")):
+        return
+    stuck, status = int(history[-1]["revision"]), history[-1]["status"]
+    good = good_revision(history, lock.trying)
+    if good is None or status == "uninstalling":
+        logger.info("%s: revision %d was left %s, and none before it is good: removing it", name, stuck, status)
+        helm.uninstall(name)
+    else:
+        logger.info("%s: revision %d was left %s: going back to revision %d", name, stuck, status, good)
+        helm.rollback(name, good)
+        # Its objects are undone; the record would be `pending` in the history for ever.
+        delete = cluster.core.delete_namespaced_secret
+        cluster.ask(delete, f"sh.helm.release.v1.{name}.v{stuck}", cluster.namespace)
+    lock.end()
+
+
+class Change:
+    """One attempt: helm does something, pods follow, checks judge."""
+
+    def __init__(self, cluster: Cluster, helm: Helm, name: str, lock: Lock, deadline: Deadline) -> None:
+        self._cluster, self._helm, self._name = cluster, helm, name
+        self._lock, self._deadline = lock, deadline
+        self._before = helm.history(name)
+        self.good = good_revision(self._before, lock.trying)
+
+    def make(self, act: Callable[[], None], check: Callable[[str, list[Json]], None], *, proved: bool = True) -> int:
+        """Do it; returns the new revision.
+
+        Args:
+            act: calls helm.
+            check: takes a component and its ready pods; raises Refused.
+            proved: the result is whole: a later rollback may go to it.
+
+        Raises:
+            K8sError: it failed; the release is back at the revision before, as the message says.
+        """
+        self._lock.begin(self.good)
+        try:
+            act()
+            for component in COMPONENTS:
+                if deployment(self._cluster, self._name, component):
+                    check(component, self._wait(component, self._deadline))
+        except K8sError as error:
+            raise type(error)(f"{error}; {self._undo(error)}") from error
+        except KeyboardInterrupt as error:
+            logger.warning("interrupted: %s", self._undo(error))
+            raise
+        revision = latest(self._helm.history(self._name)) or 0
+        self._lock.end(revision if proved else None)
+        return revision
+
+    def _wait(self, component: str, deadline: Deadline) -> list[Json]:
+        return wait_for_rollout(self._cluster, self._name, component, deadline, self._lock.check)
+
+    def _undo(self, why: BaseException) -> str:
+        """Go back; returns what was done."""
+        name, good = self._name, self.good
+        logger.info("%s: undoing", name)
+        try:
+            if latest(self._helm.history(name)) == latest(self._before):
+                done = "nothing was changed"
+            elif good is None:
+                self._helm.uninstall(name)
+                done = f"{name}, which was new, is removed"
+            else:
+                self._helm.rollback(name, good)
+                self._wait("server", Deadline(max(self._deadline.seconds / 10, 20)))
+                done = f"rolled back to revision {good}"
+            self._lock.end()
+        except K8sError as error:
+            self._fail(why, error)
+        except KeyboardInterrupt:
+            self._fail(why, "interrupted again")
+        return done
+
+    def _fail(self, why: BaseException, error: object) -> NoReturn:
+        back = f"helm rollback {self._name} {self.good}" if self.good else f"helm uninstall {self._name}"
+        raise NotUndone(f"{str(why) or 'interrupted'}; undoing it failed too: {error}; by hand: {back}")

@@ -1,0 +1,80 @@
+"""What pods must pass before users meet them: the golden set on each, and service levels under load."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from k8s import golden
+from k8s import load as loading
+from k8s.cluster import Cluster, Json
+from k8s.errors import Refused
+from k8s.forward import Forward
+from k8s.service import Service
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Checks:
+    """The checks of one command. `passed` collects their figures."""
+
+    cluster: Cluster
+    golden_folder: Path | None
+    """None: the set of the model that the pods serve."""
+    with_golden: bool
+    load: loading.Load
+    images: Path | None = None
+    passed: list[str] = field(default_factory=list)
+
+    def answers(self, pods: list[Json]) -> None:
+        """Ask each pod for the golden set.
+
+        Raises:
+            Refused: a pod's answers differ.
+        """
+        examples: list[golden.Example] = []
+        for name in [pod["metadata"]["name"] for pod in pods] if self.with_golden else []:
+            with Forward(self.cluster, [name]) as forward, Service(forward.url) as service:
+                try:
+                    about = service.version()
+                    if not examples:
+                        examples = self._examples(name, about["model"])
+                    line = golden.check(service, examples, about["runtime"])
+                except Refused as error:
+                    if forward.error:
+                        raise forward.error from error
+                    raise Refused(f"pod {name}: {error}") from error
+            self._pass(f"{name}: {line}")
+
+    def levels(self, pods: list[Json]) -> None:
+        """Put load on pods that no user meets.
+
+        Raises:
+            Refused: a service level doesn't hold.
+        """
+        if self.load.slo:
+            logger.info("load: %g requests/s for %g s", self.load.rate, self.load.seconds)
+            with Forward(self.cluster, [pod["metadata"]["name"] for pod in pods]) as forward:
+                self._pass(f"service levels: {loading.run(forward.url, self.load, self.images)}")
+
+    def door(self, url: str) -> None:
+        """Ask a gateway for the golden set, as users would.
+
+        Raises:
+            Refused: its answers differ.
+        """
+        if not self.with_golden or self.golden_folder is None:
+            return
+        with Service(url) as service:
+            self._pass(f"{url}: {golden.check(service, golden.load(self.golden_folder), service.version()['runtime'])}")
+
+    def _examples(self, pod: str, tag: str) -> list[golden.Example]:
+        if self.golden_folder is not None:
+            return golden.load(self.golden_folder)
+        return golden.find(self.cluster, pod, tag)
+
+    def _pass(self, line: str) -> None:
+        logger.info("%s", line)
+        self.passed.append(line)

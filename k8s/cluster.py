@@ -1,0 +1,150 @@
+"""The connection to one namespace of a cluster. Answers are the API's own JSON, never the client's classes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from k8s.errors import NotFound, Unreachable, from_api, one_line, unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Json = dict[str, Any]
+
+_SECONDS = 30
+"""For one request to be answered."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where commands go: what the helm CLI is told too."""
+
+    client: Any
+    """The `kubernetes` package's ApiClient."""
+    namespace: str
+    kubeconfig: str | None = None
+    context: str | None = None
+
+    @property
+    def host(self) -> str:
+        """The API server's URL."""
+        return str(self.client.configuration.host)
+
+    @cached_property
+    def core(self) -> Any:
+        from kubernetes.client import CoreV1Api
+
+        return CoreV1Api(self.client)
+
+    @cached_property
+    def apps(self) -> Any:
+        from kubernetes.client import AppsV1Api
+
+        return AppsV1Api(self.client)
+
+    @cached_property
+    def batch(self) -> Any:
+        from kubernetes.client import BatchV1Api
+
+        return BatchV1Api(self.client)
+
+    @cached_property
+    def autoscaling(self) -> Any:
+        from kubernetes.client import AutoscalingV2Api
+
+        return AutoscalingV2Api(self.client)
+
+    @cached_property
+    def leases(self) -> Any:
+        from kubernetes.client import CoordinationV1Api
+
+        return CoordinationV1Api(self.client)
+
+    def text(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> str:
+        """Call a method of one of the APIs and return its answer as it is.
+
+        Raises:
+            K8sError: what the answer, or the lack of one, means.
+        """
+        from kubernetes.client import ApiException
+        from urllib3.exceptions import HTTPError
+
+        try:
+            answer = call(*arguments, _preload_content=False, _request_timeout=_SECONDS, **options)
+            return str(answer.data.decode("utf-8", "replace"))
+        except ApiException as error:
+            raise from_api(error) from error
+        except HTTPError as error:
+            raise unreachable(error, self.host) from error
+
+    def ask(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Json:
+        """Do the same for a JSON object."""
+        try:
+            document: Json = json.loads(self.text(call, *arguments, **options))
+        except ValueError as error:
+            raise Unreachable(f"{self.host} doesn't answer as a Kubernetes API server") from error
+        return document
+
+    def items(self, call: Callable[..., Any], selector: str) -> list[Json]:
+        """Return the objects of this namespace that a label selector finds."""
+        found: list[Json] = self.ask(call, self.namespace, label_selector=selector)["items"]
+        return found
+
+    def check(self) -> None:
+        """Fail early, in one line, where the namespace or the cluster isn't there.
+
+        A right to see the namespace isn't needed: whoever lacks it learns of a wrong one from the first object.
+        """
+        from k8s.errors import Forbidden
+
+        try:
+            self.ask(self.core.read_namespace, self.namespace)
+        except Forbidden:
+            return
+        except NotFound as error:
+            raise NotFound(f"no namespace {self.namespace} (kubectl create namespace {self.namespace})") from error
+
+
+def connect(namespace: str | None, kubeconfig: str | None, context: str | None) -> Cluster:
+    """Read the kubeconfig as kubectl does, or take a pod's own service account where there is none."""
+    from kubernetes import client, config
+
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it would tell of each of its own retries
+    configuration = client.Configuration()
+    given = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
+    try:
+        if "KUBERNETES_SERVICE_HOST" in os.environ and given.startswith("~") and not Path(given).expanduser().exists():
+            config.load_incluster_config(client_configuration=configuration)
+            own = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+            default = own.read_text().strip() if own.exists() else "default"
+        else:
+            config.load_kube_config(given, context, configuration)
+            default = _namespace(given, context)
+    except (config.ConfigException, OSError, ValueError) as error:
+        if "No configuration found" in str(error):
+            message = f"no cluster: {given} isn't there or is empty; set KUBECONFIG or --kubeconfig"
+            raise Unreachable(message) from error
+        raise Unreachable(f"kubeconfig: {one_line(error)}") from error
+    configuration.retries = _retries()
+    return Cluster(client.ApiClient(configuration), namespace or default, kubeconfig, context)
+
+
+def _retries() -> Any:
+    from urllib3.util import Retry
+
+    # Reading and connecting again are harmless; urllib3 repeats no POST that may have arrived.
+    return Retry(connect=2, read=2, redirect=0, status=0, other=0, backoff_factor=0.3)
+
+
+def _namespace(kubeconfig: str, context: str | None) -> str:
+    from kubernetes import config
+
+    contexts, active = config.list_kube_config_contexts(kubeconfig)
+    chosen = next((entry for entry in contexts if entry["name"] == context), active)
+    return str(chosen["context"].get("namespace") or "default")

@@ -1,0 +1,97 @@
+"""A loopback port whose connections end in pods, as `kubectl port-forward` makes it.
+
+It goes through the API server and the kubelet, so it needs no tool, no gateway, and no hole in a NetworkPolicy, which
+requests through the API server's own proxy would.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import select
+import socket
+import threading
+from typing import Any
+
+from k8s.cluster import Cluster
+from k8s.errors import K8sError, one_line
+from k8s.tunnel import frames, open_tunnel
+
+logger = logging.getLogger(__name__)
+
+_DATA, _ERROR = 0, 1
+"""The two channels of the first port."""
+_CHUNK = 64 * 1024
+
+
+class Forward:
+    """A context manager; `url` is what clients speak to. Each connection goes to the next of `pods`."""
+
+    def __init__(self, cluster: Cluster, pods: list[str], port: int = 3000) -> None:
+        self._cluster, self._port = cluster, port
+        self._pods = itertools.cycle(pods)
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
+        self.error: K8sError | None = None
+        """Why the last connection to a pod failed."""
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+
+    def __enter__(self) -> Forward:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown(socket.SHUT_RDWR)  # close alone doesn't wake `accept`
+        self._server.close()
+        self._thread.join()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._server.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(connection, next(self._pods)), daemon=True).start()
+
+    def _serve(self, connection: socket.socket, pod: str) -> None:
+        from websocket import WebSocketException
+
+        with connection:
+            try:
+                tunnel = open_tunnel(self._cluster, pod, "portforward", [("ports", str(self._port))])
+            except K8sError as error:
+                self.error = error
+                logger.debug("%s", error)
+                return
+            # Either end may go at any moment: that ends the connection, as it would without a tunnel.
+            with contextlib.suppress(WebSocketException, OSError):
+                self._pump(connection, tunnel, pod)
+                tunnel.send_close()
+            tunnel.shutdown()
+
+    def _pump(self, connection: socket.socket, tunnel: Any, pod: str) -> None:
+        """Copy both ways until either side ends. One thread: OpenSSL's sockets don't bear two."""
+        from websocket import ABNF
+
+        greeted, arriving = set[int](), frames(tunnel)
+        while True:
+            pending = getattr(tunnel.sock, "pending", lambda: 0)()
+            readable, _, _ = select.select([connection, tunnel.sock], [], [], 0 if pending else None)
+            if pending or tunnel.sock in readable:
+                frame = next(arriving, None)
+                if frame is None:
+                    return
+                channel, data = frame
+                if channel not in greeted:
+                    greeted.add(channel)  # each channel opens with the port's number
+                    data = data[2:]
+                if channel == _ERROR and data:
+                    self.error = K8sError(f"portforward to pod {pod}: {one_line(data.decode('utf-8', 'replace'))}")
+                    return
+                connection.sendall(data)
+            if connection in readable:
+                data = connection.recv(_CHUNK)
+                if not data:
+                    return
+                tunnel.send(bytes([_DATA]) + data, opcode=ABNF.OPCODE_BINARY)

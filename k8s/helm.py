@@ -1,0 +1,163 @@
+"""The helm CLI: one method a command that we use. It never waits for pods; `waiting` does, and sees more."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from k8s.cluster import Cluster, Json
+from k8s.errors import K8sError, NotFound, Refused, Unreachable, forbidden, one_line
+
+logger = logging.getLogger(__name__)
+
+CHART = Path(__file__).parents[1] / "helm" / "image-classifier"
+"""The one in this checkout, where `--chart` names no other."""
+
+_OWN = CHART.parents[1] / "scripts" / "helm"
+
+
+def overlaid(values: Json, more: Json) -> Json:
+    """Return `values` with `more` on top, mapping by mapping, as helm lays one file over another."""
+    result = dict(values)
+    for key, value in more.items():
+        below = result.get(key)
+        result[key] = overlaid(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return result
+
+
+def executable() -> str:
+    """Return the helm command: HELM's, the one on PATH, or the one that this checkout builds for itself, once.
+
+    Raises:
+        K8sError: there is none.
+    """
+    wanted = os.environ.get("HELM", "helm")
+    found = shutil.which(wanted)
+    if found is None and "HELM" not in os.environ and _OWN.exists():
+        built = subprocess.run([_OWN, "which"], stdout=subprocess.PIPE, text=True, check=False)  # it says what it does
+        found = built.stdout.strip() if built.returncode == 0 else None
+    if found is None:
+        raise K8sError(f"{wanted}: no such command; install Helm 3 or 4, or set HELM to its path")
+    return found
+
+
+class Helm:
+    """Runs helm against one namespace of one cluster."""
+
+    def __init__(self, cluster: Cluster | None = None) -> None:
+        self._command = [executable()]
+        self._connection: list[str] = []
+        if cluster is not None:
+            self._connection += ["--namespace", cluster.namespace]
+            self._connection += ["--kubeconfig", cluster.kubeconfig] if cluster.kubeconfig else []
+            self._connection += ["--kube-context", cluster.context] if cluster.context else []
+
+    def history(self, name: str) -> list[Json]:
+        """Return the revisions, oldest first; none where there is no such release."""
+        try:
+            history: list[Json] = json.loads(self._run("history", name, "--output", "json", "--max", "1000"))
+        except NotFound:
+            return []
+        return history
+
+    def values(self, name: str) -> Json:
+        """Return what the release's makers set, without the chart's defaults."""
+        return json.loads(self._run("get", "values", name, "--output", "json")) or {}
+
+    def chart(self, reference: str) -> str:
+        """Return NAME-VERSION of a chart, as `history` shows it."""
+        import yaml
+
+        about = yaml.safe_load(self._run("show", "chart", reference))
+        return f"{about['name']}-{about['version']}"
+
+    def resolve(self, base: Json, files: list[str], sets: list[str]) -> Json:
+        """Return `base`, overlaid with values files and then with --set, read as helm reads them.
+
+        Raises:
+            K8sError: one of them can't be read.
+        """
+        given = [part for file in files for part in ("--values", file)]
+        given += [part for entry in sets for part in ("--set", entry)]
+        with _as_file(base) as file, tempfile.TemporaryDirectory() as chart:
+            # Of no chart: whether ours takes the result is told where the cluster is known.
+            Path(chart, "Chart.yaml").write_text("{apiVersion: v2, name: values, version: 0.0.0}\n")
+            options = ["--values", file, *given, "--dry-run=client", "--output", "json"]
+            return json.loads(self._run("install", "values", chart, *options)).get("config") or {}
+
+    def upgrade(self, name: str, chart: str, values: Json, *, dry_run: bool = False) -> None:
+        """Install or upgrade; returns once the API server has taken the objects."""
+        with _as_file(values) as file:
+            options = ["--install", "--reset-values", "--values", file, *(["--dry-run=server"] if dry_run else [])]
+            self._run("upgrade", name, chart, *options)
+
+    def template(self, name: str, chart: str, base: Json, files: list[str], *options: str) -> str:
+        """Return the rendered objects, without tests and hooks: values files, then `base`, then options. No cluster."""
+        given = [part for file in files for part in ("--values", file)]
+        with _as_file(base) as file:
+            return self._run("template", name, chart, "--no-hooks", *given, "--values", file, *options)
+
+    def rollback(self, name: str, revision: int) -> None:
+        """Make the objects those of an earlier revision, as a new revision."""
+        self._run("rollback", name, str(revision))
+
+    def uninstall(self, name: str) -> None:
+        """Delete the release, if it is there."""
+        self._run("uninstall", name, "--ignore-not-found")
+
+    def _run(self, *arguments: str) -> str:
+        command = [*self._command, *arguments, *self._connection]
+        logger.debug("%s", " ".join(command))
+        # In a session of its own: the terminal's Ctrl-C must not cut helm off between two objects.
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        try:
+            out, err = process.communicate()
+        except KeyboardInterrupt:
+            try:
+                process.communicate(timeout=30)
+            except (KeyboardInterrupt, subprocess.TimeoutExpired):
+                process.terminate()  # helm then marks the revision as failed
+                process.communicate()
+            raise
+        if process.returncode:
+            raise explain(err)
+        return out
+
+
+@contextlib.contextmanager
+def _as_file(values: Json) -> Iterator[str]:
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(values, file)
+        file.flush()
+        yield file.name
+
+
+def explain(stderr: str) -> K8sError:
+    """Return the error that helm's complaint stands for, in one line."""
+    complaint = stderr[stderr.find("Error: ") + len("Error: ") :] if "Error: " in stderr else stderr
+    missing = forbidden(complaint)
+    if missing is not None:
+        return missing
+    text = one_line(complaint)
+    schema = re.findall(r"- at '([^']*)': (.*)", complaint) or re.findall(r"^- ([\w.]+): (.*)", complaint, re.M)
+    if schema:
+        # Helm 4 writes /image/tag, Helm 3 image.tag.
+        wrong = [f"{path.strip('/').replace('/', '.') or 'values'}: {what}" for path, what in schema]
+        return K8sError(f"chart values: {'; '.join(wrong)}")
+    if "release: not found" in text or "has no deployed releases" in text:
+        return NotFound(text)
+    if "Kubernetes cluster unreachable" in text or "connection refused" in text:
+        return Unreachable(text.removeprefix("UPGRADE FAILED: "))
+    if "another operation (install/upgrade/rollback) is in progress" in text:
+        return Refused("helm: another install, upgrade or rollback of this release is under way")
+    return K8sError(f"helm: {text}")

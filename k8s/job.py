@@ -1,0 +1,133 @@
+"""The manifest of a training Job. Pure: a request in, an object out, fit for Pod Security `restricted`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from k8s.cluster import Json
+
+DATA, STORE, SCRATCH = "/data", "/store", "/tmp"
+_USER = 1034
+"""BentoML's own in the images."""
+
+# A pod that is started again finds the run of the one before it in the store.
+_START = f"""run={STORE}/runs/$RUN
+if [ -e "$run/config.toml" ]; then exec python -m training --resume "$run"; fi
+exec python -m training "$@" --out "$run"
+"""
+
+
+@dataclass(frozen=True)
+class Training:
+    """What is trained, on what, and where the model goes."""
+
+    name: str
+    image: str
+    store_claim: str
+    """Of a PersistentVolumeClaim, a model store (`models/`), and the runs beside it (`runs/`)."""
+    arguments: tuple[str, ...]
+    """Of `python -m training`."""
+    data_claim: str = ""
+    """Mounted read-only at /data."""
+    data_path: str = ""
+    """Folder within it."""
+    cpu: str = "2"
+    memory: str = "4Gi"
+    gpus: int = 0
+    attempts: int = 3
+    """Restarts after a kill; a mistake in data or options isn't tried again."""
+    keep: int = 86400
+    """Seconds that the finished Job stays to be looked at."""
+    pull_policy: str = "IfNotPresent"
+    pull_secret: str = ""
+
+
+def manifest(training: Training) -> Json:
+    """Return the Job."""
+    labels = {
+        "app.kubernetes.io/name": "image-classifier",
+        "app.kubernetes.io/instance": training.name,
+        "app.kubernetes.io/component": "training",
+        "app.kubernetes.io/managed-by": "image-classifier",
+    }
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": training.name, "labels": labels},
+        "spec": {
+            "backoffLimit": training.attempts,
+            "ttlSecondsAfterFinished": training.keep,
+            "podFailurePolicy": {
+                "rules": [
+                    # docs/training.md: data, options, accuracy. The same would come of it again.
+                    {
+                        "action": "FailJob",
+                        "onExitCodes": {"containerName": "training", "operator": "In", "values": [1, 2, 3]},
+                    },
+                    # A drained node is nobody's failure.
+                    {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+                ]
+            },
+            "template": {"metadata": {"labels": labels}, "spec": _pod(training)},
+        },
+    }
+
+
+def _pod(training: Training) -> Json:
+    volumes: list[Json] = [
+        {"name": "store", "persistentVolumeClaim": {"claimName": training.store_claim}},
+        {"name": "scratch", "emptyDir": {}},
+    ]
+    if training.data_claim:
+        claim = {"claimName": training.data_claim, "readOnly": True}
+        volumes.append({"name": "data", "persistentVolumeClaim": claim})
+    spec: Json = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": _USER,
+            "runAsGroup": _USER,
+            "fsGroup": _USER,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [_container(training)],
+        "volumes": volumes,
+    }
+    if training.pull_secret:
+        spec["imagePullSecrets"] = [{"name": training.pull_secret}]
+    return spec
+
+
+def _container(training: Training) -> Json:
+    mounts: list[Json] = [{"name": "store", "mountPath": STORE}, {"name": "scratch", "mountPath": SCRATCH}]
+    if training.data_claim:
+        at = {"subPath": training.data_path} if training.data_path else {}
+        mounts.append({"name": "data", "mountPath": DATA, "readOnly": True} | at)
+    most: Json = {"memory": training.memory} | ({"nvidia.com/gpu": str(training.gpus)} if training.gpus else {})
+    environment = {
+        "RUN": training.name,
+        "BENTOML_HOME": STORE,  # so that models are where the chart's model.pvc looks
+        "HOME": SCRATCH,
+        # Decoded images: large, and made again from the data in a moment.
+        "XDG_CACHE_HOME": f"{SCRATCH}/cache",
+        "MPLCONFIGDIR": f"{SCRATCH}/matplotlib",
+        "KERAS_HOME": f"{SCRATCH}/keras",
+    }
+    return {
+        "name": "training",
+        "image": training.image,
+        "imagePullPolicy": training.pull_policy,
+        "command": ["/bin/sh", "-c", _START, "training"],
+        "args": list(training.arguments),
+        "env": [{"name": name, "value": value} for name, value in environment.items()],
+        "resources": {"requests": {"cpu": training.cpu, "memory": training.memory}, "limits": most},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": mounts,
+    }

@@ -1,0 +1,73 @@
+"""A short locust run against a URL, whose verdict on the service levels decides."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from k8s.errors import K8sError, Refused, one_line
+
+LOCUSTFILE = Path(__file__).parents[1] / "loadtests" / "locustfile.py"
+
+_SLO = re.compile(r"(p\d{1,2}(\.\d+)?=\d+(\.\d+)?(ms|s)|errors=\d+(\.\d+)?%?)")
+
+
+@dataclass(frozen=True)
+class Load:
+    """How much, how long, and what must hold."""
+
+    slo: str
+    """As loadtests/slo.py reads it; empty for no load."""
+    rate: float
+    """Requests a second, of all users together."""
+    seconds: float
+    users: int = 8
+
+
+def check_slo(text: str) -> str:
+    """Return `text` if it is a list of service levels; nothing for `none`."""
+    if text == "none":
+        return ""
+    for entry in text.split(","):
+        if not _SLO.fullmatch(entry):
+            raise K8sError(f"--slo {text}: {entry}: write p99=200ms, errors=0 or errors=0.1%, comma-separated, or none")
+    return text
+
+
+def run(url: str, load: Load, images: Path | None = None) -> str:
+    """Put load on a service; returns the verdict, one line with figures.
+
+    Raises:
+        Refused: a service level doesn't hold.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        verdict = Path(folder, "verdict")
+        command = [sys.executable, "-m", "locust", "--locustfile", str(LOCUSTFILE), "--headless", "--only-summary"]
+        command += ["--host", url, "--users", str(load.users), "--spawn-rate", str(load.users)]
+        command += ["--run-time", f"{load.seconds:g}s", "--rate", f"{load.rate:g}", "--slo", load.slo]
+        command += ["--verdict", str(verdict), *(["--images", str(images)] if images else [])]
+        # Its own session, as for helm: Ctrl-C is ours to handle.
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        )
+        try:
+            output, _ = process.communicate(timeout=load.seconds + 60)
+        except subprocess.TimeoutExpired as error:
+            raise Refused(f"locust didn't end within {load.seconds + 60:.0f} s") from error
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        said = verdict.read_text().strip() if verdict.exists() else ""
+    if not said:
+        if "No module named locust" in output:
+            raise K8sError("locust isn't installed: pip install locust, or --slo none")
+        last = output.strip().splitlines()[-1:] or ["no output"]
+        raise Refused(f"locust ended with {process.returncode}: {one_line(last[0])[:300]}")
+    if process.returncode:
+        raise Refused(f"service levels: {said}")
+    return said

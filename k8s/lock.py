@@ -1,0 +1,170 @@
+"""One change of a release at a time: a Lease that its holder renews. It also keeps which revisions were proved.
+
+No clocks are compared. Who finds the Lease held watches it: renewed, somebody is at work; silent for its whole
+duration, its holder is dead and it is taken over.
+"""
+
+from __future__ import annotations
+
+import copy
+import getpass
+import logging
+import os
+import socket
+import threading
+import time
+import uuid
+from datetime import UTC, datetime
+
+from k8s.cluster import Cluster, Json
+from k8s.errors import Busy, Conflict, K8sError, NotFound
+
+logger = logging.getLogger(__name__)
+
+DURATION = 15
+"""Seconds; the holder renews it three times as often."""
+_PROVED = "image-classifier/proved-revisions"
+_TRYING = "image-classifier/rolls-back-to"
+_KEPT = 10
+
+
+class Lock:
+    """A context manager: holds the Lease of a release, or raises Busy."""
+
+    def __init__(self, cluster: Cluster, release: str, duration: int = DURATION) -> None:
+        self._cluster, self._release, self._duration = cluster, release, duration
+        self._name = f"{release}-release"
+        self._identity = f"{_user()}@{socket.gethostname()} {uuid.uuid4().hex[:8]}"
+        self._lease: Json = {}
+        self._guard = threading.Lock()
+        self._ended = threading.Event()
+        self._lost: str | None = None
+        self._thread = threading.Thread(target=self._renew, daemon=True)
+
+    def __enter__(self) -> Lock:
+        self._take()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        if self._lost is None:
+            try:
+                self._write("")
+            except K8sError as error:
+                logger.warning("the lock of %s stays for %d s: %s", self._release, self._duration, error)
+
+    def look(self) -> Lock:
+        """Read the Lease without taking it."""
+        self._lease = self._read() or {"metadata": {}, "spec": {}}
+        return self
+
+    def check(self) -> None:
+        """Raise Busy where somebody else has taken the Lease, or it could not be renewed in time."""
+        if self._lost is not None:
+            raise Busy(f"lost the lock of {self._release}: {self._lost}")
+
+    @property
+    def proved(self) -> list[int]:
+        """The revisions that passed every check, oldest first."""
+        return [int(revision) for revision in self._annotation(_PROVED).split(",") if revision]
+
+    @property
+    def trying(self) -> int | None:
+        """The good revision before an attempt that hasn't ended: after a kill, the one to go back to."""
+        return int(self._annotation(_TRYING) or 0) or None
+
+    def begin(self, good: int | None) -> None:
+        """Note that an attempt starts, and which revision is the one to go back to."""
+        self._write(self._identity, {_TRYING: str(good or "")})
+
+    def end(self, proved: int | None = None) -> None:
+        """Note that the attempt has ended: undone, or with a revision that passed every check."""
+        revisions = [*self.proved, *([proved] if proved else [])]
+        self._write(self._identity, {_TRYING: "", _PROVED: ",".join(map(str, revisions[-_KEPT:]))})
+
+    def _annotation(self, name: str) -> str:
+        return str(self._lease["metadata"].get("annotations", {}).get(name, ""))
+
+    def _take(self) -> None:
+        found = self._read()
+        if found is None:
+            metadata = {"name": self._name, "namespace": self._cluster.namespace}
+            body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": {}}
+            created = self._cluster.leases.create_namespaced_lease
+            self._lease = self._cluster.ask(created, self._cluster.namespace, body)
+        else:
+            self._lease = found
+            self._watch_until_silent()
+        self._write(self._identity)
+
+    def _watch_until_silent(self) -> None:
+        spec = self._lease["spec"]
+        if not spec.get("holderIdentity"):
+            return
+        until = time.monotonic() + int(spec.get("leaseDurationSeconds", self._duration))
+        while time.monotonic() < until:
+            time.sleep(min(1, self._duration / 10))
+            now = self._read()
+            if now is None or not now["spec"].get("holderIdentity"):
+                return self._take()
+            if now["spec"].get("renewTime") != spec.get("renewTime"):
+                since = str(now["spec"].get("acquireTime", "?"))[:19]
+                raise Busy(
+                    f"{self._release} is being changed by {now['spec']['holderIdentity']} since {since}; wait for it"
+                )
+        return None
+
+    def _renew(self) -> None:
+        renewed = time.monotonic()
+        while not self._ended.wait(self._duration / 3):
+            try:
+                self._write(self._identity)
+                renewed = time.monotonic()
+            except Busy as error:
+                self._lost = str(error)
+                return
+            except K8sError as error:
+                if time.monotonic() - renewed > self._duration:
+                    self._lost = str(error)
+                    return
+
+    def _read(self) -> Json | None:
+        try:
+            return self._cluster.ask(self._cluster.leases.read_namespaced_lease, self._name, self._cluster.namespace)
+        except NotFound:
+            return None
+
+    def _write(self, holder: str, annotations: dict[str, str] | None = None) -> None:
+        """Replace the Lease as it was read; the API server refuses it if somebody wrote in between."""
+        with self._guard:
+            try:
+                self._lease = self._replaced(holder, annotations or {})
+            except Conflict as error:
+                # An answer that got lost makes the client repeat what was done already.
+                now = self._read()
+                if now is None or now["spec"].get("holderIdentity") != self._identity:
+                    raise Busy(f"{self._release} is being changed by somebody else; wait for it") from error
+                self._lease = now
+                self._lease = self._replaced(holder, annotations or {})
+
+    def _replaced(self, holder: str, annotations: dict[str, str]) -> Json:
+        lease, now = copy.deepcopy(self._lease), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        spec = lease["spec"]
+        lease["spec"] = {
+            "holderIdentity": holder,
+            "leaseDurationSeconds": self._duration,
+            "acquireTime": spec.get("acquireTime", now) if spec.get("holderIdentity") == holder else now,
+            "renewTime": now,
+        }
+        lease["metadata"]["annotations"] = lease["metadata"].get("annotations", {}) | annotations
+        replace = self._cluster.leases.replace_namespaced_lease
+        return self._cluster.ask(replace, self._name, self._cluster.namespace, lease)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())  # a container's user without an entry in /etc/passwd

@@ -1,0 +1,58 @@
+"""`promote`: the canary's version becomes the stable one. The canary serves on until all stable pods are ready."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from k8s import options
+from k8s.canary import promoted, same_chart, without_canary
+from k8s.change import Change, recover, required
+from k8s.cluster import Json
+from k8s.errors import K8sError
+from k8s.helm import Helm
+from k8s.lock import Lock
+from k8s.waiting import Deadline
+
+HELP = "make the canary's version the stable one"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's flags."""
+    options.change(parser)
+    options.values(parser)
+    options.checks(parser)
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Promote.
+
+    Raises:
+        K8sError: there is no canary, or the rollout was refused.
+    """
+    name, cluster, deadline = options.release_name(args.name), options.cluster_of(args), Deadline(args.timeout)
+    helm, checks = Helm(cluster), options.checks_of(args, cluster)
+    same_chart(helm, args.chart, required(helm, name, cluster)[-1])
+    base = helm.values(name)
+    if not base.get("canary", {}).get("enabled"):
+        raise K8sError(f"{name} has no canary to promote")
+    both = helm.resolve(promoted(base), [], args.set)
+    alone = without_canary(both)
+    if args.dry_run:
+        helm.upgrade(name, args.chart, alone, dry_run=True)
+        return {"release": name, "dry_run": True, "message": f"{name}: the promotion is accepted; nothing was changed"}
+    with Lock(cluster, name) as lock:
+        recover(helm, cluster, name, lock)
+
+        def check(component: str, pods: list[Json]) -> None:
+            if component == "server":
+                checks.answers(pods)
+
+        change = Change(cluster, helm, name, lock, deadline)
+        change.make(lambda: helm.upgrade(name, args.chart, both), check, proved=False)
+        last = Change(cluster, helm, name, lock, deadline)
+        revision = last.make(lambda: helm.upgrade(name, args.chart, alone), lambda *_: None)
+        if args.url:
+            checks.door(args.url)
+    message = f"{name}: revision {revision}: the canary's version is the stable one"
+    return {"release": name, "revision": revision, "checks": checks.passed, "message": message}

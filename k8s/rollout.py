@@ -1,0 +1,128 @@
+"""Is a Deployment's rollout done, under way, or stuck? Pure: objects in, verdict out. `waiting` asks it each round."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from k8s.cluster import Json
+
+_PATIENCE = {
+    "InvalidImageName": 0,
+    "ErrImageNeverPull": 0,
+    # A registry may hiccup; a Secret or ConfigMap may come a moment later.
+    "ErrImagePull": 15,
+    "ImagePullBackOff": 15,
+    "CreateContainerConfigError": 15,
+    "CreateContainerError": 15,
+    "RunContainerError": 15,
+}
+_ROOM = 60
+"""Seconds for the scheduler: pods that end make room, and so do autoscaled nodes, but those take longer."""
+_QUOTA = 10
+_CRASHES = 2
+"""Restarts that are a loop; one may be an accident."""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What won't come right by itself once it has lasted `patience` seconds."""
+
+    reason: str
+    detail: str
+    patience: int
+    pod: str = ""
+    """Whose log may tell more."""
+    container: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}"
+
+    @property
+    def cause(self) -> str:
+        """What stays the same while a kubelet tries again and again."""
+        return "image" if self.reason in ("ErrImagePull", "ImagePullBackOff") else self.reason
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """Where a rollout stands."""
+
+    done: bool
+    progress: str
+    trouble: Trouble | None = None
+
+
+def rollout_state(deployment: Json, pods: list[Json]) -> Rollout:
+    """Judge a Deployment by the rules of `kubectl rollout status`.
+
+    Args:
+        deployment: the object as the API gives it.
+        pods: of its newest revision only; older ones may be in any state.
+    """
+    wanted = deployment["spec"].get("replicas", 1)
+    status = deployment.get("status", {})
+    if status.get("observedGeneration", 0) < deployment["metadata"].get("generation", 1):
+        return Rollout(False, "the cluster hasn't begun yet")
+    updated, available = status.get("updatedReplicas", 0), status.get("availableReplicas", 0)
+    old = status.get("replicas", 0) - updated
+    progress = f"{updated} of {wanted} updated, {available} available" + (f", {old} old" if old > 0 else "")
+    if updated >= wanted and old <= 0 and available >= updated:
+        return Rollout(True, progress)
+    return Rollout(False, progress, _of_deployment(status) or next(filter(None, map(_of_pod, pods)), None))
+
+
+def _of_deployment(status: Json) -> Trouble | None:
+    for condition in status.get("conditions", []):
+        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+            return Trouble("no pod can be made", condition.get("message", ""), _QUOTA)
+    return None
+
+
+def _of_pod(pod: Json) -> Trouble | None:
+    name, status = pod["metadata"]["name"], pod.get("status", {})
+    for condition in status.get("conditions", []):
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return Trouble("unschedulable", condition.get("message", ""), _ROOM)
+    for container in status.get("initContainerStatuses", []) + status.get("containerStatuses", []):
+        waiting = container.get("state", {}).get("waiting", {})
+        reason, restarts = waiting.get("reason", ""), container.get("restartCount", 0)
+        if not container.get("ready") and restarts >= _CRASHES and "running" not in container.get("state", {}):
+            return Trouble("crash loop", _crash(container), 0, name, container["name"])
+        if reason in _PATIENCE:
+            message = waiting.get("message", "")
+            return Trouble(
+                reason, f"{container['image']}: {message}" if message else container["image"], _PATIENCE[reason]
+            )
+    return None
+
+
+def _crash(container: Json) -> str:
+    ended = container.get("lastState", {}).get("terminated", {}) or container.get("state", {}).get("terminated", {})
+    code, why = ended.get("exitCode", "?"), ended.get("reason", "")
+    because = f" ({why})" if why not in ("", "Error", "Completed") else ""
+    return f"container {container['name']} ended {container['restartCount']} times, exit code {code}{because}"
+
+
+def unready(pods: list[Json]) -> str:
+    """Describe pods that aren't ready, for when time is up."""
+    return "; ".join(f"{pod['metadata']['name']}: {_why(pod)}" for pod in pods if not is_ready(pod)) or "no pod"
+
+
+def is_ready(pod: Json) -> bool:
+    """Whether its Service would send it requests."""
+    conditions = pod.get("status", {}).get("conditions", [])
+    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+    return ready and "deletionTimestamp" not in pod["metadata"]
+
+
+def _why(pod: Json) -> str:
+    status = pod.get("status", {})
+    for container in status.get("initContainerStatuses", []) + status.get("containerStatuses", []):
+        if container.get("ready"):
+            continue
+        state = container.get("state", {})
+        if "running" in state:
+            return f"container {container['name']} runs but isn't ready ({container.get('restartCount', 0)} restarts)"
+        if "waiting" in state:
+            return f"container {container['name']} waits: {state['waiting'].get('reason', '?')}"
+    return str(status.get("phase", "unknown")).lower()

@@ -1,0 +1,114 @@
+"""Wait for pods: refresh, test, sleep, all within one deadline. Decides nothing: `rollout` does."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from k8s.cluster import Cluster, Json
+from k8s.errors import K8sError, Refused, one_line
+from k8s.rollout import Trouble, is_ready, rollout_state, unready
+
+logger = logging.getLogger(__name__)
+
+_INTERVAL = 0.5
+
+
+class Deadline:
+    """One limit for all that a command waits for; the last part of it is kept for undoing."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._until = time.monotonic() + seconds - min(seconds / 4, 15)
+
+    @property
+    def left(self) -> float:
+        return self._until - time.monotonic()
+
+
+def selector(release: str, component: str) -> str:
+    """Return the labels of one component, as the chart sets them."""
+    return f"app.kubernetes.io/instance={release},app.kubernetes.io/component={component}"
+
+
+def deployment(cluster: Cluster, release: str, component: str) -> Json | None:
+    """Return the component's Deployment, if there is one."""
+    found = cluster.items(cluster.apps.list_namespaced_deployment, selector(release, component))
+    return found[0] if found else None
+
+
+def newest_pods(cluster: Cluster, found: Json, release: str, component: str) -> list[Json]:
+    """Return the pods of a Deployment's newest revision."""
+    revision = "deployment.kubernetes.io/revision"
+    wanted = found["metadata"].get("annotations", {}).get(revision)
+    sets = cluster.items(cluster.apps.list_namespaced_replica_set, selector(release, component))
+    newest = [entry for entry in sets if entry["metadata"].get("annotations", {}).get(revision) == wanted]
+    if not newest:
+        return []
+    template = newest[0]["metadata"]["labels"]["pod-template-hash"]
+    labels = f"{selector(release, component)},pod-template-hash={template}"
+    return cluster.items(cluster.core.list_namespaced_pod, labels)
+
+
+def wait_for_rollout(
+    cluster: Cluster, release: str, component: str, deadline: Deadline, check: Callable[[], None]
+) -> list[Json]:
+    """Return the newest revision's ready pods once all of them are.
+
+    Args:
+        check: called each round; raises to end the wait.
+
+    Raises:
+        Refused: it is stuck, or the time is up; says why, with figures.
+    """
+    began, said, troubled = time.monotonic(), "", dict[str, float]()
+    while True:
+        check()
+        found = deployment(cluster, release, component)
+        if found is None:
+            raise K8sError(f"{release} has no {component} Deployment; is it a release of this chart?")
+        pods = newest_pods(cluster, found, release, component)
+        state = rollout_state(found, pods)
+        if state.progress != said:
+            logger.info("%s: %s: %s", release, component, state.progress)
+            said = state.progress
+        if state.done:
+            return [pod for pod in pods if is_ready(pod)]
+        now = time.monotonic()
+        if state.trouble is None:
+            troubled.clear()
+        else:
+            lasted = now - troubled.setdefault(state.trouble.cause, now)
+            if lasted >= state.trouble.patience:
+                raise Refused(f"{release}: {state.progress}: {state.trouble}{last_words(cluster, state.trouble)}")
+        if deadline.left <= 0:
+            after = f"not done after {now - began:.0f} s (--timeout {deadline.seconds:.0f}s in all)"
+            raise Refused(f"{release}: {after}: {state.progress}: {state.trouble or unready(pods)}")
+        time.sleep(_INTERVAL)
+
+
+def last_words(cluster: Cluster, trouble: Trouble) -> str:
+    """Return the last line that a crashing container wrote, if it can be had."""
+    if not trouble.pod:
+        return ""
+    lines = ""
+    for previous in (True, False):
+        try:
+            read = cluster.core.read_namespaced_pod_log
+            options = {"container": trouble.container, "tail_lines": 5, "previous": previous}
+            lines = cluster.text(read, trouble.pod, cluster.namespace, **options).strip()
+            lines = "" if lines.startswith("unable to retrieve container logs") else lines
+        except K8sError as error:
+            logger.debug("no log of %s: %s", trouble.pod, error)
+        if lines:
+            return f"; its last line: {one_line(lines.splitlines()[-1])[:300]}"
+    return ""
+
+
+def wait_until_gone(cluster: Cluster, release: str, deadline: Deadline) -> None:
+    """Wait until no pod of a release is left: those that still end hold the room that others need."""
+    while deadline.left > 0:
+        if not cluster.items(cluster.core.list_namespaced_pod, f"app.kubernetes.io/instance={release}"):
+            return
+        time.sleep(_INTERVAL)

@@ -1,0 +1,1 @@
+"""Load on a running service, with locust. Imports nothing of ours."""

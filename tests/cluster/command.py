@@ -1,0 +1,38 @@
+"""`python -m k8s` as a person types it, against the cluster of the test."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from subprocess import PIPE, Popen
+
+from cluster.settings import REPOSITORY
+from tests.cluster.product import Product, Release
+
+
+def start(release: Release, verb: str, *flags: str, environment: Mapping[str, str] | None = None) -> Popen[str]:
+    """Begin a verb on a release; its progress and its error line are on standard error."""
+    command = [sys.executable, "-m", "k8s", verb, release.name, "--namespace", release.namespace, *flags]
+    env = {**release.cluster.environment, **(environment or {})}
+    return Popen(command, cwd=REPOSITORY, env=env, text=True, start_new_session=True, stdout=PIPE, stderr=PIPE)
+
+
+def k8s(release: Release, verb: str, *flags: str, code: int = 0, environment: Mapping[str, str] | None = None) -> str:
+    """Run a verb; returns what it said, its answer last."""
+    process = start(release, verb, *flags, environment=environment)
+    out, err = process.communicate(timeout=400)
+    assert process.returncode == code, err + out
+    return err + out
+
+
+def image(product: Product) -> str:
+    """Return the image as `--image` takes it."""
+    return f"{product.registry}/image-classifier@{product.digest}"
+
+
+def serving(release: Release, component: str = "server") -> set[str]:
+    """Return the images of the ready pods of a component."""
+    labels = f"app.kubernetes.io/instance={release.name},app.kubernetes.io/component={component}"
+    pods = release.cluster.get("pods", "--namespace", release.namespace, "--selector", labels)["items"]
+    going = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+    return {pod["spec"]["containers"][0]["image"] for pod in going if pod["status"]["containerStatuses"][0]["ready"]}

@@ -1,0 +1,105 @@
+"""A release that is good, and every way in which one is bad."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.integration.k8s.conftest import ANSWERS, WRONG, Run
+from tests.integration.k8s.records import leftovers, serving, statuses
+from tests.kubeapi.classifier import store
+from tests.kubeapi.server import KubeApi
+
+
+def test_a_good_version_is_proved_as_a_candidate_and_rolled_out(release: Run, api: KubeApi) -> None:
+    done = release("1", "--output", "json")
+    assert done.code == 0, done.err
+    answer = json.loads(done.out)
+    assert answer["revision"] == 1
+    assert [line.split("-")[1] for line in answer["checks"]] == ["candidate", "image", "image"]
+    assert all("2 golden images, classes equal" in line for line in answer["checks"])
+    assert serving(api) == {"reg.local/ic:1"}
+    assert statuses(api) == {1: "deployed"}
+    assert leftovers(api) == []
+
+
+def test_the_values_of_a_release_stay_unless_a_file_gives_new_ones(release: Run, api: KubeApi, tmp_path: Path) -> None:
+    assert release("1", "--set", "replicaCount=3").code == 0
+    assert release("2").code == 0
+    assert api.objects.all("deployments")[0]["spec"]["replicas"] == 3
+    (tmp_path / "values.yaml").write_text("podLabels: {team: a}\n")
+    assert release("3", "--values", str(tmp_path / "values.yaml")).code == 0
+    assert api.objects.all("deployments")[0]["spec"]["replicas"] == 2
+
+
+@pytest.mark.parametrize(
+    ("tag", "reason"),
+    [
+        ("wrong", "golden set: 2 of 2 images differ: 00.png: expected 7 (0.9900), got 1 (0.9000)"),
+        ("crash", "container server ended 3 times, exit code 1; its last line: MODEL_TAG=x: no such model"),
+        ("missing", "ErrImageNeverPull: reg.local/ic:missing: not present with pull policy of Never"),
+    ],
+)
+def test_a_bad_version_never_reaches_the_release(release: Run, api: KubeApi, tag: str, reason: str) -> None:
+    assert release("1").code == 0
+    done = release(tag)
+    assert done.code == 3
+    assert reason in done.error
+    assert done.error.endswith("demo is as it was")
+    assert serving(api) == {"reg.local/ic:1"}
+    assert statuses(api) == {1: "deployed"}
+    assert leftovers(api) == []
+
+
+def test_pods_that_never_get_ready_end_the_release_when_the_time_is_up(release: Run, api: KubeApi) -> None:
+    done = release("unready", "--timeout", "4s")
+    assert done.code == 3
+    assert "not done after" in done.error
+    assert "container server runs but isn't ready (0 restarts)" in done.error
+    assert statuses(api) == {}
+    assert leftovers(api) == []
+
+
+def test_a_rollout_without_room_is_rolled_back_with_the_quotas_figures(release: Run, api: KubeApi) -> None:
+    assert release("1").code == 0
+    api.most_pods = 3  # enough for the candidate
+    done = release("2", "--set", "replicaCount=3")
+    assert done.code == 3
+    assert "exceeded quota: few, used: pods=3, limited: pods=3; rolled back to revision 1" in done.error
+    assert serving(api) == {"reg.local/ic:1"}
+    assert statuses(api) == {1: "superseded", 2: "superseded", 3: "deployed"}
+
+
+def test_a_golden_set_of_ones_own_is_held_against_the_pods(release: Run, tmp_path: Path) -> None:
+    done = release("1", "--golden", str(store(tmp_path / "mine", WRONG)))
+    assert done.code == 3
+    assert "expected 1 (0.9000), got 7 (0.9900)" in done.error
+    assert release("wrong", "--golden", str(store(tmp_path / "other", WRONG))).code == 0
+
+
+def test_the_local_store_is_asked_before_the_pod(release: Run, environment: Path) -> None:
+    differing = {image: (name, confidence - 0.002) for image, (name, confidence) in ANSWERS.items()}
+    store(environment, differing)
+    done = release("1")
+    assert done.code == 3
+    assert "the confidence differs by 0.0020" in done.error
+
+
+def test_service_levels_are_measured_with_locust(k8s: Run, api: KubeApi) -> None:
+    common = ("--rate", "40", "--load-time", "3s", "--timeout", "120s")
+    good = k8s("release", "demo", "--image", "reg.local/ic:1", "--slo", "p99=20s,errors=0", *common)
+    assert good.code == 0, good.err
+    assert "service levels: p99" in good.err
+    slow = k8s("release", "demo", "--image", "reg.local/ic:slow", "--slo", "p50=100ms", *common)
+    assert slow.code == 3
+    assert "ms > 100ms" in slow.error
+    assert statuses(api) == {1: "deployed"}
+
+
+def test_a_dry_run_changes_nothing(release: Run, api: KubeApi) -> None:
+    assert release("1", "--dry-run").code == 0
+    assert statuses(api) == {}
+    assert api.objects.all("leases") == []
+    assert api.objects.all("deployments") == []

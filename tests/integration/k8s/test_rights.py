@@ -1,0 +1,73 @@
+"""Each verb works with the Role that k8s/rbac.yaml has for it, and names the right that is missing."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.k8s.conftest import Run
+from tests.kubeapi.roles import rights
+from tests.kubeapi.server import KubeApi
+
+EVERYTHING = (
+    "--set=httpRoute.enabled=true",
+    "--set=httpRoute.parentRefs[0].name=gateway",
+    "--set=ingress.enabled=true",
+    "--set=networkPolicy.gatewayNamespaces[0]=gateways",
+    "--set=autoscaling.enabled=true",
+    "--set=dashboard.enabled=true",
+)
+NOT_IN_THE_STUB = {"monitoring.coreos.com", "keda.sh"}
+
+
+def test_the_release_role_is_enough_and_has_nothing_to_spare(release: Run, k8s: Run, api: KubeApi) -> None:
+    allowed = rights("image-classifier-release")
+    api.allowed = lambda *right: right in allowed
+    assert release("1", *EVERYTHING).code == 0
+    assert release("crash").code == 3
+    assert release("2", "--set=ingress.enabled=false", "--set=dashboard.enabled=false").code == 0
+    assert k8s("canary", "demo", "--weight", "20", "--image", "reg.local/ic:3", "--slo", "none").code == 0
+    assert k8s("promote", "demo").code == 0
+    assert k8s("abort", "demo").code == 0
+    assert k8s("rollback", "demo").code == 0
+    needed = {right for right in allowed if right[1] not in NOT_IN_THE_STUB}
+    # Which of the two opens a tunnel depends on the cluster's version.
+    needed -= {("create", "", "pods/exec"), ("create", "", "pods/portforward")}
+    # The stub makes an object that is applied without asking; a real server wants `create` for it.
+    unseen = needed - set(api.asked)
+    assert {verb for verb, _, _ in unseen} <= {"create", "delete"}, unseen
+
+
+def test_the_status_role_is_enough(release: Run, k8s: Run, api: KubeApi) -> None:
+    assert release("1").code == 0
+    allowed, api.asked = rights("image-classifier-status"), []
+    api.allowed = lambda *right: right in allowed
+    done = k8s("status", "demo", "--interval", "0.1")
+    assert done.code == 0
+    assert "image_classifier:abcdefgh" in done.out
+    assert allowed - set(api.asked) == {("create", "", "pods/portforward")}
+
+
+@pytest.mark.parametrize(
+    ("right", "named"),
+    [
+        (("create", "coordination.k8s.io", "leases"), "create leases.coordination.k8s.io"),
+        (("list", "", "secrets"), "list secrets"),
+        (("list", "apps", "deployments"), "list deployments.apps"),
+        (("patch", "apps", "deployments"), "patch deployments.apps"),
+        (("get", "", "pods/portforward"), "get pods/portforward"),
+        (("get", "", "pods/exec"), "get pods/exec"),
+    ],
+)
+def test_a_missing_right_is_named(release: Run, api: KubeApi, right: tuple[str, str, str], named: str) -> None:
+    allowed = rights("image-classifier-release") - {right}
+    api.allowed = lambda *asked: asked in allowed
+    done = release("1")
+    assert done.code == 5
+    who = "system:serviceaccount:default:releaser has no right to"
+    assert f"{who} {named} in namespace default; see docs/kubernetes.md" in done.error
+
+
+def test_a_namespace_that_may_not_be_looked_up_may_still_be_used(release: Run, api: KubeApi) -> None:
+    allowed = rights("image-classifier-release") - {("get", "", "namespaces")}
+    api.allowed = lambda *right: right in allowed
+    assert release("1").code == 0

@@ -1,0 +1,66 @@
+"""A training Job from the command line: followed, and ended with the training's own exit code."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from tests.integration.k8s.conftest import Done, Run
+from tests.kubeapi.pods import Fate
+from tests.kubeapi.roles import rights
+from tests.kubeapi.server import KubeApi
+
+TRAIN = ("train", "photos", "--store-claim", "store", "--data-claim", "photos")
+
+
+@pytest.fixture
+def train(k8s: Run, api: KubeApi) -> Run:
+    for claim in ("store", "photos"):
+        api.objects.put("persistentvolumeclaims", {"metadata": {"name": claim}, "spec": {}})
+    log = "epoch 1\nimage_classifier:abcd\nPublished it.\n"
+    api.fates |= {"reg.local/t:1": Fate("0", log=log), "reg.local/t:bad": Fate("3", log="error: not published\n")}
+    allowed = rights("image-classifier-train")
+    api.allowed = lambda *right: right in allowed
+
+    def run(tag: str, *options: str) -> Done:
+        return k8s(*TRAIN, "--image", f"reg.local/t:{tag}", *options)
+
+    return run
+
+
+def test_a_training_is_followed_to_its_end(train: Run, api: KubeApi) -> None:
+    done = train("1", "--", "--epochs", "3")
+    assert done.code == 0, done.err
+    assert "epoch 1" in done.err
+    assert done.out == "job photos is complete: image_classifier:abcd\n"
+    container = api.objects.all("jobs")[0]["spec"]["template"]["spec"]["containers"][0]
+    assert container["args"] == ["--data", "/data", "--epochs", "3"]
+    again = train("1")
+    assert again.code == 1
+    assert "job photos has ended already; choose another NAME" in again.error
+
+
+def test_the_trainings_exit_code_is_passed_on(train: Run) -> None:
+    done = train("bad")
+    assert done.code == 3
+    assert done.err.endswith("error: job photos failed: exit code 3: error: not published\n")
+
+
+def test_an_image_that_is_not_there_is_named(train: Run) -> None:
+    done = train("none")
+    assert done.code == 3
+    assert "job photos can't start: ErrImageNeverPull: reg.local/t:none" in done.error
+
+
+def test_a_dry_run_prints_the_manifest(train: Run, api: KubeApi) -> None:
+    done = train("1", "--dry-run")
+    assert yaml.safe_load(done.out)["kind"] == "Job"
+    assert api.objects.all("jobs") == []
+
+
+def test_missing_rights_are_named(train: Run, api: KubeApi) -> None:
+    allowed = rights("image-classifier-train") - {("create", "batch", "jobs")}
+    api.allowed = lambda *right: right in allowed
+    done = train("1")
+    assert done.code == 5
+    assert "has no right to create jobs.batch in namespace default" in done.error

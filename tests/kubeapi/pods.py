@@ -1,0 +1,130 @@
+"""What the Deployment controller and kubelets would do, in one step: pods whose state is their image's fate."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from tests.kubeapi.objects import Json, Objects
+
+REVISION = "deployment.kubernetes.io/revision"
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What becomes of a container of some image."""
+
+    state: str = "ready"
+    """ready, missing, crash, unready or unschedulable; for a Job also an exit code."""
+    port: int = 0
+    """On 127.0.0.1, where what the image serves listens."""
+    log: str = ""
+    home: str = ""
+    """BENTOML_HOME within the container, a folder here."""
+
+
+def reconcile(objects: Objects, fates: dict[str, Fate], most_pods: int) -> None:
+    """Bring ReplicaSets, Pods and statuses to where a cluster would have them."""
+    deployments = {entry["metadata"]["name"]: entry for entry in objects.all("deployments")}
+    for entry in objects.all("replicasets"):
+        if entry["metadata"]["labels"]["deployment"] not in deployments:
+            objects.delete("replicasets", entry["metadata"]["name"])
+    sets = {entry["metadata"]["name"] for entry in objects.all("replicasets")}
+    for entry in objects.all("pods"):
+        if entry["metadata"]["labels"].get("set", "job") not in {*sets, "job"}:
+            objects.delete("pods", entry["metadata"]["name"])
+    for job in objects.all("jobs"):
+        _run(objects, job, fates)
+    for deployment in deployments.values():
+        _roll(objects, deployment, fates, most_pods)
+
+
+def _run(objects: Objects, job: Json, fates: dict[str, Fate]) -> None:
+    name, container = job["metadata"]["name"], job["spec"]["template"]["spec"]["containers"][0]
+    fate = fates.get(container["image"], Fate("missing"))
+    pod = objects.get("pods", f"{name}-abcde")
+    if pod is None:
+        labels = {"set": "job", "batch.kubernetes.io/job-name": name}
+        metadata = {"name": f"{name}-abcde", "labels": labels}
+        pod = objects.put("pods", {"kind": "Pod", "metadata": metadata, "spec": {}})
+    pod["status"] = _status(fate, container)
+    if fate.state.isdigit():
+        code = int(fate.state)
+        state = {"terminated": {"exitCode": code, "reason": "Error" if code else "Completed"}}
+        pod["status"]["containerStatuses"][0]["state"] = state
+        pod["status"]["phase"] = "Failed" if code else "Succeeded"
+        conditions = [{"type": "Failed" if code else "Complete", "status": "True", "message": "told by the policy"}]
+        job["status"] = {"conditions": conditions}
+
+
+def _roll(objects: Objects, deployment: Json, fates: dict[str, Fate], most_pods: int) -> None:
+    name, spec = deployment["metadata"]["name"], deployment["spec"]
+    digest = hashlib.sha256(json.dumps(spec["template"], sort_keys=True).encode()).hexdigest()[:8]
+    own = objects.all("replicasets", f"deployment={name}")
+    newest = next((entry for entry in own if entry["metadata"]["name"] == f"{name}-{digest}"), None)
+    highest = max((int(entry["metadata"]["annotations"][REVISION]) for entry in own), default=0)
+    if newest is None or int(newest["metadata"]["annotations"][REVISION]) < highest:
+        labels = spec["template"]["metadata"]["labels"] | {"pod-template-hash": digest, "deployment": name}
+        annotations = {REVISION: str(highest + 1)}
+        metadata = {"name": f"{name}-{digest}", "labels": labels, "annotations": annotations}
+        newest = objects.put("replicasets", {"kind": "ReplicaSet", "metadata": metadata, "spec": spec})
+    deployment["metadata"].setdefault("annotations", {})[REVISION] = newest["metadata"]["annotations"][REVISION]
+
+    wanted, labels = spec.get("replicas", 1), newest["metadata"]["labels"] | {"set": newest["metadata"]["name"]}
+    container = spec["template"]["spec"]["containers"][0]
+    fate = fates.get(container["image"], Fate("missing"))
+    failure: list[Json] = []
+    for index in range(wanted):
+        called = f"{newest['metadata']['name']}-{index}"
+        if not objects.get("pods", called) and len(objects.all("pods")) >= most_pods:
+            text = (
+                f'pods "{called}" is forbidden: exceeded quota: few, used: pods={most_pods}, limited: pods={most_pods}'
+            )
+            failure = [{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": text}]
+            break
+        pod = objects.get("pods", called)
+        if pod is None:
+            metadata = {"name": called, "labels": labels}
+            pod = objects.put("pods", {"kind": "Pod", "metadata": metadata, "spec": {}})
+        pod["status"] = _status(fate, container)
+    mine = objects.all("pods", f"set={newest['metadata']['name']}")
+    for extra in mine[wanted:]:
+        objects.delete("pods", extra["metadata"]["name"])
+    ready = wanted if fate.state == "ready" and not failure else 0
+    old = [entry for entry in objects.all("pods", f"deployment={name}") if entry not in mine]
+    for gone in [entry for entry in old if ready == wanted or not _is_ready(entry)]:
+        objects.delete("pods", gone["metadata"]["name"])
+        old.remove(gone)
+    deployment["status"] = {
+        "observedGeneration": deployment["metadata"]["generation"],
+        "replicas": min(len(mine), wanted) + len(old),
+        "updatedReplicas": min(len(mine), wanted),
+        "readyReplicas": ready + len(old),
+        "availableReplicas": ready + len(old),
+        "conditions": failure,
+    }
+
+
+def _is_ready(pod: Json) -> bool:
+    return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in pod["status"]["conditions"])
+
+
+def _status(fate: Fate, template: Json) -> Json:
+    container: Json = {key: template[key] for key in ("name", "image")}
+    container |= {"ready": fate.state == "ready", "restartCount": 0}
+    conditions = [{"type": "Ready", "status": "True" if fate.state == "ready" else "False"}]
+    states: dict[str, Any] = {
+        "missing": {"waiting": {"reason": "ErrImageNeverPull", "message": "not present with pull policy of Never"}},
+        "crash": {"waiting": {"reason": "CrashLoopBackOff"}},
+    }
+    container["state"] = states.get(fate.state, {"running": {}})
+    if fate.state == "crash":
+        container |= {"restartCount": 3, "lastState": {"terminated": {"exitCode": 1, "reason": "Error"}}}
+    if fate.state == "unschedulable":
+        text = "0/2 nodes are available: 2 Insufficient cpu."
+        conditions.append({"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": text})
+        return {"phase": "Pending", "conditions": conditions}
+    phase = "Pending" if fate.state == "missing" else "Running"
+    return {"phase": phase, "conditions": conditions, "containerStatuses": [container]}

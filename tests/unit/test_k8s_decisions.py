@@ -1,0 +1,188 @@
+"""Which image, how many canary pods, which revision to go back to, which answers differ: decided without a cluster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from k8s.canary import canary_replicas, promoted, without_canary
+from k8s.candidate import alone
+from k8s.change import good_revision
+from k8s.errors import Forbidden, K8sError, NotFound, Unreachable
+from k8s.golden import Example, compare, tolerance
+from k8s.helm import explain, overlaid
+from k8s.images import parse
+from k8s.options import duration
+from k8s.rollback import earlier
+
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("ic:1", {"repository": "ic", "tag": "1", "digest": ""}),
+        ("team/ic:v1.2-rc_3", {"repository": "team/ic", "tag": "v1.2-rc_3", "digest": ""}),
+        ("localhost:5000/ic:1", {"registry": "localhost:5000", "repository": "ic", "tag": "1", "digest": ""}),
+        (f"reg.io/a/b@{DIGEST}", {"registry": "reg.io", "repository": "a/b", "tag": "", "digest": DIGEST}),
+        (f"reg.io/ic:1@{DIGEST}", {"registry": "reg.io", "repository": "ic", "tag": "1", "digest": DIGEST}),
+        ("ic:123", {"repository": "ic", "tag": "123", "digest": ""}),
+    ],
+)
+def test_an_image_is_read_as_registries_write_it(text: str, values: dict[str, str]) -> None:
+    assert parse(text).values() == values
+    assert str(parse(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "ic", "localhost:5000/ic", "ic:", "ic:a b", "ic@sha256:12", "https://reg.io/ic:1"]
+)
+def test_what_is_not_an_image_or_says_not_which_is_refused(text: str) -> None:
+    with pytest.raises(K8sError, match="--image"):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    ("stable", "weight", "routed", "pods"),
+    [
+        (4, 0, True, 1),
+        (4, 10, True, 1),
+        (4, 30, True, 2),
+        (4, 50, True, 2),
+        (4, 100, True, 4),
+        (10, 25, True, 3),
+        (3, 25, False, 1),
+        (2, 50, False, 2),
+        (2, 90, False, 18),
+        (10, 1, False, 1),
+    ],
+)
+def test_a_canary_has_the_pods_its_share_needs(stable: int, weight: int, routed: bool, pods: int) -> None:
+    assert canary_replicas(stable, weight, routed) == pods
+
+
+@pytest.mark.parametrize("weight", [0, 100])
+def test_without_a_route_there_is_no_nothing_and_no_all(weight: int) -> None:
+    with pytest.raises(K8sError, match="httpRoute"):
+        canary_replicas(2, weight, False)
+
+
+def test_promotion_merges_as_the_chart_does() -> None:
+    values: dict[str, Any] = {
+        "image": {"registry": "reg.io", "repository": "ic", "digest": DIGEST},
+        "model": {"source": "pvc", "pvc": {"claimName": "models"}, "tag": "m:1"},
+        "canary": {"enabled": True, "weight": 10, "image": {"tag": "2", "digest": ""}, "model": {"tag": "m:2"}},
+        "replicaCount": 3,
+    }
+    found = promoted(values)
+    assert found["image"] == {"registry": "reg.io", "repository": "ic", "tag": "2", "digest": ""}
+    assert found["model"] == {"source": "pvc", "pvc": {"claimName": "models"}, "tag": "m:2", "digest": ""}
+    assert without_canary(found)["canary"] == {"enabled": False}
+    assert values["image"]["digest"] == DIGEST
+
+
+def test_a_candidate_meets_nobody() -> None:
+    values = {"replicaCount": 5, "ingress": {"enabled": True, "hosts": ["a"]}, "settings": {"queueLimit": 9}}
+    found = alone(values, "demo-candidate")
+    assert (found["replicaCount"], found["fullnameOverride"]) == (1, "demo-candidate")
+    assert found["ingress"] == {"enabled": False, "hosts": ["a"]}
+    assert found["settings"] == {"queueLimit": 9, "drainDelay": 0}
+
+
+def test_a_candidate_makes_no_second_service_account_of_one_name() -> None:
+    assert alone({"serviceAccount": {"name": "own"}}, "c")["serviceAccount"]["name"] == ""
+    given = {"serviceAccount": {"create": False, "name": "given"}}
+    assert alone(given, "c")["serviceAccount"]["name"] == "given"
+
+
+def history(*statuses: str) -> list[dict[str, Any]]:
+    return [{"revision": number, "status": status} for number, status in enumerate(statuses, 1)]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "trying", "good"),
+    [
+        ((), None, None),
+        (("deployed",), None, 1),
+        (("superseded", "deployed"), None, 2),
+        (("superseded", "deployed"), 1, 1),
+        (("superseded", "deployed"), 9, 2),
+        (("superseded", "deployed", "pending-upgrade"), None, 2),
+        (("superseded", "superseded", "pending-rollback"), None, 2),
+        (("pending-install",), None, None),
+        (("failed",), None, None),
+    ],
+)
+def test_undoing_goes_to_the_last_good_revision(
+    statuses: tuple[str, ...], trying: int | None, good: int | None
+) -> None:
+    assert good_revision(history(*statuses), trying) == good
+
+
+def test_rollback_prefers_what_was_proved() -> None:
+    found = history("superseded", "superseded", "superseded", "failed", "deployed")
+    assert earlier(found, [1, 2]) == 2
+    assert earlier(found, []) == 3
+    assert earlier(history("deployed"), [1]) is None
+
+
+def test_an_answer_must_have_the_class_and_nearly_the_confidence() -> None:
+    example = Example("03.png", b"", "7", 0.998)
+    assert compare(example, ("7", 0.9989), 1e-3) == ""
+    assert compare(example, ("7", 0.9969), 1e-3).endswith("the confidence differs by 0.0011")
+    assert compare(example, ("7", float("nan")), 1e-3)
+    assert compare(example, ("1", 0.998), 1e-3) == "03.png: expected 7 (0.9980), got 1 (0.9980)"
+
+
+def test_only_quantised_forms_may_differ_more() -> None:
+    assert [tolerance(form) for form in ("onnx", "keras", "onnx-int8")] == [1e-3, 1e-3, 0.05]
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("1h30m", 5400), ("2m5s", 125)])
+def test_durations_are_read_as_go_writes_them(text: str, seconds: float) -> None:
+    assert duration(text) == seconds
+
+
+SCHEMA_4 = """Error: values don't meet the specifications of the schema(s) in the following chart(s):
+image-classifier:
+- at '/replicaCount': got string, want integer
+- at '': additional properties 'x' not allowed
+"""
+SCHEMA_3 = """Error: values don't meet the specifications of the schema(s) in the following chart(s):
+image-classifier:
+- replicaCount: Invalid type. Expected: integer, given: string
+"""
+RIGHT = (
+    'Error: UPGRADE FAILED: query: failed to query with labels: secrets is forbidden: User "ci" cannot list resource '
+    '"secrets" in API group "" in the namespace "prod"'
+)
+
+
+@pytest.mark.parametrize(
+    ("stderr", "kind", "said"),
+    [
+        (
+            SCHEMA_4,
+            K8sError,
+            "chart values: replicaCount: got string, want integer; values: additional properties 'x' not allowed",
+        ),
+        (SCHEMA_3, K8sError, "chart values: replicaCount: Invalid type. Expected: integer, given: string"),
+        (RIGHT, Forbidden, "ci has no right to list secrets in namespace prod; see docs/kubernetes.md"),
+        ("Error: release: not found", NotFound, "release: not found"),
+        ("Error: Kubernetes cluster unreachable: dial tcp", Unreachable, "Kubernetes cluster unreachable: dial tcp"),
+        ("Error: path ./x\n  not found", K8sError, "helm: path ./x not found"),
+    ],
+)
+def test_helms_complaints_become_one_line(stderr: str, kind: type[K8sError], said: str) -> None:
+    error = explain(stderr)
+    assert type(error) is kind
+    assert str(error) == said
+
+
+def test_mappings_are_laid_over_each_other_as_helm_does() -> None:
+    assert overlaid({"a": {"b": 1, "c": [1]}, "d": 2}, {"a": {"c": [2]}, "e": 3}) == {
+        "a": {"b": 1, "c": [2]},
+        "d": 2,
+        "e": 3,
+    }

@@ -1,0 +1,51 @@
+"""Figures out of a pod's Prometheus text."""
+
+from __future__ import annotations
+
+import pytest
+
+from k8s.metrics import figures, parse, quantile
+
+TEXT = """# HELP image_classifier_requests_total Requests answered
+# TYPE image_classifier_requests_total counter
+image_classifier_requests_total{code="200",method="POST",route="/predict"} 90.0
+image_classifier_requests_total{code="429",method="POST",route="/predict"} 10.0
+image_classifier_requests_total{code="200",method="GET",route="/metrics"} 500.0
+image_classifier_shed_total{reason="queue_full"} 10.0
+image_classifier_request_duration_seconds_bucket{le="0.1",route="/predict"} 50.0
+image_classifier_request_duration_seconds_bucket{le="0.2",route="/predict"} 100.0
+image_classifier_request_duration_seconds_bucket{le="+Inf",route="/predict"} 100.0
+image_classifier_request_duration_seconds_bucket{le="+Inf",route="/metrics"} 500.0
+"""
+
+
+def test_only_predict_counts() -> None:
+    found = figures(parse(TEXT))
+    assert (found.requests, found.shed) == (100, 0.1)
+    assert found.p99 == pytest.approx(0.198)
+
+
+def test_two_scrapes_tell_of_the_time_between() -> None:
+    later = TEXT.replace('/predict"} 90.0', '/predict"} 140.0').replace('/predict"} 100.0', '/predict"} 150.0')
+    later = later.replace('le="0.1",route="/predict"} 50.0', 'le="0.1",route="/predict"} 100.0')
+    found = figures(parse(later), parse(TEXT))
+    assert (found.requests, found.shed) == (50, 0)
+    assert found.p99 == pytest.approx(0.099)
+
+
+def test_without_requests_in_between_the_whole_life_is_told() -> None:
+    assert figures(parse(TEXT), parse(TEXT)).requests == 100
+    assert figures(parse("")).p99 is None
+
+
+@pytest.mark.parametrize(
+    ("buckets", "expected"),
+    [
+        ([], None),
+        ([(1.0, 0.0), (float("inf"), 0.0)], None),
+        ([(1.0, 10.0), (float("inf"), 10.0)], 0.5),
+        ([(1.0, 1.0), (float("inf"), 10.0)], 1.0),
+    ],
+)
+def test_a_quantile_is_interpolated(buckets: list[tuple[float, float]], expected: float | None) -> None:
+    assert quantile(0.5, buckets) == expected

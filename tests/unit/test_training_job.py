@@ -1,0 +1,72 @@
+"""The training Job's manifest."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from k8s.job import Training, manifest
+
+TRAINING = Training("photos", "t:1", "store", ("--data", "/data"), data_claim="images", data_path="photos/2026")
+
+
+def test_it_satisfies_pod_security_restricted() -> None:
+    pod = manifest(TRAINING)["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert pod["automountServiceAccountToken"] is False
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert {kind for volume in pod["volumes"] for kind in volume if kind != "name"} == {
+        "persistentVolumeClaim",
+        "emptyDir",
+    }
+
+
+def test_the_data_is_read_only_and_the_store_is_not() -> None:
+    pod = manifest(TRAINING)["spec"]["template"]["spec"]
+    mounts = {mount["name"]: mount for mount in pod["containers"][0]["volumeMounts"]}
+    assert mounts["data"] == {"name": "data", "mountPath": "/data", "readOnly": True, "subPath": "photos/2026"}
+    assert mounts["store"] == {"name": "store", "mountPath": "/store"}
+    alone = manifest(Training("digits", "t:1", "store", ("--data", "digits")))["spec"]["template"]["spec"]
+    assert {volume["name"] for volume in alone["volumes"]} == {"store", "scratch"}
+
+
+def test_mistakes_are_not_tried_again_but_kills_are() -> None:
+    spec = manifest(TRAINING)["spec"]
+    failing, drained = spec["podFailurePolicy"]["rules"]
+    assert failing["action"] == "FailJob"
+    assert failing["onExitCodes"]["values"] == [1, 2, 3]
+    assert drained["action"] == "Ignore"
+    assert spec["backoffLimit"] == 3
+    assert spec["template"]["spec"]["restartPolicy"] == "Never"
+
+
+def test_gpus_are_asked_for_only_where_wanted() -> None:
+    limits = manifest(TRAINING)["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
+    assert limits == {"memory": "4Gi"}
+    with_gpu = manifest(Training("a", "t:1", "store", (), gpus=2))
+    assert with_gpu["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "2"
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_pod_goes_on_with_the_run_of_the_one_before(tmp_path: Path, begun: bool) -> None:
+    container = manifest(TRAINING)["spec"]["template"]["spec"]["containers"][0]
+    run = tmp_path / "runs" / "photos"
+    run.mkdir(parents=True)
+    if begun:
+        (run / "config.toml").touch()
+    (tmp_path / "python").write_text('#!/bin/sh\necho "$@"\n')
+    (tmp_path / "python").chmod(0o755)
+    script = container["command"][2].replace("/store/", f"{tmp_path}/")
+    environment = os.environ | {"RUN": "photos", "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    command = [*container["command"][:2], script, container["command"][3], *container["args"]]
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+    assert said == f"-m training --resume {run}" if begun else f"-m training --data /data --out {run}"
