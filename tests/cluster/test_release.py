@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.cluster.command import image, k8s, serving, start
 from tests.cluster.product import Product, Release
 from tests.cluster.target import Target
 from tests.cluster.waiting import eventually
-
-from tests.cluster.command import image, k8s, serving, start
 
 # The load that the gate sends by itself has tests of its own; here the probe is at work already.
 QUIET = ("--slo", "none", "--timeout", "180s")
