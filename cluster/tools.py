@@ -45,7 +45,7 @@ def gather(settings: Settings) -> None:
     _link(settings.bin / "envoy", Path(_output("wheel", "envoy")) / "envoy" / "_bin" / "envoy")
     # It waits and buries orphans, which is all that a pod's first container has to do.
     _link(settings.bin / "pause", Path(shutil.which("catatonit") or "catatonit"))
-    _link(settings.bin / "helm", Path(_output("helm", "which")))
+    _link(settings.bin / "helm", _helm(settings))
 
 
 def require() -> None:
@@ -82,8 +82,15 @@ def _build(folder: str) -> Path:
     return Path(_output("build-tools", str(REPOSITORY / "tools" / folder)))
 
 
-def _output(script: str, *arguments: str) -> str:
-    done = subprocess.run([REPOSITORY / "scripts" / script, *arguments], stdout=subprocess.PIPE, text=True, check=False)
+def _helm(settings: Settings) -> Path:
+    """The one on the path comes first; that must not be our own link, which people put there."""
+    folders = [folder for folder in os.environ.get("PATH", "").split(os.pathsep) if Path(folder) != settings.bin]
+    return Path(_output("helm", "which", PATH=os.pathsep.join(folders)))
+
+
+def _output(script: str, *arguments: str, **variables: str) -> str:
+    command, environment = [str(REPOSITORY / "scripts" / script), *arguments], os.environ | variables
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=False)
     if done.returncode:
         raise ClusterError(f"scripts/{script} {' '.join(arguments)} failed; its own message is above")
     return done.stdout.strip()
