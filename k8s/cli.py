@@ -26,9 +26,14 @@ def main(arguments: list[str]) -> int:
     """Run one verb; returns the exit code."""
     # argparse itself can't tell options for others from its own.
     end = arguments.index("--") if "--" in arguments else len(arguments)
-    args = parser().parse_args(arguments[:end])
-    if arguments[end:] and args.verb != "train":
-        parser().error(f"unrecognized arguments: {' '.join(arguments[end:])}")
+    args, extra = parser().parse_known_args(arguments[:end])
+    if args.verb == "rollback" and args.revision is None and len(extra) == 1 and extra[0].isdigit():
+        # Nor does it look for a second, optional name after options.
+        args.revision = int(extra.pop())
+    if args.verb != "train":
+        extra += arguments[end:]
+    if extra:
+        parser().error(f"unrecognized arguments: {' '.join(extra)}")
     args.rest = arguments[end + 1 :]
     ours = logging.getLogger("k8s")
     ours.handlers, ours.propagate = [logging.StreamHandler()], False

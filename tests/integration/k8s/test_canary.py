@@ -108,7 +108,7 @@ def test_a_canary_without_a_route_shares_by_its_number_of_pods(release: Run, can
 def test_rollback_takes_a_revision(release: Run, k8s: Run, api: KubeApi) -> None:
     for tag in ("1", "2", "3"):
         assert release(tag).code == 0
-    assert k8s("rollback", "demo", "1").code == 0
+    assert k8s("rollback", "demo", "--timeout", "60s", "1").code == 0
     assert serving(api) == {"reg.local/ic:1"}
     wrong = k8s("rollback", "demo", "9")
     assert wrong.code == 1
