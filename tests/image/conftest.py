@@ -116,10 +116,12 @@ def running(image: Image, *options: str, limits: list[str] = LIMITS, **variables
 
 
 @pytest.fixture(scope="session")
-def usable_engine() -> None:
+def usable_engine() -> Iterator[None]:
     done = engine("info", check=False)
     if done.returncode != 0:
         pytest.skip(f"no container engine works here: {(done.stderr.splitlines() or ['?'])[-1]}")
+    yield
+    subprocess.run(["scripts/clean-builds"], check=True)
 
 
 @pytest.fixture(scope="session")
