@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -59,7 +60,9 @@ class Page:
         return [str(found.text) for found in self.browser.find_elements(By.CSS_SELECTOR, selector)]
 
     def until(self, condition: Any) -> None:
-        WebDriverWait(self.browser, SECONDS, poll_frequency=0.05).until(lambda _: condition())
+        # What was found may be replaced by the page before it is read.
+        replaced = [StaleElementReferenceException]
+        WebDriverWait(self.browser, SECONDS, 0.05, ignored_exceptions=replaced).until(lambda _: condition())
 
     def drop(self, *files: tuple[str, bytes], by: str = "drop") -> None:
         """Let files fall on the page, and wait for what becomes of them."""
