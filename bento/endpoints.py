@@ -162,12 +162,17 @@ class Endpoints:
 
     async def _livez(self, call: Call) -> Answer:
         # Load never fails it: restarting an overloaded server makes the overload worse.
+        self._check_model_returns()
+        return 200, _TEXT, b"ok\n", []
+
+    def _check_model_returns(self) -> None:
         stuck = self._predictor.pipeline.busy_seconds if self._predictor else 0.0
         if stuck > self._settings.hang_timeout:
             raise RequestError("not_live", f"the model hasn't returned for {stuck:.0f} s")
-        return 200, _TEXT, b"ok\n", []
 
     async def _readyz(self, call: Call) -> Answer:
+        # Until it is restarted, requests would go on to it.
+        self._check_model_returns()
         refusal = self._lifecycle.unready()
         if refusal is not None:
             raise refusal

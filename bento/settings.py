@@ -77,7 +77,10 @@ class Settings(BaseSettings):
         description="seconds that requests are still taken after SIGTERM; else 5 in a Kubernetes pod, else 0",
     )
     hang_timeout: float = Field(
-        30, gt=0, le=3600, description="seconds after which a call of the model that hasn't returned fails `/livez`"
+        30,
+        gt=0,
+        le=3600,
+        description="seconds after which a call of the model that hasn't returned fails `/livez` and `/readyz`",
     )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)] = Field(
         "info", description="least level that is logged"

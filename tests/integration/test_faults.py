@@ -130,6 +130,8 @@ def test_a_hung_model_fails_liveness_and_nothing_else_does(slow_store: Store) ->
             waiting = answers(server, pool, 10)
             wait_for(lambda: status(server, "/livez") == 503)
             assert server.get("/livez").json()["code"] == "not_live"
+            # Nor does it want requests, until it is restarted.
+            assert server.get("/readyz").json()["code"] == "not_live"
             assert status(server, "/metrics") == 200
             assert not any(future.done() and future.result().status_code == 200 for future in waiting)
             # Past the deadline of those that wait for their turn.
@@ -140,6 +142,7 @@ def test_a_hung_model_fails_liveness_and_nothing_else_does(slow_store: Store) ->
         assert {response.json()["code"] for response in late} == {"deadline_exceeded"}
         assert all(int(response.headers["retry-after"]) >= 1 for response in late)
         wait_for(lambda: status(server, "/livez") == 200)
+        assert status(server, "/readyz") == 200
         assert server.predict(picture("red")).json()["predicted_class"] == "red"
 
 
