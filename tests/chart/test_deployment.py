@@ -68,6 +68,12 @@ def test_readiness_and_liveness_ask_different_questions() -> None:
     assert server["livenessProbe"]["httpGet"] == {"path": "/livez", "port": "http"}
 
 
+def test_a_hung_pod_is_killed_sooner_than_one_that_leaves() -> None:
+    release = template()
+    grace = release.server()["livenessProbe"]["terminationGracePeriodSeconds"]
+    assert grace < release.pod()["spec"]["terminationGracePeriodSeconds"]
+
+
 def test_liveness_waits_for_the_start_which_may_take_a_minute() -> None:
     startup = template().server()["startupProbe"]
     assert startup["httpGet"]["path"] == "/readyz"
