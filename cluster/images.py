@@ -34,7 +34,7 @@ def write(settings: Settings) -> None:
     for path, program in wanted.items():
         if not path.exists():
             built = _program(settings, program)
-            files = {f"/bin/{program}": built, **_libraries(built)}
+            files = {f"/bin/{program}": built, **libraries(built)}
             entrypoint = [f"/bin/{program}", *(("-P",) if program == "pause" else ())]
             archive.write(path, name(settings, program), files, entrypoint=entrypoint, user=NOBODY)
 
@@ -85,7 +85,7 @@ def _program(settings: Settings, program: str) -> Path:
     return settings.bin / program
 
 
-def _libraries(program: Path) -> dict[str, Path]:
+def libraries(program: Path) -> dict[str, Path]:
     """What the program is linked with, at the places it looks for it. Those built by Go need none."""
     linked = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
     return {path: Path(path) for path in re.findall(r"(/\S+) \(0x", linked)}

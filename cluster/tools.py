@@ -72,10 +72,14 @@ def search_path(*first: Path) -> str:
 def contour_manifest() -> Path:
     """Contour's own manifest, from the module its command is built from."""
     module = "github.com/projectcontour/contour"
-    command = ["go", "-C", str(REPOSITORY / "tools" / "contour"), "list", "-m", "-f", "{{.Dir}}", module]
-    subprocess.run([*command[:3], "mod", "download", module], check=True)
-    folder = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-    return Path(folder) / "examples" / "render" / "contour-gateway.yaml"
+    within = ("-C", str(REPOSITORY / "tools" / "contour"))
+    _output("go", *within, "mod", "download", module)
+    return (
+        Path(_output("go", *within, "list", "-m", "-f", "{{.Dir}}", module))
+        / "examples"
+        / "render"
+        / "contour-gateway.yaml"
+    )
 
 
 def _build(folder: str) -> Path:
