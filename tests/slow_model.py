@@ -19,10 +19,14 @@ _WIDTH = 128
 """Of the square matrices that are multiplied: small enough for the cache, so that the cost is steady."""
 
 
-def write_slow_entry(folder: Path, milliseconds: float, cost: Cost = "image") -> Path:
-    """Write a store entry whose model takes about `milliseconds` of one core, measured here and now."""
+def write_slow_entry(folder: Path, milliseconds: float, cost: Cost = "image", *, trap: bool = False) -> Path:
+    """Write a store entry whose model takes about `milliseconds` of one core, measured here and now.
+
+    With a `trap` it never returns from an image that is white all over.
+    """
     write_entry(folder, int8=False)
-    _write_onnx(folder / "model.onnx", max(1, round(milliseconds / 1000 / _seconds_a_repetition())), cost)
+    repetitions = max(1, round(milliseconds / 1000 / _seconds_a_repetition()))
+    _write_onnx(folder / "model.onnx", repetitions, cost, trap=trap)
     return folder
 
 
@@ -54,7 +58,7 @@ def seconds_a_call(path: Path, batch: int) -> float:
     return sorted(times)[len(times) // 2]
 
 
-def _write_onnx(path: Path, repetitions: int, cost: Cost) -> None:
+def _write_onnx(path: Path, repetitions: int, cost: Cost, *, trap: bool = False) -> None:
     """Write the model of `tests.stored` with a loop of matrix products whose sum, times 0, is added to the scores."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
@@ -71,6 +75,8 @@ def _write_onnx(path: Path, repetitions: int, cost: Cost) -> None:
         "first": np.array([0]),
         "second": np.array([1]),
         "last": np.array([2]),
+        "white": np.array(254.5, np.float32),
+        "endless": np.array(2**62 if trap else repetitions),
     }
     body = helper.make_graph(
         [
@@ -96,7 +102,10 @@ def _write_onnx(path: Path, repetitions: int, cost: Cost) -> None:
         helper.make_node("ReduceMean", [worked_on, "second"], ["brightness"], keepdims=1),
         helper.make_node("Unsqueeze", ["brightness", "last"], ["start"]),
         helper.make_node("Mul", ["start", "ones"], ["state"]),
-        helper.make_node("Loop", ["repetitions", "true", "state"], ["rotated"], body=body),
+        helper.make_node("ReduceMax", ["brightness"], ["brightest"], keepdims=0),
+        helper.make_node("Greater", ["brightest", "white"], ["is_white"]),
+        helper.make_node("Where", ["is_white", "endless", "repetitions"], ["trips"]),
+        helper.make_node("Loop", ["trips", "true", "state"], ["rotated"], body=body),
         helper.make_node("ReduceMean", ["rotated", "height_width"], ["work"], keepdims=0),
         helper.make_node("Unsqueeze", ["work", "second"], ["column"]),
         helper.make_node("Mul", ["column", "zero"], ["nothing"]),

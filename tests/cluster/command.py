@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from subprocess import PIPE, Popen
@@ -36,3 +37,8 @@ def serving(release: Release, component: str = "server") -> set[str]:
     pods = release.cluster.get("pods", "--namespace", release.namespace, "--selector", labels)["items"]
     going = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
     return {pod["spec"]["containers"][0]["image"] for pod in going if pod["status"]["containerStatuses"][0]["ready"]}
+
+
+def error(said: str, reason: str) -> bool:
+    """Whether the last line is an error that gives the reason, a regular expression."""
+    return re.search(f"^error: .*{reason}", said.rstrip().rpartition("\n")[2]) is not None

@@ -2,31 +2,53 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from cluster import lifecycle, settings, state, tools
 from cluster.errors import ClusterError
 from tests.cluster import product as products
-from tests.cluster import target as targets
 from tests.cluster.kubectl import Cluster, environment
 from tests.cluster.product import Product, Release
-from tests.cluster.target import Target
+from tests.cluster.target import Target, behind_the_gateway
 
 RESTRICTED = {
     "pod-security.kubernetes.io/enforce": "restricted",
     "pod-security.kubernetes.io/enforce-version": "latest",
 }
+FOLDER = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What installs goes first: the nodes don't have the image yet, and its figures tell how long pulling takes."""
+    items.sort(key=lambda item: item.path.name != "test_install.py" and item.path.parent == FOLDER)
+
+
+LEAVING = pytest.StashKey[list[str]]()
+"""Namespaces that were told to go."""
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    """KUBECONFIG's, with GATEWAY_HTTP, GATEWAY_HTTPS and REGISTRY where it has them; else one of our own."""
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """KUBECONFIG's, with GATEWAY_HTTP, GATEWAY_HTTPS and REGISTRY where it has them; else one of our own.
+
+    In the end every namespace that a test made is seen gone.
+    """
+    with _given_or_ours() as found:
+        yield found
+        for name in request.config.stash.get(LEAVING, []):
+            found.kubectl("wait", "--for=delete", f"namespace/{name}", "--timeout=240s")
+
+
+@contextlib.contextmanager
+def _given_or_ours() -> Iterator[Cluster]:
     if given := os.environ.get("KUBECONFIG"):
         if not shutil.which("kubectl"):
             pytest.fail("KUBECONFIG is set, and kubectl isn't on the path")
@@ -37,6 +59,8 @@ def cluster() -> Iterator[Cluster]:
     try:
         tools.require()
     except ClusterError as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error))
         pytest.skip(str(error))
     if state.holder(ours):
         yield _ours(ours)
@@ -54,11 +78,10 @@ def _ours(ours: settings.Settings) -> Cluster:
     )
 
 
-@pytest.fixture
-def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
-    """Under Pod Security `restricted`; seen gone afterwards. What it held is printed when the test fails."""
-    words = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())
-    name = f"{words[:40].strip('-')}-{secrets.token_hex(3)}"
+@contextlib.contextmanager
+def a_namespace(cluster: Cluster, request: pytest.FixtureRequest, words: str) -> Iterator[str]:
+    """Under Pod Security `restricted`; what it held is printed when a test failed meanwhile."""
+    name = f"{re.sub(r'[^a-z0-9]+', '-', words.lower())[:40].strip('-')}-{secrets.token_hex(3)}"
     cluster.kubectl("create", "namespace", name)
     cluster.kubectl("label", "namespace", name, *(f"{key}={value}" for key, value in RESTRICTED.items()))
     failures = request.session.testsfailed
@@ -66,10 +89,20 @@ def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]
     if request.session.testsfailed > failures:
         # pytest shows what a fixture prints beside the failure.
         os.write(1, cluster.report(name).encode())
+    # The next test may want the same name at the gateway.
+    cluster.kubectl("-n", name, "delete", "ingresses,httproutes", "--all")
     # A namespace waits for its pods as long as they ask for; nobody needs what these still do.
     cluster.kubectl("-n", name, "delete", "deployments,jobs", "--all", "--wait=false")
-    cluster.kubectl("-n", name, "delete", "pods", "--all", "--now")
-    cluster.kubectl("delete", "namespace", name, "--wait", "--timeout=240s")
+    cluster.kubectl("-n", name, "delete", "pods", "--all", "--now", "--wait=false")
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
+    request.config.stash.setdefault(LEAVING, []).append(name)
+
+
+@pytest.fixture
+def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The test's own."""
+    with a_namespace(cluster, request, request.node.name.removeprefix("test_")) as name:
+        yield name
 
 
 @pytest.fixture(scope="session")
@@ -91,11 +124,28 @@ def release(cluster: Cluster, namespace: str) -> Release:
     return Release(cluster, namespace)
 
 
-@pytest.fixture
-def target(release: Release, product: Product) -> Target:
-    if not release.cluster.http:
+@pytest.fixture(scope="module")
+def standing(cluster: Cluster, product: Product, request: pytest.FixtureRequest) -> Iterator[Target]:
+    """Installed once for the tests of a module."""
+    if not cluster.http:
         pytest.skip("GATEWAY_HTTP names no gateway")
-    return targets.installed(release, product)
+    with a_namespace(cluster, request, request.node.path.stem.removeprefix("test_")) as name:
+        target = behind_the_gateway(Release(cluster, name), product)
+        target.install()
+        yield target
+
+
+@pytest.fixture
+def target(standing: Target, request: pytest.FixtureRequest) -> Iterator[Target]:
+    """Behind the gateway, as it was installed; what the test changes is taken back after it."""
+    failures = request.session.testsfailed
+    yield standing
+    if request.session.testsfailed == failures:
+        standing.restore()
+        return
+    os.write(1, standing.release.cluster.report(standing.release.namespace).encode())
+    standing.release.helm("uninstall", standing.release.name, "--wait", "--ignore-not-found")
+    standing.install()
 
 
 FIGURES = pytest.StashKey[list[str]]()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,17 @@ class Cluster:
         """Those that take pods."""
         items = self.get("nodes")["items"]
         return sorted(each["metadata"]["name"] for each in items if not each["spec"].get("taints"))
+
+    @contextlib.contextmanager
+    def cordoned(self, *nodes: str) -> Iterator[None]:
+        """Nodes that get no new pods for a while."""
+        try:
+            for node in nodes:
+                self.kubectl("cordon", node)
+            yield
+        finally:
+            for node in nodes:
+                self.kubectl("uncordon", node)
 
     def apply(self, namespace: str, *objects: Mapping[str, object]) -> None:
         items = {"apiVersion": "v1", "kind": "List", "items": list(objects)}

@@ -1,4 +1,4 @@
-"""Requests at a constant rate through the gateway, each answer checked. It never waits for an answer, never retries.
+"""Requests on a schedule through the gateway, each answer checked. It never waits for an answer, never retries.
 
 Latency counts from the time a request was due, so that a stalled service can't hide behind a stalled client.
 """
@@ -10,6 +10,7 @@ import itertools
 import json
 import threading
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -17,6 +18,9 @@ import aiohttp
 
 # Longer than the service's own deadline and any queue before it: what takes this long is lost.
 PATIENCE = 10.0
+
+Rate = Callable[[float], float]
+"""Requests a second, by the seconds since the probe began."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Request:
     status: int
     detail: str
     version: str
+    retry_after: str = ""
 
 
 @dataclass
@@ -45,6 +50,9 @@ class Verdict:
         answered = sorted((request for request in self.requests if request.version), key=lambda each: each.answered)
         groups = itertools.groupby(answered, key=lambda each: each.version)
         return [(next(group).answered, version) for version, group in groups]
+
+    def answered(self, status: int) -> list[Request]:
+        return [request for request in self.requests if request.status == status]
 
     def latency(self, fraction: float) -> float:
         """In seconds, of the answered requests."""
@@ -63,9 +71,10 @@ class Verdict:
 class Probe:
     """Sends from the beginning of a `with` block to its end; `verdict` is whole after that."""
 
-    def __init__(self, url: str, *, host: str, image: bytes, expected: str, rate: float) -> None:
+    def __init__(self, url: str, *, host: str, image: bytes, expected: str, rate: float | Rate) -> None:
         self.verdict = Verdict()
-        self._url, self._host, self._image, self._expected, self._rate = url, host, image, expected, rate
+        self._url, self._host, self._image, self._expected = url, host, image, expected
+        self._rate = rate if callable(rate) else lambda _: rate
         self._stop = threading.Event()
         self._failed: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="probe")
@@ -80,6 +89,18 @@ class Probe:
         if self._failed:
             raise self._failed
 
+    def until(self, requests: int) -> None:
+        """Return when so many are answered."""
+        while len(self.verdict.requests) < requests:
+            assert self._thread.is_alive(), "the probe ended"
+            time.sleep(0.1)
+
+    def _due(self) -> Iterator[float]:
+        due = 0.0
+        while True:
+            yield due
+            due += 1 / self._rate(due)
+
     def _run(self) -> None:
         try:
             asyncio.run(self._send())
@@ -93,8 +114,7 @@ class Probe:
         async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
             begin = time.monotonic()
             under_way: set[asyncio.Task[None]] = set()
-            for number in itertools.count():
-                due = number / self._rate
+            for due in self._due():
                 await asyncio.sleep(max(0.0, begin + due - time.monotonic()))
                 if self._stop.is_set():
                     break
@@ -105,7 +125,7 @@ class Probe:
 
     async def _ask(self, session: aiohttp.ClientSession, begin: float, due: float) -> None:
         sent = time.monotonic() - begin
-        status, detail, version = 0, "", ""
+        status, detail, version, retry_after = 0, "", "", ""
         form = aiohttp.FormData()
         form.add_field("file", self._image, filename="image.jpg", content_type="image/jpeg")
         try:
@@ -113,11 +133,12 @@ class Probe:
                 status = response.status
                 body = await response.read()
                 version = response.headers.get("X-Model-Version", "")
+                retry_after = response.headers.get("Retry-After", "")
                 detail = self._fault(status, body)
         except (aiohttp.ClientError, TimeoutError) as error:
             detail = repr(error)
         answered = time.monotonic() - begin
-        self.verdict.requests.append(Request(due, sent, answered, status, detail, version))
+        self.verdict.requests.append(Request(due, sent, answered, status, detail, version, retry_after))
 
     def _fault(self, status: int, body: bytes) -> str:
         """What is wrong with an answer, if anything is."""

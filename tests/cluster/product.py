@@ -72,6 +72,12 @@ def push(image: str, name: str) -> None:
     _output("scripts/engine", "push", *plain, name)
 
 
+def push_archive(path: Path, name: str, pushed: str) -> None:
+    """Of an image called `name` in it, as `docker save` writes them."""
+    _output("scripts/engine", "load", "--input", str(path))
+    push(name, pushed)
+
+
 def digest(registry: str, repository: str, tag: str) -> str:
     answer = httpx.head(f"http://{registry}/v2/{repository}/manifests/{tag}", headers={"Accept": MANIFESTS})
     return str(answer.raise_for_status().headers["Docker-Content-Digest"])
@@ -134,10 +140,15 @@ class Release:
     def install(self, values: dict[str, Any]) -> str:
         return self.helm("install", self.name, CHART, "--wait", "--timeout=180s", values=values)
 
-    def upgrade(self, values: dict[str, Any]) -> str:
-        return self.helm("upgrade", self.name, CHART, "--wait", "--timeout=180s", "--reset-values", values=values)
+    def upgrade(self, values: dict[str, Any], chart: Path = CHART) -> str:
+        return self.helm("upgrade", self.name, chart, "--wait", "--timeout=180s", "--reset-values", values=values)
 
-    def pods(self) -> list[dict[str, Any]]:
-        selector = f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component=server"
+    def pods(self, component: str = "server") -> list[dict[str, Any]]:
+        selector = f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component={component}"
         found: list[dict[str, Any]] = self.cluster.get("pods", "-n", self.namespace, "-l", selector)["items"]
         return found
+
+    def metrics(self, pod: dict[str, Any]) -> str:
+        """What the pod itself says; what the API server says of it where it can't be asked."""
+        path = f"/api/v1/namespaces/{self.namespace}/pods/{pod['metadata']['name']}:3000/proxy/metrics"
+        return self.cluster.kubectl("get", "--raw", path, check=False)

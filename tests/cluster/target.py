@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
-from tests.cluster.prober import Probe
+from tests.cluster.prober import Probe, Rate
 from tests.cluster.product import Product, Release
 from tests.cluster.waiting import eventually
 
 HOST = "moving.example.test"
-# About half of what two pods of one shared CPU take with the load generator beside them.
-RATE = 40.0
+RATE = 100.0
 # The gateway that the cluster's own manifests bring.
 PARENTS = [{"name": "contour", "namespace": "projectcontour"}]
 LET_IN = {"gatewayNamespaces": ["projectcontour"]}
@@ -27,21 +27,29 @@ class Target:
     values: dict[str, Any]
     image: bytes
     expected: str
+    host: str = HOST
 
-    def probe(self, rate: float = RATE) -> Probe:
+    def probe(self, rate: float | Rate = RATE) -> Probe:
         url = f"{self.release.cluster.http}/predict"
-        return Probe(url, host=HOST, image=self.image, expected=self.expected, rate=rate)
+        return Probe(url, host=self.host, image=self.image, expected=self.expected, rate=rate)
+
+    def install(self) -> None:
+        """Routed and answering when it returns."""
+        self.release.install(self.values)
+        eventually(self.routed, "a route to the service")
+
+    def routed(self) -> bool:
+        return httpx.get(f"{self.release.cluster.http}/readyz", headers={"Host": self.host}).status_code == 200
+
+    def restore(self) -> None:
+        """Take back what was changed, if anything was."""
+        if json.loads(self.release.helm("get", "values", self.release.name, "--output", "json")) != self.values:
+            self.release.upgrade(self.values)
 
 
-def installed(release: Release, product: Product) -> Target:
-    """Routed and answering."""
-    route = {"enabled": True, "parentRefs": PARENTS, "hostnames": [HOST]}
-    values = product.values | {"httpRoute": route, "networkPolicy": LET_IN, "resources": RESOURCES}
-    release.install(values)
-
-    def routed() -> bool:
-        return httpx.get(f"{release.cluster.http}/readyz", headers={"Host": HOST}).status_code == 200
-
-    eventually(routed, "a route to the service")
+def behind_the_gateway(release: Release, product: Product, host: str = HOST, **more: Any) -> Target:
+    """The default values, but for what this machine and the route need, and `more`; not installed yet."""
+    route = {"enabled": True, "parentRefs": PARENTS, "hostnames": [host]}
+    values = product.values | {"httpRoute": route, "networkPolicy": LET_IN, "resources": RESOURCES} | more
     expected, image = next(iter(product.golden.items()))
-    return Target(release, values, image, expected)
+    return Target(release, values, image, expected, host)

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from tests.cluster.target import Target
 from tests.cluster.waiting import eventually
 
-# A pod at rest uses less than a tenth of this, one under half the probe's rate more than all of it.
+LEAST, MOST = 2, 4
+# A pod at rest uses less than a tenth of its request, one under half the load more than this.
 SCALING = {
     "enabled": True,
-    "minReplicas": 1,
-    "maxReplicas": 3,
+    "minReplicas": LEAST,
+    "maxReplicas": MOST,
     "targetCPUUtilizationPercentage": 40,
     # The default waits for five minutes, so that a short lull costs nothing.
     "behavior": {
@@ -22,24 +23,36 @@ SCALING = {
         }
     },
 }
+HIGHEST = 150.0
+RAMP = 20.0
+
+
+def ramp(at: float) -> float:
+    """From a tenth of the highest rate to all of it, then on like that."""
+    return HIGHEST * min(1.0, 0.1 + 0.9 * at / RAMP)
 
 
 def test_the_autoscaler_adds_pods_under_load_and_takes_them_away_after_it(
     target: Target, figure: Callable[[str], None]
 ) -> None:
-    def ready(replicas: int) -> bool:
+    def ready() -> int:
         deployment = target.release.cluster.get("deployment", target.release.fullname, "-n", target.release.namespace)
-        return bool(deployment["status"].get("readyReplicas", 0) == replicas)
+        return int(deployment["status"].get("readyReplicas", 0))
 
     target.release.upgrade(target.values | {"autoscaling": SCALING})
-    eventually(lambda: ready(1), "one pod at rest", patience=240)
-    with target.probe() as probe:
+    eventually(lambda: ready() == LEAST, "the least pods, at rest", patience=240)
+    with target.probe(ramp) as probe:
         begun = time.monotonic()
-        eventually(lambda: ready(2) or ready(3), "a second pod", patience=240)
-        took = time.monotonic() - begun
-        eventually(lambda: ready(3), "three pods", patience=240)
-    with target.probe(rate=1) as after:
-        eventually(lambda: ready(1), "one pod again", patience=240)
-    assert not probe.verdict.failures, str(probe.verdict)
-    assert not after.verdict.failures, str(after.verdict)
-    figure(f"{took:.0f} s from load to the second ready pod; {len(probe.verdict.requests)} requests, 0 failed")
+        eventually(lambda: ready() > LEAST, "another pod", patience=240)
+        first = time.monotonic() - begun
+        eventually(lambda: ready() == MOST, "the most pods", patience=240)
+        all_of_them = time.monotonic() - begun
+    with target.probe(rate=5) as after:
+        eventually(lambda: ready() == LEAST, "the least pods again", patience=240)
+    for verdict in (probe.verdict, after.verdict):
+        assert not verdict.failures, str(verdict)
+    goodput = len(probe.verdict.answered(200)) / all_of_them
+    figure(
+        f"first new pod ready {first:.0f} s after the ramp began, {MOST} after {all_of_them:.0f} s; "
+        f"{goodput:.0f}/s answered, 0 refused of {len(probe.verdict.requests)}"
+    )

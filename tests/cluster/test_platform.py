@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from cluster import archive, enter, settings
+from cluster import archive
+from cluster.settings import REPOSITORY
 from tests.cluster import workloads
 from tests.cluster.kubectl import Cluster
-from tests.cluster.product import digest
+from tests.cluster.product import digest, push_archive
 from tests.cluster.waiting import eventually
 
 SOURCE = Path(__file__).parent / "echo"
@@ -23,13 +24,15 @@ def echo(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
     if not cluster.registry:
         pytest.skip("REGISTRY names no registry that this machine can push to and the cluster pull from")
     folder = tmp_path_factory.mktemp("echo")
-    program, packed, tag = folder / "echo", folder / "echo.tar", f"{cluster.registry}/echo:test"
+    program, packed = folder / "echo", folder / "echo.tar"
     environment = {**cluster.environment, "CGO_ENABLED": "0"}
-    subprocess.run(["go", "-C", SOURCE, "build", "-trimpath", "-o", program, "."], check=True, env=environment)
-    archive.write(packed, tag, {"/bin/echo": program}, entrypoint=["/bin/echo"], user="65534:65534")
-    ours = settings.load()
-    enter.run(ours, ["ctr", "-n", "tests", "images", "import", str(packed)])
-    enter.run(ours, ["ctr", "-n", "tests", "images", "push", "--plain-http", tag])
+    subprocess.run(
+        [REPOSITORY / "scripts" / "go", "-C", SOURCE, "build", "-trimpath", "-o", program, "."],
+        check=True,
+        env=environment,
+    )
+    archive.write(packed, "localhost/echo:test", {"/bin/echo": program}, entrypoint=["/bin/echo"], user="65534:65534")
+    push_archive(packed, "localhost/echo:test", f"{cluster.registry}/echo:test")
     return f"{cluster.registry}/echo@{digest(cluster.registry, 'echo', 'test')}"
 
 

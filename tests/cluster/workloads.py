@@ -31,8 +31,8 @@ def pod(name: str, image: str, *arguments: str, node: str | None = None, **conta
     }
 
 
-def service(name: str) -> dict[str, Any]:
-    ports = [{"port": 80, "targetPort": 8080}]
+def service(name: str, port: int = 80) -> dict[str, Any]:
+    ports = [{"port": port, "targetPort": 8080 if port == 80 else port}]
     return {
         "apiVersion": "v1",
         "kind": "Service",

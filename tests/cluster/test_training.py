@@ -1,0 +1,140 @@
+"""Training as a Job on data from a volume, killed on the way; its model, in the shared store, is released."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import subprocess
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cluster.settings import REPOSITORY
+from tests.cluster import command, workloads
+from tests.cluster.kubectl import Cluster
+from tests.cluster.product import Product, Release, digest, push
+from tests.cluster.target import RESOURCES
+from tests.folders import write_tree
+
+EPOCHS = 8
+# Where real photos are: the CIFAR-10 images as JPEG, a folder a class.
+PHOTOS = REPOSITORY.parent / "shared" / "data" / "cifar10-jpg.tar.xz"
+PHOTOS_A_CLASS = 100
+
+
+@pytest.fixture(scope="module")
+def training_image(cluster: Cluster) -> str:
+    """In the registry, by digest; by scripts/training-image, unless TRAINING_IMAGE names one."""
+    if not cluster.registry:
+        pytest.skip("REGISTRY names no registry that this machine can push to and the cluster pull from")
+    image = os.environ.get("TRAINING_IMAGE")
+    if not image:
+        built = subprocess.run(
+            ["scripts/training-image"], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=True
+        )
+        image = built.stdout.splitlines()[-1]
+    push(image, f"{cluster.registry}/image-classifier-training:test")
+    return (
+        f"{cluster.registry}/image-classifier-training@{digest(cluster.registry, 'image-classifier-training', 'test')}"
+    )
+
+
+@pytest.fixture
+def claims(cluster: Cluster, namespace: str, product: Product, tmp_path: Path) -> None:
+    """`photos` with images, and an empty `models`."""
+    cluster.apply(namespace, workloads.claim("photos"), workloads.claim("models"))
+    name = f"{product.registry}/image-classifier@{product.digest}"
+    mounts = [{"name": "photos", "mountPath": "/photos"}]
+    pod = workloads.pod("loader", name, command=["sleep", "600"], volumeMounts=mounts)
+    pod["spec"]["volumes"] = [{"name": "photos", "persistentVolumeClaim": {"claimName": "photos"}}]
+    cluster.apply(namespace, pod)
+    here = ("-n", namespace)
+    cluster.kubectl(*here, "wait", "--for=condition=Ready", "pod/loader", "--timeout=120s")
+    unpack = "import sys, tarfile; tarfile.open(fileobj=sys.stdin.buffer, mode='r|').extractall('/photos')"
+    subprocess.run(
+        ["kubectl", *here, "exec", "-i", "loader", "--", "python", "-c", unpack],
+        input=packed(tmp_path),
+        env=cluster.environment,
+        check=True,
+        timeout=120,
+    )
+    cluster.kubectl(*here, "delete", "pod", "loader", "--now")
+
+
+def packed(folder: Path) -> bytes:
+    """A folder a class, as tar: real photos where they are, else coloured noise."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as made:
+        if not PHOTOS.exists():
+            made.add(write_tree(folder / "tree", {"red": 100, "green": 100, "blue": 100}), ".")
+            return out.getvalue()
+        taken: dict[str, int] = {}
+        with tarfile.open(PHOTOS) as photos:
+            for member in photos:
+                *_, label, file = Path(member.name).parts if member.isfile() else ("", "")
+                if file.endswith(".jpg") and taken.setdefault(label, 0) < PHOTOS_A_CLASS:
+                    taken[label] += 1
+                    content = photos.extractfile(member)
+                    member.name = f"{label}/{file}"
+                    made.addfile(member, content)
+    return out.getvalue()
+
+
+def test_a_killed_training_goes_on_from_its_checkpoint_and_its_model_is_released(
+    release: Release,
+    product: Product,
+    training_image: str,
+    claims: None,
+    tmp_path: Path,
+    figure: Callable[[str], None],
+) -> None:
+    flags = (
+        "--store-claim",
+        "models",
+        "--data-claim",
+        "photos",
+        "--cpu",
+        "500m",
+        "--memory",
+        "2Gi",
+        "--output",
+        "json",
+    )
+    options = ("--epochs", str(EPOCHS), "--width", "8", "--depth", "2", "--patience", str(EPOCHS))
+    training = command.start(release, "train", "--image", training_image, *flags, "--", *options)
+    assert training.stderr
+    assert training.stdout
+    epochs = []
+    for line in training.stderr:
+        if found := re.match(r"Epoch +(\d+)/", line):
+            epochs.append(int(found[1]))
+            if len(epochs) == EPOCHS // 2:
+                kill(release)
+    said = training.stdout.read()
+    assert training.wait(timeout=60) == 0, said
+    killed = next(number for number, epoch in enumerate(epochs) if number >= EPOCHS // 2 - 1)
+    resumed = epochs[killed + 1 :]
+    assert resumed[0] > 1, epochs
+    assert resumed[-1] == EPOCHS, epochs
+
+    model = json.loads(said)["model"]
+    stored = {"source": "pvc", "tag": model, "pvc": {"claimName": "models"}}
+    values = tmp_path / "values.json"
+    values.write_text(json.dumps(product.values | {"model": stored, "resources": RESOURCES}))
+    command.k8s(release, "release", "--values", str(values), "--slo", "none", "--timeout", "180s")
+    found = json.loads(command.k8s(release, "status", "--output", "json"))
+    assert [pod["model"] for pod in found["pods"]] == [model] * 2
+    assert "Succeeded" in release.helm("test", release.name, "--timeout=120s")
+    figure(f"epochs {epochs}, killed after {epochs[killed]}; {model} released")
+
+
+def kill(release: Release) -> None:
+    """As a node does that goes away: nobody is asked."""
+    selector = f"batch.kubernetes.io/job-name={release.name}"
+    (pod,) = release.cluster.get("pods", "-n", release.namespace, "-l", selector)["items"]
+    name = pod["metadata"]["name"]
+    release.cluster.kubectl("-n", release.namespace, "delete", "pod", name, "--force", "--grace-period=0")
