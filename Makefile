@@ -7,10 +7,11 @@ export BENTOML_DO_NOT_TRACK := True
 
 BIN := .venv/bin
 LOCKS := bento/requirements.txt requirements/dev.txt
+CLUSTER_NEEDS := containerd runc iptables conntrack catatonit docker-registry ip openssl /usr/lib/cni/ptp
 UV_LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
 	--no-emit-index-url --no-emit-find-links --no-header
 
-.PHONY: help setup run image training-image package check format test e2e e2e-cluster manifests values bench overload soak
+.PHONY: help setup run image training-image package check format test e2e manifests values bench overload soak
 .PHONY: cluster cluster-down lock clean
 
 help:  ## list the targets
@@ -45,12 +46,9 @@ test: setup  ## every test that needs no cluster
 	@scripts/build-tools tools/kubeconform >/dev/null || true
 	@$(BIN)/pytest
 
-e2e: setup  ## test the real image; needs Docker, podman, or root on Debian
-	@scripts/packages podman mmdebstrap
-	@$(BIN)/pytest tests/image
-
-e2e-cluster: setup  ## test chart and releases on a real Kubernetes: KUBECONFIG's, else one made here (docs/cluster.md)
-	@$(BIN)/pytest tests/cluster
+e2e: setup  ## test the real image, then chart and releases on a real Kubernetes (docs/cluster.md)
+	@scripts/packages podman mmdebstrap prometheus $(CLUSTER_NEEDS)
+	@$(BIN)/pytest tests/image tests/cluster
 
 package:  ## the Helm chart as dist/image-classifier-VERSION.tgz
 	@scripts/helm package helm/image-classifier --destination dist
@@ -74,7 +72,7 @@ soak: setup  ## ten minutes of mixed traffic: does anything grow?
 	@$(BIN)/python -m benchmarks.soak
 
 cluster: setup  ## start a two-node Kubernetes on this machine, and print what to export
-	@scripts/packages containerd runc iptables conntrack catatonit docker-registry /usr/lib/cni/ptp >&2
+	@scripts/packages $(CLUSTER_NEEDS) >&2
 	@$(BIN)/python -m cluster up
 
 cluster-down: setup  ## end it; its images stay for the next time
