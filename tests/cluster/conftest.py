@@ -14,9 +14,8 @@ import pytest
 
 from cluster import lifecycle, settings, state, tools
 from cluster.errors import ClusterError
-from tests.cluster import product as products
 from tests.cluster.kubectl import Cluster, environment
-from tests.cluster.product import Product, Release
+from tests.cluster.product import Product, Release, Workshop
 from tests.cluster.target import Target, behind_the_gateway
 
 RESTRICTED = {
@@ -106,16 +105,23 @@ def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]
 
 
 @pytest.fixture(scope="session")
-def product(cluster: Cluster) -> Product:
+def workshop(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
     if not cluster.registry:
         pytest.skip("REGISTRY names no registry that this machine can push to and the cluster pull from")
-    return products.build(cluster.registry)
+    workshop = Workshop(tmp_path_factory.mktemp("home"), cluster.registry)
+    yield workshop
+    workshop.close()
 
 
 @pytest.fixture(scope="session")
-def newer(product: Product, tmp_path_factory: pytest.TempPathFactory) -> Product:
+def product(workshop: Workshop) -> Product:
+    return workshop.first()
+
+
+@pytest.fixture(scope="session")
+def newer(workshop: Workshop, product: Product, tmp_path_factory: pytest.TempPathFactory) -> Product:
     """Another version: another model in another image."""
-    return products.build_newer(product.registry, tmp_path_factory.mktemp("newer"))
+    return workshop.newer(tmp_path_factory.mktemp("newer"))
 
 
 @pytest.fixture

@@ -19,6 +19,8 @@ from cluster.settings import REPOSITORY
 from tests.cluster.kubectl import Cluster
 
 MANIFESTS = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
+NAME = "image-classifier-e2e"
+"""Not that of what a person built."""
 CHART = REPOSITORY / "helm" / "image-classifier"
 
 
@@ -38,44 +40,57 @@ class Product:
         return {"image": {"registry": self.registry, "repository": "image-classifier", "digest": self.digest}}
 
 
-def build(registry: str) -> Product:
-    """By the same commands as a person: scripts/image, unless IMAGE names one that is there, then a push."""
-    return _published(registry, "test", os.environ.get("IMAGE") or _built())
+@dataclass(frozen=True)
+class Workshop:
+    """Where models are trained and images built: a model store of the tests' own, an image name of theirs."""
 
+    home: Path
+    registry: str
 
-def build_newer(registry: str, folder: Path) -> Product:
-    """Another model in another image, unless NEWER_IMAGE names one."""
-    if image := os.environ.get("NEWER_IMAGE"):
-        return _published(registry, "newer", image)
-    short = ("--seed", "2", "--epochs", "10", "--width", "16")
-    _output(sys.executable, "-m", "training", "--data", "digits", *short, "--out", str(folder / "run"))
-    return _published(registry, "newer", _built())
+    def first(self) -> Product:
+        """By the command of a person, which trains the embedded digits for an empty store; or what IMAGE names."""
+        return self._published("test", os.environ.get("IMAGE") or self._built())
 
+    def newer(self, folder: Path) -> Product:
+        """Another model in another image, or what NEWER_IMAGE names."""
+        if image := os.environ.get("NEWER_IMAGE"):
+            return self._published("newer", image)
+        short = ("--seed", "2", "--epochs", "10", "--width", "16")
+        train = (sys.executable, "-m", "training", "--data", "digits", *short, "--out", str(folder / "run"))
+        output(*train, BENTOML_HOME=str(self.home))
+        return self._published("newer", self._built())
 
-def _built() -> str:
-    """The name by which nothing else is known: the Bento's version, not the project's."""
-    return str(json.loads(_output("scripts/image").splitlines()[-1])["names"][-1])
+    def close(self) -> None:
+        """Remove the images."""
+        if names := output("scripts/engine", "images", "--quiet", f"--filter=reference={NAME}").split():
+            output("scripts/engine", "image", "rm", "--force", *names)
 
+    def _built(self) -> str:
+        """The name by which nothing else is known: the Bento's version, not the project's."""
+        said = output("scripts/image", BENTOML_HOME=str(self.home), IMAGE_NAME=NAME)
+        return str(json.loads(said.splitlines()[-1])["names"][-1])
 
-def _published(registry: str, tag: str, image: str) -> Product:
-    labels = json.loads(_output("scripts/engine", "image", "inspect", image))[0]["Config"]["Labels"]
-    model, model_digest = (labels[f"image-classifier/model-{kind}"] for kind in ("tag", "digest"))
-    push(image, f"{registry}/image-classifier:{tag}")
-    pushed = digest(registry, "image-classifier", tag)
-    return Product(registry, pushed, model, model_digest, _golden(image, model))
+    def _published(self, tag: str, image: str) -> Product:
+        labels = json.loads(output("scripts/engine", "image", "inspect", image))[0]["Config"]["Labels"]
+        model, model_digest = (labels[f"image-classifier/model-{kind}"] for kind in ("tag", "digest"))
+        push(image, f"{self.registry}/image-classifier:{tag}")
+        pushed = digest(self.registry, "image-classifier", tag)
+        return Product(self.registry, pushed, model, model_digest, _golden(image, model))
 
 
 def push(image: str, name: str) -> None:
     """To a registry that speaks plain HTTP, which Docker takes for granted on localhost."""
-    _output("scripts/engine", "tag", image, name)
-    plain = ["--tls-verify=false"] if _output("scripts/engine", "--name").strip() == "podman" else []
-    _output("scripts/engine", "push", *plain, name)
+    output("scripts/engine", "tag", image, name)
+    plain = ["--tls-verify=false"] if output("scripts/engine", "--name").strip() == "podman" else []
+    output("scripts/engine", "push", *plain, name)
+    output("scripts/engine", "image", "rm", name)
 
 
 def push_archive(path: Path, name: str, pushed: str) -> None:
     """Of an image called `name` in it, as `docker save` writes them."""
-    _output("scripts/engine", "load", "--input", str(path))
+    output("scripts/engine", "load", "--input", str(path))
     push(name, pushed)
+    output("scripts/engine", "image", "rm", name)
 
 
 def digest(registry: str, repository: str, tag: str) -> str:
@@ -103,8 +118,9 @@ def _jpeg(encoded: bytes) -> bytes:
     return out.getvalue()
 
 
-def _output(*command: str) -> str:
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+def output(*command: str, **variables: str) -> str:
+    environment = os.environ | variables
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
     return done.stdout
 

@@ -14,7 +14,7 @@ SCALING = {
     "enabled": True,
     "minReplicas": LEAST,
     "maxReplicas": MOST,
-    "targetCPUUtilizationPercentage": 40,
+    "targetCPUUtilizationPercentage": 25,
     # The default waits for five minutes, so that a short lull costs nothing.
     "behavior": {
         "scaleDown": {
@@ -23,7 +23,7 @@ SCALING = {
         }
     },
 }
-HIGHEST = 150.0
+HIGHEST = 80.0
 RAMP = 20.0
 
 

@@ -16,7 +16,7 @@ import pytest
 from cluster.settings import REPOSITORY
 from tests.cluster import command, workloads
 from tests.cluster.kubectl import Cluster
-from tests.cluster.product import Product, Release, digest, push
+from tests.cluster.product import Product, Release, digest, output, push
 from tests.cluster.target import RESOURCES
 from tests.folders import write_tree
 
@@ -31,12 +31,7 @@ def training_image(cluster: Cluster) -> str:
     """In the registry, by digest; by scripts/training-image, unless TRAINING_IMAGE names one."""
     if not cluster.registry:
         pytest.skip("REGISTRY names no registry that this machine can push to and the cluster pull from")
-    image = os.environ.get("TRAINING_IMAGE")
-    if not image:
-        built = subprocess.run(
-            ["scripts/training-image"], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=True
-        )
-        image = built.stdout.splitlines()[-1]
+    image = os.environ.get("TRAINING_IMAGE") or output("scripts/training-image").splitlines()[-1]
     push(image, f"{cluster.registry}/image-classifier-training:test")
     return (
         f"{cluster.registry}/image-classifier-training@{digest(cluster.registry, 'image-classifier-training', 'test')}"
@@ -92,31 +87,20 @@ def test_a_killed_training_goes_on_from_its_checkpoint_and_its_model_is_released
     tmp_path: Path,
     figure: Callable[[str], None],
 ) -> None:
-    flags = (
-        "--store-claim",
-        "models",
-        "--data-claim",
-        "photos",
-        "--cpu",
-        "500m",
-        "--memory",
-        "2Gi",
-        "--output",
-        "json",
-    )
+    flags = ["--store-claim", "models", "--data-claim", "photos", "--cpu", "500m", "--output", "json"]
     options = ("--epochs", str(EPOCHS), "--width", "8", "--depth", "2", "--patience", str(EPOCHS))
-    training = command.start(release, "train", "--image", training_image, *flags, "--", *options)
-    assert training.stderr
-    assert training.stdout
     epochs = []
-    for line in training.stderr:
-        if found := re.match(r"Epoch +(\d+)/", line):
-            epochs.append(int(found[1]))
-            if len(epochs) == EPOCHS // 2:
-                kill(release)
-    said = training.stdout.read()
-    assert training.wait(timeout=60) == 0, said
-    killed = next(number for number, epoch in enumerate(epochs) if number >= EPOCHS // 2 - 1)
+    with command.start(release, "train", "--image", training_image, *flags, "--", *options) as training:
+        assert training.stderr
+        assert training.stdout
+        for line in training.stderr:
+            if found := re.match(r"Epoch +(\d+)/", line):
+                epochs.append(int(found[1]))
+                if len(epochs) == EPOCHS // 2:
+                    kill(release)
+        said = training.stdout.read()
+    assert training.returncode == 0, said
+    killed = EPOCHS // 2 - 1
     resumed = epochs[killed + 1 :]
     assert resumed[0] > 1, epochs
     assert resumed[-1] == EPOCHS, epochs
