@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import logging
 import re
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 
 from k8s import images, job, options
 from k8s.cluster import Cluster, Json
-from k8s.errors import Conflict, K8sError, Refused
+from k8s.errors import Conflict, Forbidden, K8sError, Refused, from_api
 from k8s.rollout import Trouble, rollout_state
 from k8s.waiting import Deadline
 
@@ -89,7 +90,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         import yaml
 
         return {"manifest": manifest, "message": yaml.safe_dump(manifest, sort_keys=False).rstrip()}
-    cluster, deadline = options.cluster_of(args), Deadline(args.timeout)
+    cluster, deadline = options.cluster_of(args), Deadline(args.timeout, undoing=False)
     for claim in filter(None, (args.store_claim, args.data_claim)):
         cluster.ask(cluster.core.read_namespaced_persistent_volume_claim, claim, cluster.namespace)
     try:
@@ -128,19 +129,34 @@ def _follow(cluster: Cluster, name: str, deadline: Deadline) -> dict[str, Any]:
 
 
 def _log(cluster: Cluster, pod: str, deadline: Deadline) -> str:
-    """Write a pod's log out as it comes; returns its end."""
+    """Write a pod's log out as it comes, until it ends or the time is up; returns its end.
+
+    Raises:
+        Forbidden: the right to read it is missing.
+    """
+    from kubernetes.client import ApiException
     from urllib3.exceptions import HTTPError
 
-    last = ""
+    last, decoder = "", codecs.getincrementaldecoder("utf-8")("replace")
     read = cluster.core.read_namespaced_pod_log
+    limits = (30, max(deadline.left, 1))  # to connect, and without a byte
     try:
-        stream = read(pod, cluster.namespace, follow=True, _preload_content=False, _request_timeout=(30, deadline.left))
+        stream = read(pod, cluster.namespace, follow=True, _preload_content=False, _request_timeout=limits)
         for chunk in stream.stream(decode_content=False):
-            sys.stderr.write(chunk.decode("utf-8", "replace"))
+            text = decoder.decode(chunk)
+            sys.stderr.write(text)
             sys.stderr.flush()
-            last = (last + chunk.decode("utf-8", "replace"))[-500:]
+            last = (last + text)[-500:]
+            if deadline.left <= 0:
+                stream.close()
+                break
     except HTTPError as error:
         logger.warning("the log of %s broke off: %s", pod, error)
+    except ApiException as error:
+        why = from_api(error)
+        if isinstance(why, Forbidden):
+            raise why from error
+        logger.warning("no log of %s: %s", pod, why)  # a pod may be gone already
     return last
 
 
