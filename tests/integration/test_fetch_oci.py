@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
-import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,8 +14,8 @@ import httpx
 import pytest
 
 from bento import archive, fetch, remote
-from tests.integration.conftest import end_tree, free_port
 from tests.integration.test_fetch import MODEL, sha256
+from tests.registry import running_registry
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 REPOSITORY = "models/image_classifier"
@@ -44,22 +41,7 @@ def manifest(layer: bytes) -> bytes:
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The host:port of a registry that holds the model under the tag abc123."""
-    binary = shutil.which("docker-registry")
-    if binary is None:
-        pytest.skip("docker-registry is not installed")
-    folder = tmp_path_factory.mktemp("registry")
-    host = f"127.0.0.1:{free_port()}"
-    config = {
-        "version": 0.1,
-        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
-        "http": {"addr": host},
-        "log": {"level": "error"},
-    }
-    (folder / "config.yml").write_text(json.dumps(config))
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([binary, "serve", str(folder / "config.yml")], stdout=log, stderr=log)
-    try:
-        wait_for(f"http://{host}/v2/")
+    with running_registry(tmp_path_factory.mktemp("registry")) as host:
         for blob in (MODEL, b"{}"):
             push(host, blob)
         put = httpx.put(
@@ -69,19 +51,6 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )
         assert put.status_code == 201, put.text
         yield host
-    finally:
-        end_tree(process)
-
-
-def wait_for(url: str) -> None:
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            httpx.get(url)
-            return
-        except httpx.TransportError:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
 
 
 def push(host: str, blob: bytes) -> None:
@@ -163,6 +132,36 @@ def test_a_user_is_traded_for_a_token_that_goes_nowhere_else(
     monkeypatch.setenv("FETCH_PASSWORD", "password")
     assert fetch.fetch(url, sha256(MODEL), tmp_path, plain_http=True)[1]
     assert seen[-1] == ("/storage", "")
+
+
+def test_a_registry_cannot_have_a_file_of_this_machine_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    secret = tmp_path / "config.json"
+    secret.write_text('{"token": "of this machine"}')
+    seen: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(self.headers.get("Authorization", ""))
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", f'Bearer realm="file://{secret}"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        url = f"oci://127.0.0.1:{server.server_port}/{REPOSITORY}:abc123"
+        status = fetch.main([url, "--sha256", sha256(MODEL), "--into", str(tmp_path / "home"), "--plain-http"])
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    assert (status, seen) == (3, [""])
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_a_refused_user_is_one_line_without_the_password(
