@@ -40,6 +40,9 @@ def packed(files: dict[str, bytes], *more: tarfile.TarInfo, mode: str = "w:xz") 
 
 MODEL = packed({"model.yaml": MODEL_YAML, "model.onnx": b"weights", "golden/golden.json": b"[]"})
 
+# Not to be compressed, so that reading the tar to its end reads the checksum, too.
+ZIPPED = packed({"model.yaml": MODEL_YAML, "model.onnx": bytes(range(256)) * 100}, mode="w:gz")
+
 
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
@@ -208,6 +211,9 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.
         member("link", tarfile.LNKTYPE, "model.yaml"),
         member("null", tarfile.CHRTYPE),
         member("pipe", tarfile.FIFOTYPE),
+        member("model.yaml"),
+        member("model.yaml/below"),
+        member("long" * 100),
     ],
     ids=lambda info: info.name,
 )
@@ -227,8 +233,9 @@ def test_what_no_export_holds_is_refused(site: Site, tmp_path: Path, hostile: ta
         packed({"model.yaml": b"name: ../../evil\nversion: abc\n"}),
         packed({"model.yaml": b"name: image_classifier\n"}),
         packed({"model.yaml": MODEL_YAML + b"\xff\xfe", "sub/model.yaml": b""}).replace(b"\xfd7zXZ", b"\xfd7zXY"),
+        ZIPPED[:-8] + bytes(8),
     ],
-    ids=["text", "half", "no model.yaml", "name with a path", "no version", "damaged"],
+    ids=["text", "half", "no model.yaml", "name with a path", "no version", "damaged", "wrong checksum"],
 )
 def test_what_is_no_model_is_refused(site: Site, tmp_path: Path, archive: bytes) -> None:
     site.pages["/m"] = archive
