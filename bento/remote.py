@@ -98,8 +98,7 @@ class _Unauthorized(RemoteError):
 def _bearer(challenge: str, repository: str) -> str:
     """Trade the user, or nobody, for a token (distribution specification, token authentication)."""
     asked = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
-    # urllib would also open file://.
-    if not challenge.lower().startswith("bearer") or not asked.get("realm", "").startswith(("http://", "https://")):
+    if not challenge.lower().startswith("bearer") or "realm" not in asked:
         raise RemoteError("the registry wants a user: set FETCH_USER and FETCH_PASSWORD")
     query = {"service": asked.get("service", ""), "scope": asked.get("scope", f"repository:{repository}:pull")}
     with _open(f"{asked['realm']}?{urllib.parse.urlencode(query)}", _basic()) as response:

@@ -134,36 +134,6 @@ def test_a_user_is_traded_for_a_token_that_goes_nowhere_else(
     assert seen[-1] == ("/storage", "")
 
 
-def test_a_registry_cannot_have_a_file_of_this_machine_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    secret = tmp_path / "config.json"
-    secret.write_text('{"token": "of this machine"}')
-    seen: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            seen.append(self.headers.get("Authorization", ""))
-            self.send_response(401)
-            self.send_header("WWW-Authenticate", f'Bearer realm="file://{secret}"')
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        url = f"oci://127.0.0.1:{server.server_port}/{REPOSITORY}:abc123"
-        status = fetch.main([url, "--sha256", sha256(MODEL), "--into", str(tmp_path / "home"), "--plain-http"])
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-    assert (status, seen) == (3, [""])
-    assert len(capsys.readouterr().err.splitlines()) == 1
-
-
 def test_a_refused_user_is_one_line_without_the_password(
     guarded: tuple[str, list[tuple[str, str]]],
     tmp_path: Path,

@@ -16,7 +16,8 @@ import yaml
 
 from tests.kubeapi import protobuf, tunnels
 from tests.kubeapi.http import QuietServer
-from tests.kubeapi.objects import RESOURCES, Json, Objects, merged
+from tests.kubeapi.objects import RESOURCES, Json, Objects
+from tests.kubeapi.patches import merged
 from tests.kubeapi.pods import Fate, reconcile
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -174,7 +175,8 @@ class _Handler(BaseHTTPRequestHandler):
             return 200, self.api.objects.put(resource, self.body)
         if found is None:
             return self._missing(resource, name)
-        return 200, self.api.objects.put(resource, merged(found, self.body))
+        strategic = "strategic" in self.headers["Content-Type"]
+        return 200, self.api.objects.put(resource, merged(found, self.body, strategic=strategic))
 
     def _delete(self, resource: str, name: str) -> tuple[int, Json]:
         found = self.api.objects.delete(resource, name)

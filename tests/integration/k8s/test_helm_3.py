@@ -30,7 +30,8 @@ def test_every_verb_works(release: Run, k8s: Run, api: KubeApi) -> None:
     done = k8s("canary", "demo", "--weight", "25", "--image", "reg.local/ic:2", "--slo", "none")
     assert done.code == 0, done.err
     assert serving(api, "canary") == {"reg.local/ic:2"}
-    assert k8s("promote", "demo").code == 0
+    done = k8s("promote", "demo")
+    assert done.code == 0, done.err
     assert serving(api) == {"reg.local/ic:2"}
     assert k8s("rollback", "demo").code == 0
     assert serving(api) == {"reg.local/ic:1"}
