@@ -31,7 +31,8 @@ def cold_start(engine: str, name: str) -> dict[str, float]:
     run = [engine, "run", "--detach", *LIMITS, "--publish=127.0.0.1::3000", name]
     container = subprocess.run(run, check=True, capture_output=True, text=True).stdout.strip()
     try:
-        port = int(_output(engine, "port", container, "3000").stdout.strip().rpartition(":")[2])
+        published = _output(engine, "port", container, "3000").stdout.split() or [":0"]  # none of one that has ended
+        port = int(published[0].rpartition(":")[2])
         look = began + _PATIENCE / 10
         while _get(port, "/readyz") is None:
             if time.monotonic() > look:
