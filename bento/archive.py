@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import lzma
 import re
 import tarfile
@@ -20,7 +21,9 @@ def unpack(packed: Path, into: Path, *, max_bytes: int) -> tuple[str, str]:
     """Unpack a model into the new folder `into`; returns its name and version.
 
     Raises:
-        ArchiveError: no tar, or one with links, devices, paths that lead out, too many bytes, or without a model.yaml.
+        ArchiveError: no tar, a damaged one, or one with links, devices, a file where another is, paths that lead out,
+            too many bytes, or without a model.yaml.
+        OSError: the disk can't take it.
     """
     into.mkdir()
     try:
@@ -29,6 +32,11 @@ def unpack(packed: Path, into: Path, *, max_bytes: int) -> tuple[str, str]:
             _extract(tar, into, max_bytes)
     except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError) as error:
         raise ArchiveError(f"the archive is damaged, or not one of `bentoml models export`: {error}") from error
+    except OSError as error:
+        # Gzip and bzip2 tell of damage by one without a number, and a disk doesn't complain of names.
+        if error.errno in (None, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG):
+            raise ArchiveError(f"the archive is damaged, or not one of `bentoml models export`: {error}") from error
+        raise
     about = into / "model.yaml"
     if not about.is_file():
         raise ArchiveError("the archive holds no model.yaml; make it by: bentoml models export TAG FILE")

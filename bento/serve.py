@@ -50,7 +50,12 @@ def main() -> int:
 
 
 def _bind(host: str, port: str) -> socket.socket:
-    """Take the port, but listen only when there is a server: until then a refused connection tells the truth."""
+    """Take the port, but listen only when there is a server: until then a refused connection tells the truth.
+
+    Raises:
+        ValueError: it is no address or no port.
+        OSError: it can't be had.
+    """
     try:
         version = ipaddress.ip_address(host).version
     except ValueError:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import http.client
 import re
-import socket
 import subprocess
 import time
 
+# Those of docs/image.md.
 LIMITS = (
     "--read-only",
     "--tmpfs=/tmp",
@@ -15,18 +15,10 @@ LIMITS = (
     "--security-opt=no-new-privileges",
     "--memory=512m",
     "--cpus=1",
-    "--pids-limit=128",
+    "--pids-limit=64",
 )
 
 _PATIENCE = 60
-
-
-def free_port() -> int:
-    """Return a port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def cold_start(engine: str, name: str) -> dict[str, float]:
@@ -35,11 +27,12 @@ def cold_start(engine: str, name: str) -> dict[str, float]:
     Raises:
         RuntimeError: it ended, or wasn't ready in a minute; the message has its log.
     """
-    port = free_port()
     began = time.monotonic()
-    run = [engine, "run", "--detach", *LIMITS, f"--publish=127.0.0.1:{port}:3000", name]
+    run = [engine, "run", "--detach", *LIMITS, "--publish=127.0.0.1::3000", name]
     container = subprocess.run(run, check=True, capture_output=True, text=True).stdout.strip()
     try:
+        published = _output(engine, "port", container, "3000").stdout.split() or [":0"]  # none of one that has ended
+        port = int(published[0].rpartition(":")[2])
         look = began + _PATIENCE / 10
         while _get(port, "/readyz") is None:
             if time.monotonic() > look:

@@ -66,15 +66,20 @@ def engine(*arguments: str) -> str:
 
 
 def compressed_size(name: str) -> int:
-    """Return the bytes of the image as gzip makes them, which is about what a registry keeps and a node pulls."""
+    """Return the bytes of the image as gzip makes them, which is about what a registry keeps and a node pulls.
+
+    Raises:
+        CalledProcessError: the engine doesn't give it out.
+    """
     with subprocess.Popen([ENGINE, "save", name], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as saved:
         gzip = subprocess.Popen(["gzip", "-6"], stdin=saved.stdout, stdout=subprocess.PIPE)
         assert gzip.stdout is not None
         size = 0
         while block := gzip.stdout.read(2**20):
             size += len(block)
-        if gzip.wait() or saved.wait():
-            raise subprocess.CalledProcessError(saved.returncode, "save")
+        failed = gzip.wait() or saved.wait()
+    if failed:
+        raise subprocess.CalledProcessError(failed, f"save {name} | gzip")
     return size
 
 

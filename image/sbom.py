@@ -87,6 +87,7 @@ def models(bento: Path) -> list[Component]:
 
 
 def main() -> None:
+    """Write the document to standard output."""
     bento, version = Path(sys.argv[1]), sys.argv[2]
     document = python_packages()
     document["components"] = [*document["components"], *debian_packages(), *own_python(), *models(bento)]

@@ -126,7 +126,7 @@ class Change:
                 done = f"{name}, which was new, is removed"
             else:
                 self._helm.rollback(name, good)
-                self._wait("server", Deadline(max(self._deadline.seconds / 10, 20)))
+                self._wait("server", self._deadline.for_undoing())
                 done = f"rolled back to revision {good}"
             self._lock.end()
         except K8sError as error:

@@ -12,6 +12,7 @@ from k8s.cluster import Cluster, Json
 from k8s.errors import Refused
 from k8s.forward import Forward
 from k8s.service import Service
+from k8s.waiting import Deadline
 
 logger = logging.getLogger(__name__)
 
@@ -25,8 +26,11 @@ class Checks:
     """None: the set of the model that the pods serve."""
     with_golden: bool
     load: loading.Load
+    deadline: Deadline
     images: Path | None = None
     passed: list[str] = field(default_factory=list)
+    _examples: list[golden.Example] = field(default_factory=list)
+    """The golden set that was asked for last."""
 
     def answers(self, pods: list[Json]) -> None:
         """Ask each pod for the golden set.
@@ -34,14 +38,14 @@ class Checks:
         Raises:
             Refused: a pod's answers differ.
         """
-        examples: list[golden.Example] = []
+        self._examples = []
         for name in [pod["metadata"]["name"] for pod in pods] if self.with_golden else []:
-            with Forward(self.cluster, [name]) as forward, Service(forward.url) as service:
+            with Forward(self.cluster, [name]) as forward, Service(forward.url, self.deadline) as service:
                 try:
                     about = service.version()
-                    if not examples:
-                        examples = self._examples(name, about["model"])
-                    line = golden.check(service, examples, about["runtime"])
+                    if not self._examples:
+                        self._examples = self._find(name, about["model"])
+                    line = golden.check(service, self._examples, about["runtime"])
                 except Refused as error:
                     if forward.error:
                         raise forward.error from error
@@ -55,22 +59,26 @@ class Checks:
             Refused: a service level doesn't hold.
         """
         if self.load.slo:
+            if self.deadline.left < self.load.seconds:
+                raise Refused(f"load: --timeout leaves {self.deadline.left:.0f} s for {self.load.seconds:g} s of it")
             logger.info("load: %g requests/s for %g s", self.load.rate, self.load.seconds)
             with Forward(self.cluster, [pod["metadata"]["name"] for pod in pods]) as forward:
-                self._pass(f"service levels: {loading.run(forward.url, self.load, self.images)}")
+                self._pass(f"service levels: {loading.run(forward.url, self.load, self.deadline, self.images)}")
 
     def door(self, url: str) -> None:
-        """Ask a gateway for the golden set, as users would.
+        """Ask a gateway for the golden set that the pods have answered, as users would.
 
         Raises:
             Refused: its answers differ.
         """
-        if not self.with_golden or self.golden_folder is None:
-            return
-        with Service(url) as service:
-            self._pass(f"{url}: {golden.check(service, golden.load(self.golden_folder), service.version()['runtime'])}")
+        with Service(url, self.deadline) as service:
+            try:
+                line = golden.check(service, self._examples, service.version()["runtime"])
+            except Refused as error:
+                raise Refused(f"{url}: {error}") from error
+        self._pass(f"{url}: {line}")
 
-    def _examples(self, pod: str, tag: str) -> list[golden.Example]:
+    def _find(self, pod: str, tag: str) -> list[golden.Example]:
         if self.golden_folder is not None:
             return golden.load(self.golden_folder)
         return golden.find(self.cluster, pod, tag)

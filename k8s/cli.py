@@ -46,6 +46,8 @@ def main(arguments: list[str]) -> int:
         return _fail(args, str(error), getattr(error, "code", error.exit_code))
     except KeyboardInterrupt:
         return _fail(args, "interrupted", INTERRUPTED)
+    except ModuleNotFoundError as error:
+        return _fail(args, f"the package {error.name} isn't installed: pip install -r k8s/requirements.in", 1)
     try:
         sys.stdout.write(json.dumps(answer) + "\n" if args.output == "json" else f"{answer['message']}\n")
         sys.stdout.flush()

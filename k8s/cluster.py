@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from k8s.errors import NotFound, Unreachable, from_api, one_line, unreachable
+from k8s.errors import Forbidden, NotFound, Unreachable, from_api, one_line, unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,8 +101,6 @@ class Cluster:
 
         A right to see the namespace isn't needed: whoever lacks it learns of a wrong one from the first object.
         """
-        from k8s.errors import Forbidden
-
         try:
             self.ask(self.core.read_namespace, self.namespace)
         except Forbidden:
@@ -112,12 +110,19 @@ class Cluster:
 
 
 def connect(namespace: str | None, kubeconfig: str | None, context: str | None) -> Cluster:
-    """Read the kubeconfig as kubectl does, or take a pod's own service account where there is none."""
+    """Read the kubeconfig as kubectl does, or take a pod's own service account where there is none.
+
+    Raises:
+        Unreachable: there is neither, or what is there makes no sense.
+    """
+    import yaml
     from kubernetes import client, config
 
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # it would tell of each of its own retries
     configuration = client.Configuration()
     given = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
+    complaints = _Complaints()
+    logging.getLogger().addHandler(complaints)
     try:
         if "KUBERNETES_SERVICE_HOST" in os.environ and given.startswith("~") and not Path(given).expanduser().exists():
             config.load_incluster_config(client_configuration=configuration)
@@ -131,8 +136,25 @@ def connect(namespace: str | None, kubeconfig: str | None, context: str | None) 
             message = f"no cluster: {given} isn't there or is empty; set KUBECONFIG or --kubeconfig"
             raise Unreachable(message) from error
         raise Unreachable(f"kubeconfig: {one_line(error)}") from error
+    except (yaml.YAMLError, TypeError, KeyError, AttributeError) as error:  # the client checks no shapes
+        raise Unreachable(f"kubeconfig: {given} can't be read as one: {one_line(error)}") from error
+    finally:
+        logging.getLogger().removeHandler(complaints)
+    if complaints.first:
+        raise Unreachable(f"kubeconfig: no credentials from its command: {complaints.first}")
     configuration.retries = _retries()
     return Cluster(client.ApiClient(configuration), namespace or default, kubeconfig, context)
+
+
+class _Complaints(logging.Handler):
+    """Keeps what the client logs where a credential command fails, after which it goes on as nobody."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.first = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.first = self.first or one_line(record.getMessage())
 
 
 def _retries() -> Any:

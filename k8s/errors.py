@@ -98,6 +98,6 @@ def unreachable(error: Exception, host: str) -> Unreachable:
     """Return the error for a connection to `host` that failed, with the innermost reason."""
     reason = getattr(error, "reason", None) or error
     text = one_line(reason)
-    # urllib3 opens with the object's representation.
-    text = re.sub(r"^<?[\w.]*(HTTPS?Connection)?[^:]*: (?=\S)", "", text) if text.startswith("<") else text
+    # urllib3 opens with the connection's representation.
+    text = re.sub(r"^<?[\w.]*HTTPS?Connection[^:]*: (?=\S)", "", text)
     return Unreachable(f"the cluster at {host} can't be reached: {text}")

@@ -148,16 +148,18 @@ def explain(stderr: str) -> K8sError:
     missing = forbidden(complaint)
     if missing is not None:
         return missing
-    text = one_line(complaint)
-    schema = re.findall(r"- at '([^']*)': (.*)", complaint) or re.findall(r"^- ([\w.]+): (.*)", complaint, re.M)
+    # Which of its commands we use is nothing to the user.
+    text = re.sub(r"^(INSTALLATION|UPGRADE) FAILED: ", "", one_line(complaint))
+    # Helm 4 writes /image/tag and nothing, Helm 3 image.tag and (root).
+    schema = re.findall(r"- at '([^']*)': (.*)", complaint)
+    schema = schema or re.findall(r"^- (?:\(root\)|([\w.]+)): (.*)", complaint, re.M)
     if schema:
-        # Helm 4 writes /image/tag, Helm 3 image.tag.
         wrong = [f"{path.strip('/').replace('/', '.') or 'values'}: {what}" for path, what in schema]
         return K8sError(f"chart values: {'; '.join(wrong)}")
     if "release: not found" in text or "has no deployed releases" in text:
         return NotFound(text)
     if "Kubernetes cluster unreachable" in text or "connection refused" in text:
-        return Unreachable(text.removeprefix("UPGRADE FAILED: "))
+        return Unreachable(text)
     if "another operation (install/upgrade/rollback) is in progress" in text:
         return Refused("helm: another install, upgrade or rollback of this release is under way")
     return K8sError(f"helm: {text}")

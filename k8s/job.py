@@ -68,7 +68,7 @@ def manifest(training: Training) -> Json:
                     {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
                 ]
             },
-            "template": {"metadata": {"labels": labels}, "spec": _pod(training)},
+            "template": {"metadata": {"labels": dict(labels)}, "spec": _pod(training)},
         },
     }
 

@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from k8s.errors import K8sError, Refused, one_line
+from k8s.waiting import Deadline
+
+_TO_START_AND_END = 60
+"""Seconds that locust may take besides the load."""
 
 LOCUSTFILE = Path(__file__).parents[1] / "loadtests" / "locustfile.py"
 
@@ -38,12 +42,14 @@ def check_slo(text: str) -> str:
     return text
 
 
-def run(url: str, load: Load, images: Path | None = None) -> str:
+def run(url: str, load: Load, deadline: Deadline, images: Path | None = None) -> str:
     """Put load on a service; returns the verdict, one line with figures.
 
     Raises:
-        Refused: a service level doesn't hold.
+        Refused: a service level doesn't hold, or locust doesn't end in time.
+        K8sError: locust isn't installed.
     """
+    limit = max(min(load.seconds + _TO_START_AND_END, deadline.left), 0)
     with tempfile.TemporaryDirectory() as folder:
         verdict = Path(folder, "verdict")
         command = [sys.executable, "-m", "locust", "--locustfile", str(LOCUSTFILE), "--headless", "--only-summary"]
@@ -55,9 +61,9 @@ def run(url: str, load: Load, images: Path | None = None) -> str:
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
         )
         try:
-            output, _ = process.communicate(timeout=load.seconds + 60)
+            output, _ = process.communicate(timeout=limit)
         except subprocess.TimeoutExpired as error:
-            raise Refused(f"locust didn't end within {load.seconds + 60:.0f} s") from error
+            raise Refused(f"locust didn't end within {limit:.0f} s") from error
         finally:
             if process.poll() is None:
                 process.kill()

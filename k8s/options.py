@@ -12,6 +12,8 @@ from k8s.checks import Checks
 from k8s.cluster import Cluster, connect
 from k8s.errors import K8sError
 from k8s.helm import CHART
+from k8s.service import Service
+from k8s.waiting import Deadline
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
@@ -54,7 +56,11 @@ def checks(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--rate", type=float, default=20, metavar="R", help="load in requests/s (20)")
     group.add_argument("--load-time", type=duration, default=10, metavar="T", help="length of the load (10s)")
     group.add_argument("--images", type=Path, metavar="DIR", help="images of the load (made ones)")
-    group.add_argument("--url", metavar="URL", help="ask for the golden set there too, once all is done")
+
+
+def url(parser: argparse.ArgumentParser) -> None:
+    """Where users come in."""
+    parser.add_argument("--url", metavar="URL", help="ask for the golden set there too, once all pods are ready")
 
 
 def cluster_of(args: argparse.Namespace) -> Cluster:
@@ -68,11 +74,11 @@ def cluster_of(args: argparse.Namespace) -> Cluster:
     return cluster
 
 
-def checks_of(args: argparse.Namespace, cluster: Cluster) -> Checks:
+def checks_of(args: argparse.Namespace, cluster: Cluster, deadline: Deadline) -> Checks:
     """Read the checks' flags, before anything is changed.
 
     Raises:
-        K8sError: a level, or a folder, that makes no sense.
+        K8sError: a level, a URL or a folder that makes no sense.
     """
     slo = load.check_slo(args.slo)
     if not args.rate > 0:
@@ -84,7 +90,12 @@ def checks_of(args: argparse.Namespace, cluster: Cluster) -> Checks:
         from k8s.golden import load as read
 
         read(folder)
-    return Checks(cluster, folder, args.golden != "none", load.Load(slo, args.rate, args.load_time), args.images)
+    if getattr(args, "url", None) is not None:
+        Service(args.url)
+        if args.golden == "none":
+            raise K8sError(f"--url {args.url} is asked for the golden set, which --golden none leaves out")
+    wanted = load.Load(slo, args.rate, args.load_time)
+    return Checks(cluster, folder, args.golden != "none", wanted, deadline, args.images)
 
 
 def release_name(text: str) -> str:

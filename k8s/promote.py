@@ -22,6 +22,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     options.change(parser)
     options.values(parser)
     options.checks(parser)
+    options.url(parser)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -31,28 +32,31 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         K8sError: there is no canary, or the rollout was refused.
     """
     name, cluster, deadline = options.release_name(args.name), options.cluster_of(args), Deadline(args.timeout)
-    helm, checks = Helm(cluster), options.checks_of(args, cluster)
+    helm, checks = Helm(cluster), options.checks_of(args, cluster, deadline)
     same_chart(helm, args.chart, required(helm, name, cluster)[-1])
-    base = helm.values(name)
-    if not base.get("canary", {}).get("enabled"):
-        raise K8sError(f"{name} has no canary to promote")
-    both = helm.resolve(promoted(base), [], args.set)
-    alone = without_canary(both)
+
+    def values() -> Json:
+        base = helm.values(name)
+        if not base.get("canary", {}).get("enabled"):
+            raise K8sError(f"{name} has no canary to promote")
+        return helm.resolve(promoted(base), [], args.set)
+
     if args.dry_run:
-        helm.upgrade(name, args.chart, alone, dry_run=True)
+        helm.upgrade(name, args.chart, without_canary(values()), dry_run=True)
         return {"release": name, "dry_run": True, "message": f"{name}: the promotion is accepted; nothing was changed"}
     with Lock(cluster, name) as lock:
         recover(helm, cluster, name, lock)
+        both = values()
 
         def check(component: str, pods: list[Json]) -> None:
             if component == "server":
                 checks.answers(pods)
+                if args.url:
+                    checks.door(args.url)
 
         change = Change(cluster, helm, name, lock, deadline)
         change.make(lambda: helm.upgrade(name, args.chart, both), check, proved=False)
         last = Change(cluster, helm, name, lock, deadline)
-        revision = last.make(lambda: helm.upgrade(name, args.chart, alone), lambda *_: None)
-        if args.url:
-            checks.door(args.url)
+        revision = last.make(lambda: helm.upgrade(name, args.chart, without_canary(both)), lambda *_: None)
     message = f"{name}: revision {revision}: the canary's version is the stable one"
     return {"release": name, "revision": revision, "checks": checks.passed, "message": message}

@@ -29,6 +29,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--values", "-f", action="append", default=[], metavar="FILE", help="all of the release's values (those it has)"
     )
     options.checks(parser)
+    options.url(parser)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         if "://" not in file and not Path(file).is_file():
             raise K8sError(f"--values {file}: no such file")
     cluster, deadline = options.cluster_of(args), Deadline(args.timeout)
-    helm, checks = Helm(cluster), options.checks_of(args, cluster)
+    helm, checks = Helm(cluster), options.checks_of(args, cluster, deadline)
 
     def values() -> Json:
         found = helm.resolve(_kept(helm, name, args.values), args.values, args.set)

@@ -9,29 +9,42 @@ import ssl
 from typing import Any
 from urllib.parse import urlsplit
 
-from k8s.errors import K8sError, Refused
+from k8s.errors import K8sError, Refused, one_line
+from k8s.waiting import Deadline
 
 _SECONDS = 30
+"""Without a byte of an answer."""
 _BOUNDARY = "image-classifier-7f3c"
 
 
 class Service:
-    """One keep-alive connection to a base URL.
+    """One keep-alive connection to a base URL, opened by the first request.
 
     The API key, where the service wants one, comes from API_KEY in the environment, where `ps` doesn't show it.
+
+    Args:
+        url: `http(s)://HOST[:PORT][/PREFIX]`.
+        deadline: of all requests together.
+
+    Raises:
+        K8sError: `url` isn't one.
     """
 
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+    def __init__(self, url: str, deadline: Deadline | None = None) -> None:
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            host, port = None, None
+        if not host or parts.scheme not in ("http", "https"):
             raise K8sError(f"--url {url}: write http://HOST[:PORT] or https://HOST[:PORT]")
-        self._url, self._prefix = url, parts.path.rstrip("/")
+        self._prefix, self._deadline = parts.path.rstrip("/"), deadline
         self._connection: http.client.HTTPConnection
         if parts.scheme == "https":
             trust = ssl.create_default_context()  # SSL_CERT_FILE names a private CA
-            self._connection = http.client.HTTPSConnection(parts.hostname, parts.port, timeout=_SECONDS, context=trust)
+            self._connection = http.client.HTTPSConnection(host, port, context=trust)
         else:
-            self._connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=_SECONDS)
+            self._connection = http.client.HTTPConnection(host, port)
 
     def __enter__(self) -> Service:
         return self
@@ -41,8 +54,7 @@ class Service:
 
     def version(self) -> dict[str, Any]:
         """Return what `/version` says: model, digest, runtime."""
-        found: dict[str, Any] = json.loads(self._ask("GET", "/version"))
-        return found
+        return self._fields(("model", "digest", "runtime"), "GET", "/version")
 
     def metrics(self) -> str:
         """Return the Prometheus text."""
@@ -53,12 +65,28 @@ class Service:
         head = f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'
         body = head.encode() + image + f"\r\n--{_BOUNDARY}--\r\n".encode()
         headers = {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"}
-        answer = json.loads(self._ask("POST", "/predict", body, headers))
+        answer = self._fields(("predicted_class", "confidence_score"), "POST", "/predict", body, headers)
         return str(answer["predicted_class"]), float(answer["confidence_score"])
+
+    def _fields(self, names: tuple[str, ...], method: str, path: str, *request: Any) -> dict[str, Any]:
+        """Return a JSON object that has these fields; what else answers there may say anything."""
+        content = self._ask(method, path, *request)
+        try:
+            found: dict[str, Any] = json.loads(content)
+            return found | {name: found[name] for name in names}
+        except (ValueError, TypeError, KeyError) as error:
+            said = one_line(content[:100].decode("utf-8", "replace"))
+            raise Refused(f"{method} {path}: not the classifier's answer: {said}") from error
 
     def _ask(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> bytes:
         key = os.environ.get("API_KEY")
         given = (headers or {}) | ({"X-API-Key": key} if key else {})
+        left = _SECONDS if self._deadline is None else min(_SECONDS, self._deadline.left)
+        if left <= 0:
+            raise Refused(f"{method} {path}: not asked, because --timeout is up")
+        self._connection.timeout = left
+        if self._connection.sock is not None:
+            self._connection.sock.settimeout(left)
         try:
             self._connection.request(method, self._prefix + path, body, given)
             answer = self._connection.getresponse()
@@ -69,5 +97,5 @@ class Service:
         if answer.status in (401, 403) and not key:
             raise Refused(f"{method} {path}: the service wants an API key; set API_KEY")
         if answer.status != 200:
-            raise Refused(f"{method} {path}: {answer.status} {content[:200].decode('utf-8', 'replace')}")
+            raise Refused(f"{method} {path}: {answer.status} {one_line(content[:200].decode('utf-8', 'replace'))}")
         return content

@@ -38,8 +38,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Look; changes nothing.
 
     Raises:
-        K8sError: there is no such release.
+        K8sError: there is no such release, or the interval makes no sense.
     """
+    if not 0 <= args.interval <= 3600:
+        raise K8sError(f"--interval {args.interval:g}: seconds, 0 to 3600")
     name, cluster = options.release_name(args.name), options.cluster_of(args)
     helm = Helm(cluster)
     last = required(helm, name, cluster)[-1]

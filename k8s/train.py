@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import argparse
 import logging
-import re
-import sys
-import time
 from typing import Any
 
-from k8s import images, job, options
-from k8s.cluster import Cluster, Json
-from k8s.errors import Conflict, K8sError, Refused
-from k8s.rollout import Trouble, rollout_state
+from k8s import following, images, job, options
+from k8s.errors import Conflict, K8sError
 from k8s.waiting import Deadline
 
 logger = logging.getLogger(__name__)
 
 HELP = "train as a Job and follow it; -- and options of `python -m training` come last"
-
-_INTERVAL = 1.0
-_TAG = re.compile(r"[\w.-]+:[\w.-]+")
-"""The line with which `python -m training` tells what it has published."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -89,103 +80,19 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         import yaml
 
         return {"manifest": manifest, "message": yaml.safe_dump(manifest, sort_keys=False).rstrip()}
-    cluster, deadline = options.cluster_of(args), Deadline(args.timeout)
+    cluster, deadline = options.cluster_of(args), Deadline(args.timeout, undoing=False)
     for claim in filter(None, (args.store_claim, args.data_claim)):
         cluster.ask(cluster.core.read_namespaced_persistent_volume_claim, claim, cluster.namespace)
     try:
         cluster.ask(cluster.batch.create_namespaced_job, cluster.namespace, manifest)
         logger.info("job %s is made", args.name)
     except Conflict as error:
-        if _ended(cluster.ask(cluster.batch.read_namespaced_job, args.name, cluster.namespace)):
+        if following.ended(cluster.ask(cluster.batch.read_namespaced_job, args.name, cluster.namespace)):
             away = f"kubectl delete job {args.name} --namespace {cluster.namespace}"
             raise K8sError(f"job {args.name} has ended already; choose another NAME, or {away}") from error
         logger.info("job %s is under way; following it", args.name)
     try:
-        return _follow(cluster, args.name, deadline)
+        return following.follow(cluster, args.name, deadline)
     except KeyboardInterrupt:
         logger.warning("job %s goes on without us; the same command follows it again", args.name)
         raise
-
-
-def _follow(cluster: Cluster, name: str, deadline: Deadline) -> dict[str, Any]:
-    logged, troubled, said = set[str](), dict[str, float](), ""
-    while True:
-        pods = cluster.items(cluster.core.list_namespaced_pod, f"batch.kubernetes.io/job-name={name}")
-        for pod in sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp"))):
-            started = pod.get("status", {}).get("phase") in ("Running", "Succeeded", "Failed")
-            if started and pod["metadata"]["name"] not in logged:
-                logged.add(pod["metadata"]["name"])
-                said = _log(cluster, pod["metadata"]["name"], deadline) or said
-                break  # the others' states have changed meanwhile
-        else:
-            found = cluster.ask(cluster.batch.read_namespaced_job, name, cluster.namespace)
-            if _ended(found):
-                return _verdict(name, found, pods, said.strip().splitlines())
-            _give_up_on(name, pods, found, troubled)
-            time.sleep(_INTERVAL)
-        if deadline.left <= 0:
-            raise Refused(f"job {name} hasn't ended after {deadline.seconds:.0f} s (--timeout); it goes on")
-
-
-def _log(cluster: Cluster, pod: str, deadline: Deadline) -> str:
-    """Write a pod's log out as it comes; returns its end."""
-    from urllib3.exceptions import HTTPError
-
-    last = ""
-    read = cluster.core.read_namespaced_pod_log
-    try:
-        stream = read(pod, cluster.namespace, follow=True, _preload_content=False, _request_timeout=(30, deadline.left))
-        for chunk in stream.stream(decode_content=False):
-            sys.stderr.write(chunk.decode("utf-8", "replace"))
-            sys.stderr.flush()
-            last = (last + chunk.decode("utf-8", "replace"))[-500:]
-    except HTTPError as error:
-        logger.warning("the log of %s broke off: %s", pod, error)
-    return last
-
-
-def _ended(found: Json) -> str:
-    conditions = found.get("status", {}).get("conditions", [])
-    return next((c["type"] for c in conditions if c["type"] in ("Complete", "Failed") and c["status"] == "True"), "")
-
-
-def _verdict(name: str, found: Json, pods: list[Json], said: list[str]) -> dict[str, Any]:
-    if _ended(found) == "Complete":
-        tags = [line for line in said if _TAG.fullmatch(line)]
-        model = tags[-1] if tags else None
-        return {"job": name, "model": model, "message": f"job {name} is complete" + (f": {model}" if model else "")}
-    code, reason = _exit(pods)
-    conditions = found["status"]["conditions"]
-    why = next(c.get("message", "") for c in conditions if c["type"] == "Failed")
-    raise TrainingFailed(f"job {name} failed: exit code {code}{reason}: {said[-1] if said else why}", code or 1)
-
-
-def _exit(pods: list[Json]) -> tuple[int | None, str]:
-    for pod in sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp")), reverse=True):
-        for container in pod.get("status", {}).get("containerStatuses", []):
-            ended = container.get("state", {}).get("terminated")
-            if ended:
-                reason = ended.get("reason", "Error")
-                return int(ended["exitCode"]), "" if reason == "Error" else f" ({reason})"
-    return None, ""
-
-
-def _give_up_on(name: str, pods: list[Json], found: Json, troubled: dict[str, float]) -> None:
-    """Raise where no pod of the Job can start."""
-    waiting = [pod for pod in pods if pod.get("status", {}).get("phase") == "Pending"]
-    probe: Json = {"metadata": {}, "spec": {}, "status": {"observedGeneration": 1}}
-    trouble: Trouble | None = rollout_state(probe, waiting).trouble
-    if trouble is None:
-        troubled.clear()
-        return
-    now = time.monotonic()
-    if now - troubled.setdefault(trouble.cause, now) >= trouble.patience:
-        raise Refused(f"job {name} can't start: {trouble}; delete it: kubectl delete job {name}")
-
-
-class TrainingFailed(K8sError):
-    """The training ended with a code of its own, which is passed on."""
-
-    def __init__(self, message: str, code: int) -> None:
-        super().__init__(message)
-        self.code = code

@@ -13,18 +13,31 @@ from k8s.rollout import Trouble, is_ready, rollout_state, unready
 logger = logging.getLogger(__name__)
 
 _INTERVAL = 0.5
+_MOST_FOR_UNDOING = 30
+_GRACE = 5
 
 
 class Deadline:
-    """One limit for all that a command waits for; the last part of it is kept for undoing."""
+    """One limit for all that a command waits for.
 
-    def __init__(self, seconds: float) -> None:
+    Args:
+        seconds: from now.
+        undoing: keep the last part of them, a quarter or half a minute, for putting things back.
+    """
+
+    def __init__(self, seconds: float, *, undoing: bool = True) -> None:
         self.seconds = seconds
-        self._until = time.monotonic() + seconds - min(seconds / 4, 15)
+        self._end = time.monotonic() + seconds
+        self._kept = min(seconds / 4, _MOST_FOR_UNDOING) if undoing else 0.0
 
     @property
     def left(self) -> float:
-        return self._until - time.monotonic()
+        """Seconds; below 0 once the time is up."""
+        return self._end - self._kept - time.monotonic()
+
+    def for_undoing(self) -> Deadline:
+        """Return the limit of what puts things back: the same end, and a few seconds of grace."""
+        return Deadline(self._end + _GRACE - time.monotonic(), undoing=False)
 
 
 def selector(release: str, component: str) -> str:
@@ -83,7 +96,7 @@ def wait_for_rollout(
             if lasted >= state.trouble.patience:
                 raise Refused(f"{release}: {state.progress}: {state.trouble}{last_words(cluster, state.trouble)}")
         if deadline.left <= 0:
-            after = f"not done after {now - began:.0f} s (--timeout {deadline.seconds:.0f}s in all)"
+            after = f"not done after {now - began:.0f} s, which is all that --timeout allows"
             raise Refused(f"{release}: {after}: {state.progress}: {state.trouble or unready(pods)}")
         time.sleep(_INTERVAL)
 

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
-import socket
-import subprocess
 import tarfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +11,7 @@ import yaml
 
 from tests.chart.conftest import CHART, ROOT, ChartError, run_helm
 from tests.chart.manifests import Manifests
+from tests.registry import running_registry
 
 VERSION = yaml.safe_load((CHART / "Chart.yaml").read_text())["version"]
 
@@ -29,31 +25,9 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """HOST:PORT of Debian's docker-registry on the loopback."""
-    binary = shutil.which("docker-registry")
-    if binary is None:
-        pytest.skip("docker-registry is not installed")
-    folder = tmp_path_factory.mktemp("registry")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    settings = {"version": 0.1, "http": {"addr": address}, "storage": {"filesystem": {"rootdirectory": str(folder)}}}
-    (folder / "config.yml").write_text(yaml.safe_dump(settings))
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([binary, "serve", folder / "config.yml"], stdout=log, stderr=log)
-    try:
-        deadline = time.monotonic() + 30
-        while True:
-            host, port = address.split(":")
-            with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=1):
-                break
-            assert process.poll() is None, (folder / "log").read_text()
-            assert time.monotonic() < deadline, (folder / "log").read_text()
-            time.sleep(0.05)
+    """HOST:PORT of a real one."""
+    with running_registry(tmp_path_factory.mktemp("registry")) as address:
         yield address
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,22 +16,13 @@ from typing import Any
 import httpx
 import pytest
 
+from image.coldstart import LIMITS
 from tests.integration.conftest import Store, free_port
 from tests.stored import write_entry
 
 ENGINE = str(Path("scripts/engine").resolve())
 NAME = "image-classifier-test"
 """Not the name of what a person built."""
-
-LIMITS = [
-    "--read-only",
-    "--tmpfs=/tmp",
-    "--cap-drop=ALL",
-    "--security-opt=no-new-privileges",
-    "--memory=512m",
-    "--cpus=1",
-    "--pids-limit=64",
-]
 
 
 def engine(*arguments: str, check: bool = True, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -97,7 +88,7 @@ class Container:
 
 
 @contextlib.contextmanager
-def running(image: Image, *options: str, limits: list[str] = LIMITS, **variables: str) -> Iterator[Container]:
+def running(image: Image, *options: str, limits: Sequence[str] = LIMITS, **variables: str) -> Iterator[Container]:
     """Run the server; removes it afterwards, and shows its log when the test fails."""
     port = free_port()
     settings = [f"--env={name}={value}" for name, value in variables.items()]

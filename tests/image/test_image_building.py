@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.image.conftest import engine
+from image.coldstart import cold_start
+from tests.image.conftest import ENGINE, Image, engine
 from tests.integration.conftest import Store
 from tests.stored import write_entry
 
@@ -59,6 +60,17 @@ def test_an_unknown_model_is_one_line(stocked: Store) -> None:
 
 def test_an_engine_that_is_not_there_is_one_line(stocked: Store) -> None:
     assert failed(stocked, ENGINE="no-such-engine").startswith("engine: no container engine: install Docker or podman")
+
+
+def test_an_image_that_does_not_start_is_told_with_its_log(image: Image, tmp_path: Path) -> None:
+    (tmp_path / "Containerfile").write_text(f"FROM {image.name}\nENV MAX_PIXELS=abc\n")
+    name = "localhost/image-classifier-test-wrong:1"
+    engine("build", "--quiet", "--tag", name, "--file", str(tmp_path / "Containerfile"), str(tmp_path))
+    try:
+        with pytest.raises(RuntimeError, match="wrong:1 ended; its log: error: MAX_PIXELS='abc'"):
+            cold_start(ENGINE, name)
+    finally:
+        engine("image", "rm", "--force", name)
 
 
 @pytest.fixture

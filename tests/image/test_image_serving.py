@@ -11,7 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.image.conftest import LIMITS, Container, Image, engine, running
+from image.coldstart import LIMITS
+from tests.image.conftest import Container, Image, engine, running
 from tests.stored import CLASSES, picture
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import random
 import signal
 import subprocess
 import sys
@@ -39,6 +40,9 @@ def packed(files: dict[str, bytes], *more: tarfile.TarInfo, mode: str = "w:xz") 
 
 
 MODEL = packed({"model.yaml": MODEL_YAML, "model.onnx": b"weights", "golden/golden.json": b"[]"})
+
+# More than one block, each of which has a checksum.
+BZIPPED = packed({"model.yaml": MODEL_YAML, "model.onnx": random.Random(0).randbytes(1_000_000)}, mode="w:bz2")
 
 
 def sha256(content: bytes) -> str:
@@ -208,8 +212,11 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.
         member("link", tarfile.LNKTYPE, "model.yaml"),
         member("null", tarfile.CHRTYPE),
         member("pipe", tarfile.FIFOTYPE),
+        member("model.yaml"),
+        member("model.yaml/below"),
+        member("long" * 100),
     ],
-    ids=lambda info: info.name,
+    ids=lambda info: info.name[:20],
 )
 def test_what_no_export_holds_is_refused(site: Site, tmp_path: Path, hostile: tarfile.TarInfo) -> None:
     site.pages["/m"] = packed({"model.yaml": MODEL_YAML}, hostile)
@@ -227,8 +234,9 @@ def test_what_no_export_holds_is_refused(site: Site, tmp_path: Path, hostile: ta
         packed({"model.yaml": b"name: ../../evil\nversion: abc\n"}),
         packed({"model.yaml": b"name: image_classifier\n"}),
         packed({"model.yaml": MODEL_YAML + b"\xff\xfe", "sub/model.yaml": b""}).replace(b"\xfd7zXZ", b"\xfd7zXY"),
+        BZIPPED[:-20_000] + bytes(8) + BZIPPED[-19_992:],
     ],
-    ids=["text", "half", "no model.yaml", "name with a path", "no version", "damaged"],
+    ids=["text", "half", "no model.yaml", "name with a path", "no version", "damaged", "wrong checksum"],
 )
 def test_what_is_no_model_is_refused(site: Site, tmp_path: Path, archive: bytes) -> None:
     site.pages["/m"] = archive

@@ -3,95 +3,32 @@
 from __future__ import annotations
 
 import base64
-import json
-import shutil
-import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import pytest
 
 from bento import archive, fetch, remote
-from tests.integration.conftest import end_tree, free_port
+from tests import oci
 from tests.integration.test_fetch import MODEL, sha256
+from tests.registry import running_registry
 
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 REPOSITORY = "models/image_classifier"
-
-
-def manifest(layer: bytes) -> bytes:
-    return json.dumps(
-        {
-            "schemaVersion": 2,
-            "mediaType": MANIFEST,
-            "config": {
-                "mediaType": "application/vnd.oci.empty.v1+json",
-                "digest": f"sha256:{sha256(b'{}')}",
-                "size": 2,
-            },
-            "layers": [
-                {"mediaType": "application/octet-stream", "digest": f"sha256:{sha256(layer)}", "size": len(layer)}
-            ],
-        }
-    ).encode()
 
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The host:port of a registry that holds the model under the tag abc123."""
-    binary = shutil.which("docker-registry")
-    if binary is None:
-        pytest.skip("docker-registry is not installed")
-    folder = tmp_path_factory.mktemp("registry")
-    host = f"127.0.0.1:{free_port()}"
-    config = {
-        "version": 0.1,
-        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
-        "http": {"addr": host},
-        "log": {"level": "error"},
-    }
-    (folder / "config.yml").write_text(json.dumps(config))
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([binary, "serve", str(folder / "config.yml")], stdout=log, stderr=log)
-    try:
-        wait_for(f"http://{host}/v2/")
-        for blob in (MODEL, b"{}"):
-            push(host, blob)
-        put = httpx.put(
-            f"http://{host}/v2/{REPOSITORY}/manifests/abc123",
-            content=manifest(MODEL),
-            headers={"Content-Type": MANIFEST},
-        )
-        assert put.status_code == 201, put.text
+    with running_registry(tmp_path_factory.mktemp("registry")) as host:
+        oci.push(host, REPOSITORY, "abc123", MODEL)
         yield host
-    finally:
-        end_tree(process)
-
-
-def wait_for(url: str) -> None:
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            httpx.get(url)
-            return
-        except httpx.TransportError:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-
-
-def push(host: str, blob: bytes) -> None:
-    started = httpx.post(f"http://{host}/v2/{REPOSITORY}/blobs/uploads/")
-    location = httpx.URL(started.headers["location"]).copy_merge_params({"digest": f"sha256:{sha256(blob)}"})
-    assert httpx.put(location, content=blob).status_code == 201
 
 
 def test_a_model_is_fetched_from_a_registry_by_tag_and_by_digest(registry: str, tmp_path: Path) -> None:
-    for reference in (":abc123", f"@sha256:{sha256(manifest(MODEL))}"):
+    for reference in (":abc123", f"@sha256:{sha256(oci.manifest(MODEL))}"):
         home = tmp_path / reference[1:4]
         url = f"oci://{registry}/{REPOSITORY}{reference}"
         assert fetch.fetch(url, sha256(MODEL), home, plain_http=True) == ("image_classifier:abc123", True)
@@ -132,7 +69,7 @@ def guarded() -> Iterator[tuple[str, list[tuple[str, str]]]]:
                 challenge = f'Bearer realm="{realm}",service="here",scope="repository:{REPOSITORY}:pull"'
                 self.answer(401, b"", ("WWW-Authenticate", challenge))
             elif "/manifests/" in path.path:
-                self.answer(200, manifest(MODEL))
+                self.answer(200, oci.manifest(MODEL))
             else:
                 self.answer(307, b"", ("Location", "/storage"))
 

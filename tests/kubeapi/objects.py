@@ -73,16 +73,3 @@ class Objects:
 def _labels(entry: Json) -> Json:
     found: Json = entry["metadata"].get("labels", {})
     return found
-
-
-def merged(old: Any, patch: Any) -> Any:
-    """Return a JSON merge patch's result."""
-    if not isinstance(old, dict) or not isinstance(patch, dict):
-        return patch
-    result = dict(old)
-    for key, value in patch.items():
-        if value is None:
-            result.pop(key, None)
-        else:
-            result[key] = merged(old.get(key), value)
-    return result

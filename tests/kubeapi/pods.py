@@ -17,10 +17,12 @@ class Fate:
     """What becomes of a container of some image."""
 
     state: str = "ready"
-    """ready, missing, crash, unready or unschedulable; for a Job also an exit code."""
+    """ready, missing, crash, unready, unschedulable or no-model (its fetch crashes); for a Job also an exit code."""
     port: int = 0
     """On 127.0.0.1, where what the image serves listens."""
     log: str = ""
+    endless: bool = False
+    """Whether the log is written again and again."""
     home: str = ""
     """BENTOML_HOME within the container, a folder here."""
 
@@ -42,14 +44,14 @@ def reconcile(objects: Objects, fates: dict[str, Fate], most_pods: int) -> None:
 
 
 def _run(objects: Objects, job: Json, fates: dict[str, Fate]) -> None:
-    name, container = job["metadata"]["name"], job["spec"]["template"]["spec"]["containers"][0]
-    fate = fates.get(container["image"], Fate("missing"))
+    name, template = job["metadata"]["name"], job["spec"]["template"]["spec"]
+    fate = _fate(fates, template)
     pod = objects.get("pods", f"{name}-abcde")
     if pod is None:
         labels = {"set": "job", "batch.kubernetes.io/job-name": name}
         metadata = {"name": f"{name}-abcde", "labels": labels}
         pod = objects.put("pods", {"kind": "Pod", "metadata": metadata, "spec": {}})
-    pod["status"] = _status(fate, container)
+    pod["status"] = _status(fate, template)
     if fate.state.isdigit():
         code = int(fate.state)
         state = {"terminated": {"exitCode": code, "reason": "Error" if code else "Completed"}}
@@ -73,8 +75,7 @@ def _roll(objects: Objects, deployment: Json, fates: dict[str, Fate], most_pods:
     deployment["metadata"].setdefault("annotations", {})[REVISION] = newest["metadata"]["annotations"][REVISION]
 
     wanted, labels = spec.get("replicas", 1), newest["metadata"]["labels"] | {"set": newest["metadata"]["name"]}
-    container = spec["template"]["spec"]["containers"][0]
-    fate = fates.get(container["image"], Fate("missing"))
+    fate = _fate(fates, spec["template"]["spec"])
     failure: list[Json] = []
     for index in range(wanted):
         called = f"{newest['metadata']['name']}-{index}"
@@ -88,7 +89,7 @@ def _roll(objects: Objects, deployment: Json, fates: dict[str, Fate], most_pods:
         if pod is None:
             metadata = {"name": called, "labels": labels}
             pod = objects.put("pods", {"kind": "Pod", "metadata": metadata, "spec": {}})
-        pod["status"] = _status(fate, container)
+        pod["status"] = _status(fate, spec["template"]["spec"])
     mine = objects.all("pods", f"set={newest['metadata']['name']}")
     for extra in mine[wanted:]:
         objects.delete("pods", extra["metadata"]["name"])
@@ -111,8 +112,12 @@ def _is_ready(pod: Json) -> bool:
     return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in pod["status"]["conditions"])
 
 
+def _fate(fates: dict[str, Fate], template: Json) -> Fate:
+    return fates.get(template["containers"][0]["image"], Fate("missing"))
+
+
 def _status(fate: Fate, template: Json) -> Json:
-    container: Json = {key: template[key] for key in ("name", "image")}
+    container: Json = {key: template["containers"][0][key] for key in ("name", "image")}
     container |= {"ready": fate.state == "ready", "restartCount": 0}
     conditions = [{"type": "Ready", "status": "True" if fate.state == "ready" else "False"}]
     states: dict[str, Any] = {
@@ -120,6 +125,12 @@ def _status(fate: Fate, template: Json) -> Json:
         "crash": {"waiting": {"reason": "CrashLoopBackOff"}},
     }
     container["state"] = states.get(fate.state, {"running": {}})
+    if fate.state == "no-model":
+        first = {key: template["initContainers"][0][key] for key in ("name", "image")} | {"ready": False}
+        first |= {"restartCount": 3, "state": {"terminated": {"exitCode": 4, "reason": "Error"}}}
+        container["state"] = {"waiting": {"reason": "PodInitializing"}}
+        statuses = {"initContainerStatuses": [first], "containerStatuses": [container]}
+        return {"phase": "Pending", "conditions": conditions} | statuses
     if fate.state == "crash":
         container |= {"restartCount": 3, "lastState": {"terminated": {"exitCode": 1, "reason": "Error"}}}
     if fate.state == "unschedulable":

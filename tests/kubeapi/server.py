@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -14,7 +16,8 @@ import yaml
 
 from tests.kubeapi import protobuf, tunnels
 from tests.kubeapi.http import QuietServer
-from tests.kubeapi.objects import RESOURCES, Json, Objects, merged
+from tests.kubeapi.objects import RESOURCES, Json, Objects
+from tests.kubeapi.patches import merged
 from tests.kubeapi.pods import Fate, reconcile
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -132,7 +135,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         image = pod["status"]["containerStatuses"][0]["image"]
         fate = self.api.fates[image]
-        if sub == "log":
+        if sub == "log" and fate.endless:
+            self._write_on(fate.log.encode())
+        elif sub == "log":
             self._answer(200, fate.log.encode())
         elif sub == "portforward":
             tunnels.port_forward(self, fate, int(self.query["ports"][0]))
@@ -170,7 +175,8 @@ class _Handler(BaseHTTPRequestHandler):
             return 200, self.api.objects.put(resource, self.body)
         if found is None:
             return self._missing(resource, name)
-        return 200, self.api.objects.put(resource, merged(found, self.body))
+        strategic = "strategic" in self.headers["Content-Type"]
+        return 200, self.api.objects.put(resource, merged(found, self.body, strategic=strategic))
 
     def _delete(self, resource: str, name: str) -> tuple[int, Json]:
         found = self.api.objects.delete(resource, name)
@@ -182,6 +188,15 @@ class _Handler(BaseHTTPRequestHandler):
     def _fail(self, code: int, message: str) -> None:
         reasons = {401: "Unauthorized", 403: "Forbidden", 404: "NotFound"}
         self._answer(code, _status(code, message, reasons[code]))
+
+    def _write_on(self, line: bytes) -> None:
+        self.close_connection = True
+        self.send_response(200)
+        self.end_headers()
+        with contextlib.suppress(OSError):  # until the client has heard enough
+            while True:
+                self.wfile.write(line)
+                time.sleep(0.05)
 
     def _answer(self, code: int, document: Any) -> None:
         content = document if isinstance(document, bytes) else json.dumps(document).encode()

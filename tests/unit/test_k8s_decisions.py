@@ -151,6 +151,7 @@ image-classifier:
 """
 SCHEMA_3 = """Error: values don't meet the specifications of the schema(s) in the following chart(s):
 image-classifier:
+- (root): Additional property x is not allowed
 - replicaCount: Invalid type. Expected: integer, given: string
 """
 RIGHT = (
@@ -167,11 +168,17 @@ RIGHT = (
             K8sError,
             "chart values: replicaCount: got string, want integer; values: additional properties 'x' not allowed",
         ),
-        (SCHEMA_3, K8sError, "chart values: replicaCount: Invalid type. Expected: integer, given: string"),
+        (
+            SCHEMA_3,
+            K8sError,
+            "chart values: values: Additional property x is not allowed; "
+            "replicaCount: Invalid type. Expected: integer, given: string",
+        ),
         (RIGHT, Forbidden, "ci has no right to list secrets in namespace prod; see docs/kubernetes.md"),
         ("Error: release: not found", NotFound, "release: not found"),
         ("Error: Kubernetes cluster unreachable: dial tcp", Unreachable, "Kubernetes cluster unreachable: dial tcp"),
         ("Error: path ./x\n  not found", K8sError, "helm: path ./x not found"),
+        ("Error: INSTALLATION FAILED: no such chart", K8sError, "helm: no such chart"),
     ],
 )
 def test_helms_complaints_become_one_line(stderr: str, kind: type[K8sError], said: str) -> None:

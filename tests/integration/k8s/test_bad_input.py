@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import socket
+import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.integration.k8s.conftest import Run
 from tests.integration.k8s.records import statuses
 from tests.kubeapi.server import KubeApi
 
 IMAGE = ("--image", "reg.local/ic:1")
+URL_MODEL = ("--set", "model.source=url,model.tag=a:b,model.url.location=https://models.example.com/a.bentomodel")
 
 
 @pytest.mark.parametrize(
@@ -33,6 +36,12 @@ IMAGE = ("--image", "reg.local/ic:1")
         (("release", "demo", "--image", "reg.local/ic"), 1, "--image reg.local/ic: say which one"),
         (("release", "demo", "--image", "a b"), 1, "--image a b: not an image"),
         (("release", "Demo", *IMAGE), 1, "Demo: a release's name has small letters"),
+        (("release", "demo", *IMAGE, "--url", "gateway"), 1, "--url gateway: write http://HOST[:PORT]"),
+        (("release", "demo", *IMAGE, "--url", "http://h:port"), 1, "--url http://h:port: write http://HOST[:PORT]"),
+        (("release", "demo", *IMAGE, "--url", "http://h", "--golden", "none"), 1, "which --golden none leaves out"),
+        (("release", "demo", *IMAGE, *URL_MODEL), 1, "model.url.sha256"),
+        (("status", "demo", "--interval", "-1"), 1, "--interval -1: seconds, 0 to 3600"),
+        (("canary", "demo", "--weight", "5", "--replicas", "0"), 1, "--replicas 0: a canary has one pod at least"),
         (("train", "demo", *IMAGE, "--store-claim", "store"), 1, "say what to train on"),
         (("train", "demo", *IMAGE, "--store-claim", "store", "--data-claim", "d"), 1, "store"),
     ],
@@ -59,6 +68,35 @@ def test_the_missing_kubeconfig_is_named(k8s: Run, monkeypatch: pytest.MonkeyPat
     assert f"no cluster: {tmp_path}/nowhere isn't there" in done.error
 
 
+@pytest.mark.parametrize("content", ["a: [b", "- a", "hello", ""], ids=["no YAML", "list", "text", "empty"])
+def test_what_is_no_kubeconfig_is_named(k8s: Run, tmp_path: Path, content: str) -> None:
+    (tmp_path / "kubeconfig").write_text(content)
+    done = k8s("status", "demo")
+    assert done.code == 4
+    assert done.error.startswith("kubeconfig: ")
+    assert f"{tmp_path}/kubeconfig" in done.error
+
+
+def test_a_credential_command_that_is_missing_is_named(k8s: Run, api: KubeApi, tmp_path: Path) -> None:
+    file = api.kubeconfig(tmp_path)
+    document = yaml.safe_load(file.read_text())
+    command = {"apiVersion": "client.authentication.k8s.io/v1", "command": "no-such-plugin", "args": []}
+    document["users"][0]["user"] = {"exec": command}
+    file.write_text(yaml.safe_dump(document))
+    done = k8s("status", "demo")
+    assert done.code == 4
+    assert done.error.startswith("kubeconfig: no credentials from its command: ")
+    assert "'no-such-plugin'" in done.error
+    assert len(done.err.splitlines()) == 1
+
+
+def test_a_missing_package_is_named(k8s: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "kubernetes", None)
+    done = k8s("status", "demo")
+    assert done.code == 1
+    assert done.error == "the package kubernetes isn't installed: pip install -r k8s/requirements.in"
+
+
 def test_a_cluster_that_does_not_answer_is_named(k8s: Run, api: KubeApi, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -68,6 +106,7 @@ def test_a_cluster_that_does_not_answer_is_named(k8s: Run, api: KubeApi, tmp_pat
     assert done.code == 4
     assert done.error.startswith(f"the cluster at http://127.0.0.1:{port} can't be reached:")
     assert done.error.endswith("Connection refused")
+    assert "HTTPConnection" not in done.error
 
 
 def test_expired_credentials_are_named(k8s: Run, api: KubeApi, tmp_path: Path) -> None:

@@ -116,6 +116,22 @@ def test_a_release_that_was_killed_inside_helm_is_recovered_by_the_next(
     assert set(statuses(api).values()) <= {"superseded", "deployed"}
 
 
+def test_a_canary_after_a_killed_release_leaves_the_stable_version_as_it_was(
+    release: Run, k8s: Run, start: Start, api: KubeApi
+) -> None:
+    assert release("1", "--set", "replicaCount=3").code == 0
+    moment = Moment(api, *STEPS["helm upgrades the release"])
+    process = start(*NEW)
+    moment.wait()
+    kill_all(process)
+    moment.go_on()
+    age_lease(api)
+    done = k8s("canary", "demo", "--weight", "25", "--image", "reg.local/ic:3", "--slo", "none")
+    assert done.code == 0, done.err
+    assert serving(api) == {"reg.local/ic:1"}
+    assert serving(api, "canary") == {"reg.local/ic:3"}
+
+
 def test_a_killed_rollout_is_rolled_back_to_where_it_began(release: Run, start: Start, api: KubeApi) -> None:
     assert release("1").code == 0
     moment = Moment(api, "GET", "/replicasets")

@@ -55,12 +55,25 @@ def test_an_image_that_is_not_there_is_named(train: Run) -> None:
 def test_a_dry_run_prints_the_manifest(train: Run, api: KubeApi) -> None:
     done = train("1", "--dry-run")
     assert yaml.safe_load(done.out)["kind"] == "Job"
+    assert "&" not in done.out
     assert api.objects.all("jobs") == []
 
 
-def test_missing_rights_are_named(train: Run, api: KubeApi) -> None:
-    allowed = rights("image-classifier-train") - {("create", "batch", "jobs")}
-    api.allowed = lambda *right: right in allowed
+@pytest.mark.parametrize(
+    ("right", "named"),
+    [(("create", "batch", "jobs"), "create jobs.batch"), (("get", "", "pods/log"), "get pods/log")],
+)
+def test_missing_rights_are_named(train: Run, api: KubeApi, right: tuple[str, str, str], named: str) -> None:
+    allowed = rights("image-classifier-train") - {right}
+    api.allowed = lambda *asked: asked in allowed
     done = train("1")
     assert done.code == 5
-    assert "has no right to create jobs.batch in namespace default" in done.error
+    assert f"has no right to {named} in namespace default" in done.error
+
+
+def test_a_job_that_writes_on_is_left_when_the_time_is_up(train: Run, api: KubeApi) -> None:
+    api.fates["reg.local/t:long"] = Fate("ready", log="epoch 1 of 1000\n", endless=True)
+    done = train("long", "--timeout", "2s")
+    assert done.code == 3
+    assert done.error == "job photos hasn't ended after 2 s (--timeout); it goes on"
+    assert "epoch 1 of 1000" in done.err

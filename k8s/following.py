@@ -1,0 +1,127 @@
+"""A training Job, watched from here: its pods' logs as they come, and what its end means. Changes nothing."""
+
+from __future__ import annotations
+
+import codecs
+import logging
+import re
+import sys
+import time
+from typing import Any
+
+from k8s.cluster import Cluster, Json
+from k8s.errors import Forbidden, K8sError, Refused, from_api
+from k8s.rollout import Trouble, rollout_state
+from k8s.waiting import Deadline
+
+logger = logging.getLogger(__name__)
+
+_INTERVAL = 1.0
+_TAG = re.compile(r"[\w.-]+:[\w.-]+")
+"""The line with which `python -m training` tells what it has published."""
+
+
+class TrainingFailed(K8sError):
+    """The training ended with a code of its own, which is passed on."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def follow(cluster: Cluster, name: str, deadline: Deadline) -> dict[str, Any]:
+    """Write the logs of a Job's pods out until it ends; returns what came of it.
+
+    Raises:
+        TrainingFailed: it ended otherwise than well.
+        Refused: its pods can't start, or the time is up; the Job stays as it is.
+    """
+    logged, troubled, said = set[str](), dict[str, float](), ""
+    while True:
+        pods = cluster.items(cluster.core.list_namespaced_pod, f"batch.kubernetes.io/job-name={name}")
+        for pod in sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp"))):
+            started = pod.get("status", {}).get("phase") in ("Running", "Succeeded", "Failed")
+            if started and pod["metadata"]["name"] not in logged:
+                logged.add(pod["metadata"]["name"])
+                said = _log(cluster, pod["metadata"]["name"], deadline) or said
+                break  # the others' states have changed meanwhile
+        else:
+            found = cluster.ask(cluster.batch.read_namespaced_job, name, cluster.namespace)
+            if ended(found):
+                return _verdict(name, found, pods, said.strip().splitlines())
+            _give_up_on(name, pods, found, troubled)
+            time.sleep(_INTERVAL)
+        if deadline.left <= 0:
+            raise Refused(f"job {name} hasn't ended after {deadline.seconds:.0f} s (--timeout); it goes on")
+
+
+def _log(cluster: Cluster, pod: str, deadline: Deadline) -> str:
+    """Write a pod's log out as it comes, until it ends or the time is up; returns its end.
+
+    Raises:
+        Forbidden: the right to read it is missing.
+    """
+    from kubernetes.client import ApiException
+    from urllib3.exceptions import HTTPError
+
+    last, decoder = "", codecs.getincrementaldecoder("utf-8")("replace")
+    read = cluster.core.read_namespaced_pod_log
+    limits = (30, max(deadline.left, 1))  # to connect, and without a byte
+    try:
+        stream = read(pod, cluster.namespace, follow=True, _preload_content=False, _request_timeout=limits)
+        for chunk in stream.stream(decode_content=False):
+            text = decoder.decode(chunk)
+            sys.stderr.write(text)
+            sys.stderr.flush()
+            last = (last + text)[-500:]
+            if deadline.left <= 0:
+                stream.close()
+                break
+    except HTTPError as error:
+        logger.warning("the log of %s broke off: %s", pod, error)
+    except ApiException as error:
+        why = from_api(error)
+        if isinstance(why, Forbidden):
+            raise why from error
+        logger.warning("no log of %s: %s", pod, why)  # a pod may be gone already
+    return last
+
+
+def ended(found: Json) -> str:
+    """Return the condition that a Job has ended with, Complete or Failed, or nothing."""
+    conditions = found.get("status", {}).get("conditions", [])
+    return next((c["type"] for c in conditions if c["type"] in ("Complete", "Failed") and c["status"] == "True"), "")
+
+
+def _verdict(name: str, found: Json, pods: list[Json], said: list[str]) -> dict[str, Any]:
+    if ended(found) == "Complete":
+        tags = [line for line in said if _TAG.fullmatch(line)]
+        model = tags[-1] if tags else None
+        return {"job": name, "model": model, "message": f"job {name} is complete" + (f": {model}" if model else "")}
+    code, reason = _exit(pods)
+    conditions = found["status"]["conditions"]
+    why = next(c.get("message", "") for c in conditions if c["type"] == "Failed")
+    raise TrainingFailed(f"job {name} failed: exit code {code}{reason}: {said[-1] if said else why}", code or 1)
+
+
+def _exit(pods: list[Json]) -> tuple[int | None, str]:
+    for pod in sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp")), reverse=True):
+        for container in pod.get("status", {}).get("containerStatuses", []):
+            ended = container.get("state", {}).get("terminated")
+            if ended:
+                reason = ended.get("reason", "Error")
+                return int(ended["exitCode"]), "" if reason == "Error" else f" ({reason})"
+    return None, ""
+
+
+def _give_up_on(name: str, pods: list[Json], found: Json, troubled: dict[str, float]) -> None:
+    """Raise where no pod of the Job can start."""
+    waiting = [pod for pod in pods if pod.get("status", {}).get("phase") == "Pending"]
+    probe: Json = {"metadata": {}, "spec": {}, "status": {"observedGeneration": 1}}
+    trouble: Trouble | None = rollout_state(probe, waiting).trouble
+    if trouble is None:
+        troubled.clear()
+        return
+    now = time.monotonic()
+    if now - troubled.setdefault(trouble.cause, now) >= trouble.patience:
+        raise Refused(f"job {name} can't start: {trouble}; delete it: kubectl delete job {name}")

@@ -1,0 +1,86 @@
+"""A small folder of images, and one real run of `python -m training` on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.folders import write_tree
+
+SMALL = ["--image-size", "16", "--depth", "1", "--width", "8", "--dense", "0"]
+"""A network that trains in a second; the rest of a run's ten seconds is TensorFlow's start."""
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A cache, a model store and a working folder of their own."""
+
+    root: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return os.environ | {
+            "BENTOML_HOME": str(self.root / "home"),
+            "XDG_CACHE_HOME": str(self.root / "cache"),
+            "PYTHONPATH": os.getcwd(),
+            # A download must fail at once, here as on a closed network.
+            "https_proxy": "http://127.0.0.1:9",
+        }
+
+    def start(self, *arguments: object) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "training", *map(str, arguments)],
+            cwd=self.root,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments)
+        try:
+            out, err = process.communicate(timeout=300)
+        finally:
+            process.kill()
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def stored(self) -> list[Path]:
+        models = self.root / "home" / "models" / "image_classifier"
+        return [entry for entry in models.iterdir() if entry.is_dir()] if models.exists() else []
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    return Sandbox(tmp_path_factory.mktemp("training"))
+
+
+@pytest.fixture(scope="session")
+def data(sandbox: Sandbox) -> Path:
+    """Unequal classes, a duplicate, a label conflict, two files that are no images."""
+    root = write_tree(sandbox.root / "data", {"red": 60, "green": 24, "blue": 24})
+    (root / "red" / "readme.txt").write_text("not an image")
+    png = (root / "red" / "000.png").read_bytes()
+    (root / "red" / "cut.png").write_bytes(png[:-200])
+    (root / "red" / "no-extension").write_bytes(png)
+    (root / "blue" / "conflict.png").write_bytes((root / "green" / "000.png").read_bytes())
+    return root
+
+
+@pytest.fixture(scope="session")
+def run(sandbox: Sandbox, data: Path) -> tuple[Path, dict[str, Any], subprocess.CompletedProcess[str]]:
+    """One whole run: its folder, its metrics and what it printed."""
+    out = sandbox.root / "run"
+    done = sandbox.run("--data", data, "--out", out, "--epochs", 12, *SMALL)
+    assert done.returncode == 0, done.stderr
+    return out, json.loads((out / "metrics.json").read_text()), done
+
+
+Run = tuple[Path, dict[str, Any], subprocess.CompletedProcess[str]]
