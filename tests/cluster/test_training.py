@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from tests.cluster.product import Product, Release, digest, output, push
 from tests.cluster.target import RESOURCES
 from tests.folders import write_tree
 
+NAME = "image-classifier-training-e2e"
 EPOCHS = 8
 # Where real photos are: the CIFAR-10 images as JPEG, a folder a class.
 PHOTOS = REPOSITORY.parent / "shared" / "data" / "cifar10-jpg.tar.xz"
@@ -27,15 +28,16 @@ PHOTOS_A_CLASS = 100
 
 
 @pytest.fixture(scope="module")
-def training_image(cluster: Cluster) -> str:
+def training_image(cluster: Cluster) -> Iterator[str]:
     """In the registry, by digest; by scripts/training-image, unless TRAINING_IMAGE names one."""
     if not cluster.registry:
         pytest.skip("REGISTRY names no registry that this machine can push to and the cluster pull from")
-    image = os.environ.get("TRAINING_IMAGE") or output("scripts/training-image").splitlines()[-1]
-    push(image, f"{cluster.registry}/image-classifier-training:test")
-    return (
-        f"{cluster.registry}/image-classifier-training@{digest(cluster.registry, 'image-classifier-training', 'test')}"
-    )
+    given = os.environ.get("TRAINING_IMAGE")
+    image = given or output("scripts/training-image", IMAGE_NAME=NAME).splitlines()[-1]
+    push(image, f"{cluster.registry}/{NAME}:test")
+    yield f"{cluster.registry}/{NAME}@{digest(cluster.registry, NAME, 'test')}"
+    if not given:
+        output("scripts/engine", "image", "rm", image)
 
 
 @pytest.fixture

@@ -27,9 +27,9 @@ def build(**variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["scripts/training-image"], env=environment, capture_output=True, text=True, check=False)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def training_image(usable_engine: None) -> Iterator[str]:
-    """Made of what is there where nothing has changed, else built, which takes minutes."""
+    """Made of what is there where nothing has changed, else built, which takes minutes; tests/cluster takes it up."""
     done = build()
     assert done.returncode == 0, done.stderr
     yield done.stdout.strip()
