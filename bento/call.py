@@ -65,7 +65,7 @@ class Call:
         self.receive = receive
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.id = request_id(scope["headers"])
-        self.exchange: Exchange | None = scope.get(EXCHANGE)
+        self.exchange: Exchange | None = scope.pop(EXCHANGE, None)
         self.gone: Callable[[], bool] = _never if self.exchange is None else self.exchange.gone
         self.parameters: dict[str, str] = {}
         self.stages: dict[str, tuple[float, float]] = {}
