@@ -8,6 +8,7 @@ httptools protocol doesn't: the size of a request's head, and the time a connect
 from __future__ import annotations
 
 import asyncio
+import select
 from typing import TYPE_CHECKING, Any
 
 import httptools
@@ -144,6 +145,10 @@ class Protocol(HttpToolsProtocol):
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
             if size > MAX_HEAD:
                 raise _head_too_large()
+        hosts = [name for name, _ in self.headers].count(b"host")
+        if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
+            # RFC 9112, 3.2: proxies and we might each believe another one.
+            raise RequestError("malformed_request", "a request needs one Host header")
         if self._is_asked_to_upgrade():
             return
         self._refusing = self._is_plain_prediction() and self.application.admission.refuses_next(self.loop)
@@ -160,10 +165,19 @@ class Protocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
+        if self.pipeline and self._has_left():
+            self.transport.abort()
+            return
         self.flow.resume_reading()
         self.quiet_since = self.loop.time()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
+
+    def _has_left(self) -> bool:
+        """Whether the client has closed its end, which nobody learns while pipelined requests keep us from reading."""
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket"), select.POLLRDHUP)
+        return bool(poll.poll(0))
 
     def _is_plain_prediction(self) -> bool:
         """Whether the request can be refused here: one that uvicorn has no more to say to than to any other."""
