@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 from imaging.convert import to_square
 from imaging.errors import CorruptImage, ImageError, ImageTooLarge, UnsupportedMediaType
@@ -81,7 +81,7 @@ def decode(
         raise CorruptImage(f"truncated or undecodable {format_} image") from error
 
 
-def _pixels(image: Image.Image, size: int) -> np.ndarray:
+def _pixels(image: ImageFile.ImageFile, size: int) -> np.ndarray:
     if image.format in ("JPEG", "MPO"):
         # Twice the target leaves the resampling filter its full support.
         image.draft(None, (2 * size, 2 * size))
@@ -98,7 +98,7 @@ def _pixels(image: Image.Image, size: int) -> np.ndarray:
     return np.array(square)
 
 
-def _scale_key_colour(image: Image.Image) -> None:
+def _scale_key_colour(image: ImageFile.ImageFile) -> None:
     """Bring the colour that a PNG of 16 bits declares transparent to the 8 that Pillow reads its pixels with.
 
     What differs from it in the lower 8 bits alone becomes transparent too.

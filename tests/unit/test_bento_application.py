@@ -83,7 +83,7 @@ class Host:
     async def listening(self) -> AsyncIterator[httpx.AsyncClient]:
         """Listen as the server does; gives a client with real connections."""
         config = uvicorn.Config(
-            self.application,  # type: ignore[arg-type]
+            self.application,
             interface="asgi3",
             lifespan="off",
             ws="none",
