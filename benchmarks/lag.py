@@ -40,6 +40,8 @@ def probing(port: int, loop: int, core: int) -> Iterator[Callable[[], Lag]]:
     ours, theirs = context.Pipe()
     process = context.Process(target=_probe, args=(port, loop, core, theirs))
     process.start()
+    # Else it would never be told that the probe failed.
+    theirs.close()
     lags: list[Lag] = []
     try:
         yield lambda: lags[0]

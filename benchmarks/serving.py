@@ -66,7 +66,7 @@ class Bench:
         self._probe_core = rest[0] if rest else self._load_core
 
     def ceiling(self, model: str, image: str, *plain: str) -> float:
-        """Return images a second without a server; as a row too when it is `plain`."""
+        """Return images a second without a server; `plain` is the ceiling's own argument."""
         entry = self.models.entries[model]
         command = [sys.executable, "-m", "benchmarks.ceiling", str(entry.onnx), str(entry.size)]
         with on_core(self._core):
