@@ -74,6 +74,11 @@ class Call:
         """Return the body if all of it is known to be here."""
         return None if self.exchange is None else self.exchange.whole_body()
 
+    def abandon(self) -> None:
+        """Answer nothing, and nothing that waits behind the request."""
+        if self.exchange is not None:
+            self.exchange.abandon()
+
     async def receive_within(self, seconds: float) -> Message:
         """Return the next message of the request, which has so many seconds from its head to its end.
 

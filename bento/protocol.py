@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 MAX_HEAD = 64 * 1024
 """Bytes of a request line with its headers; what uvicorn's other protocol allows."""
 
-_SWEEP = 1.0
-"""Seconds between two looks for connections that have gone quiet."""
-
 
 class Exchange:
     """What a connection offers beyond ASGI for one request: its whole body at once, and its whole answer."""
@@ -39,7 +36,12 @@ class Exchange:
 
     def gone(self) -> bool:
         """Tell whether the client has left; from any thread."""
-        return self._protocol.transport.is_closing()
+        return self._protocol.client_left()
+
+    def abandon(self) -> None:
+        """Give the connection up, with what waits behind the request."""
+        self._cycle.disconnected = True
+        self._protocol.transport.abort()
 
     def whole_body(self) -> bytes | None:
         """Return the body if all of it is here already, as a small image's mostly is."""
@@ -93,6 +95,7 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._socket: int = transport.get_extra_info("socket").fileno()
         self.application.admission.connections += 1
         self.application.sweeper.watch(self.connections, self.loop)
 
@@ -165,18 +168,18 @@ class Protocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        if self.pipeline and self._has_left():
-            self.transport.abort()
-            return
         self.flow.resume_reading()
         self.quiet_since = self.loop.time()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
 
-    def _has_left(self) -> bool:
-        """Whether the client has closed its end, which nobody learns while pipelined requests keep us from reading."""
+    def client_left(self) -> bool:
+        """Whether the client has closed its end; from any thread."""
+        if not self.pipeline or self.transport.is_closing():
+            return self.transport.is_closing()
+        # While another request waits behind this one nothing is read, the end neither: only the kernel knows of it.
         poll = select.poll()
-        poll.register(self.transport.get_extra_info("socket"), select.POLLRDHUP)
+        poll.register(self._socket, select.POLLRDHUP)
         return bool(poll.poll(0))
 
     def _is_plain_prediction(self) -> bool:
@@ -279,24 +282,3 @@ def _meant(error: httptools.HttpParserError) -> RequestError:
 
 def _head_too_large() -> RequestError:
     return RequestError("headers_too_large", f"the head of the request is over {MAX_HEAD:,} bytes")
-
-
-class Sweeper:
-    """Looks at all connections every second: a timer for each would cost every request more than it may."""
-
-    def __init__(self) -> None:
-        self._timer: asyncio.TimerHandle | None = None
-
-    def watch(self, connections: set[Any], loop: asyncio.AbstractEventLoop) -> None:
-        """Look after these connections for as long as there are any."""
-        if self._timer is None:
-            self._timer = loop.call_later(_SWEEP, self._sweep, connections, loop)
-
-    def _sweep(self, connections: set[Any], loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = None
-        now = loop.time()
-        for connection in list(connections):
-            if isinstance(connection, Protocol):
-                connection.end_if_stuck(now)
-        if connections:
-            self.watch(connections, loop)

@@ -158,20 +158,6 @@ def test_pipelined_requests_are_answered_in_order(connection: socket.socket) -> 
     assert codes == [200, 200, 200, 415]
 
 
-def test_what_a_client_that_left_had_pipelined_is_not_computed(target: Server) -> None:
-    def calls() -> float:
-        return target.metric("image_classifier_batch_size_count")
-
-    before = calls()
-    with socket.create_connection(("127.0.0.1", target.port), timeout=30) as connection:
-        connection.sendall(3 * request())
-        until(lambda: target.metric("image_classifier_queue_depth") == 1)
-    # It waits for nothing, so that the next image is taken if no other was.
-    until(lambda: target.metric("image_classifier_queue_depth") == 0)
-    assert target.predict(picture("red")).status_code == 200
-    assert calls() == before + 2
-
-
 def test_a_refused_upload_is_not_kept_in_memory_and_the_next_request_is_found(
     target: Server, connection: socket.socket
 ) -> None:
