@@ -35,12 +35,12 @@ def main() -> None:
 
     chosen: Callable[[], np.ndarray] = decode_plainly if plain else decode
     run(chosen()[np.newaxis])
-    times = []
+    calls = 0
     started = time.perf_counter()
-    while (began := time.perf_counter()) - started < float(seconds):
+    while time.perf_counter() - started < float(seconds):
         run(chosen()[np.newaxis])
-        times.append(time.perf_counter() - began)
-    sys.stdout.write(json.dumps({"rate": len(times) / sum(times), "p50": float(np.median(times))}) + "\n")
+        calls += 1
+    sys.stdout.write(json.dumps({"rate": calls / (time.perf_counter() - started)}) + "\n")
 
 
 if __name__ == "__main__":

@@ -27,6 +27,12 @@ class Running:
     port: int
     pid: int
 
+    @property
+    def worker(self) -> int:
+        """Process of `bentoml serve` that answers; its first thread, of the same number, has the event loop."""
+        (worker,) = psutil.Process(self.pid).children()
+        return int(worker.pid)
+
     def cpu_seconds(self) -> float:
         """Return the CPU time of all its processes so far."""
         root = psutil.Process(self.pid)

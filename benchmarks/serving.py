@@ -21,7 +21,7 @@ from pathlib import Path
 
 from benchmarks import contenders
 from benchmarks.contenders import BENTOML, BENTOML_BATCHING, LITSERVE, SEED, Running, on_core, ours, running
-from benchmarks.lag import probing
+from benchmarks.lag import Lag, probing
 from benchmarks.serving_models import Models, publish_models
 from benchmarks.verdict import verdict
 
@@ -46,8 +46,8 @@ class Row:
     cpu: float
     """Of the server, a request."""
     errors: int
-    probe_max: float
-    """The slowest answer of /livez meanwhile; ours only."""
+    lag: Lag | None = None
+    """Of /livez under the same load, where that was asked for."""
 
 
 class Bench:
@@ -66,7 +66,7 @@ class Bench:
         self._probe_core = rest[0] if rest else self._load_core
 
     def ceiling(self, model: str, image: str, *plain: str) -> float:
-        """Return images a second without a server; as a row too when it is `plain`."""
+        """Return images a second without a server; `plain` is the ceiling's own argument."""
         entry = self.models.entries[model]
         command = [sys.executable, "-m", "benchmarks.ceiling", str(entry.onnx), str(entry.size)]
         with on_core(self._core):
@@ -87,30 +87,34 @@ class Bench:
         probe: bool = False,
     ) -> None:
         """Measure a server with each image under each number of clients."""
-        rows = []
+        loads = []
         before = {image: self.ceiling(model, image) for image in images}
         with start as server:
             for image in images:
                 self._wrk(server, image, min(16, max(clients)), 2)
                 for count in clients:
-                    rows.append((image, count, *self._load(server, image, count, probe)))
-        for image, count, measured, cpu, slowest in rows:
+                    measured, cpu = self._load(server, image, count)
+                    # Not in the same load: so many probes take some hundredths of a core.
+                    loads.append((image, count, measured, cpu, self._lag(server, image, count) if probe else None))
+        for image, count, measured, cpu, lag in loads:
             ceiling = (before[image] + self.ceiling(model, image)) / 2
             rate = measured["requests"] / measured["seconds"]
             times = {key: measured[key] for key in ("p50", "p95", "p99", "max")}
-            row = Row(
-                name, model, image, count, rate, ceiling,
-                cpu=cpu, errors=int(measured["errors"]), probe_max=slowest, **times,
-            )  # fmt: skip
+            errors = int(measured["errors"])
+            row = Row(name, model, image, count, rate, ceiling, cpu=cpu, errors=errors, lag=lag, **times)
             self.rows.append(row)
             print(line(row), flush=True)  # noqa: T201
 
-    def _load(self, server: Running, image: str, count: int, probe: bool) -> tuple[dict[str, float], float, float]:
+    def _load(self, server: Running, image: str, count: int) -> tuple[dict[str, float], float]:
         before = server.cpu_seconds()
-        with probing(server.port if probe else None, self._probe_core) as slowest:
-            measured = self._wrk(server, image, count, self._seconds)
+        measured = self._wrk(server, image, count, self._seconds)
         answered = measured["requests"] + measured["errors"]
-        return measured, (server.cpu_seconds() - before) / max(1, answered), slowest()
+        return measured, (server.cpu_seconds() - before) / max(1, answered)
+
+    def _lag(self, server: Running, image: str, count: int) -> Lag:
+        with probing(server.port, server.worker, self._probe_core) as lag:
+            self._wrk(server, image, count, self._seconds)
+        return lag()
 
     def _wrk(self, server: Running, image: str, count: int, seconds: float) -> dict[str, float]:
         command = ["wrk", "-t1", f"-c{count}", f"-d{max(1, round(seconds))}s", "--timeout", "20s", "-s", str(LUA)]
@@ -126,16 +130,17 @@ class Bench:
 
 HEAD = (
     "contender                         model     image clients  requests/s  of ceiling     p50 ms    p95 ms    p99 ms"
-    "    max ms  CPU ms/req  errors"
+    "    max ms  CPU ms/req  errors  livez ms   loop ms"
 )
 
 
 def line(row: Row) -> str:
     """Return a row of the table."""
     times = "".join(f"{1e3 * t:10.2f}" for t in (row.p50, row.p95, row.p99, row.max))
+    lag = f"{1e3 * row.lag.answer:10.2f}{1e3 * row.lag.loop:10.2f}" if row.lag else ""
     return (
         f"{row.contender:33} {row.model:9} {row.image:5} {row.clients:7}  {row.rate:10.1f}  "
-        f"{row.rate / row.ceiling:10.2f} {times}  {1e3 * row.cpu:10.2f}  {row.errors:6}"
+        f"{row.rate / row.ceiling:10.2f} {times}  {1e3 * row.cpu:10.2f}  {row.errors:6}{lag}"
     )
 
 

@@ -25,8 +25,8 @@ from bento.logs import request_id
 from bento.model import ServedModel
 from bento.pipeline import Pipeline
 from bento.predict import Predictor
-from bento.protocol import Sweeper
 from bento.settings import Settings
+from bento.sweeper import Sweeper
 from bento.warmup import WarmModel
 from bento.work import ClientDisconnected
 
@@ -154,6 +154,7 @@ class Application:
                 self._keys.check(call.headers)
             status, content_type, body, headers = await handler(call)
         except ClientDisconnected:
+            call.abandon()
             return
         except RequestError as error:
             code, detail, headers = error.code, error.detail, error.headers

@@ -65,7 +65,7 @@ class Call:
         self.receive = receive
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.id = request_id(scope["headers"])
-        self.exchange: Exchange | None = scope.get(EXCHANGE)
+        self.exchange: Exchange | None = scope.pop(EXCHANGE, None)
         self.gone: Callable[[], bool] = _never if self.exchange is None else self.exchange.gone
         self.parameters: dict[str, str] = {}
         self.stages: dict[str, tuple[float, float]] = {}
@@ -73,6 +73,11 @@ class Call:
     def whole_body(self) -> bytes | None:
         """Return the body if all of it is known to be here."""
         return None if self.exchange is None else self.exchange.whole_body()
+
+    def abandon(self) -> None:
+        """Answer nothing, and nothing that waits behind the request."""
+        if self.exchange is not None:
+            self.exchange.abandon()
 
     async def receive_within(self, seconds: float) -> Message:
         """Return the next message of the request, which has so many seconds from its head to its end.

@@ -8,6 +8,7 @@ httptools protocol doesn't: the size of a request's head, and the time a connect
 from __future__ import annotations
 
 import asyncio
+import select
 from typing import TYPE_CHECKING, Any
 
 import httptools
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 MAX_HEAD = 64 * 1024
 """Bytes of a request line with its headers; what uvicorn's other protocol allows."""
 
-_SWEEP = 1.0
-"""Seconds between two looks for connections that have gone quiet."""
-
 
 class Exchange:
     """What a connection offers beyond ASGI for one request: its whole body at once, and its whole answer."""
@@ -38,7 +36,12 @@ class Exchange:
 
     def gone(self) -> bool:
         """Tell whether the client has left; from any thread."""
-        return self._protocol.transport.is_closing()
+        return self._protocol.client_left()
+
+    def abandon(self) -> None:
+        """Give the connection up, with what waits behind the request."""
+        self._cycle.disconnected = True
+        self._protocol.transport.abort()
 
     def whole_body(self) -> bytes | None:
         """Return the body if all of it is here already, as a small image's mostly is."""
@@ -92,6 +95,7 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._socket: int = transport.get_extra_info("socket").fileno()
         self.application.admission.connections += 1
         self.application.sweeper.watch(self.connections, self.loop)
 
@@ -144,6 +148,10 @@ class Protocol(HttpToolsProtocol):
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
             if size > MAX_HEAD:
                 raise _head_too_large()
+        hosts = [name for name, _ in self.headers].count(b"host")
+        if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
+            # RFC 9112, 3.2: proxies and we might each believe another one.
+            raise RequestError("malformed_request", "a request needs one Host header")
         if self._is_asked_to_upgrade():
             return
         self._refusing = self._is_plain_prediction() and self.application.admission.refuses_next(self.loop)
@@ -164,6 +172,15 @@ class Protocol(HttpToolsProtocol):
         self.quiet_since = self.loop.time()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
+
+    def client_left(self) -> bool:
+        """Whether the client has closed its end; from any thread."""
+        if not self.pipeline or self.transport.is_closing():
+            return self.transport.is_closing()
+        # While another request waits behind this one nothing is read, the end neither: only the kernel knows of it.
+        poll = select.poll()
+        poll.register(self._socket, select.POLLRDHUP)
+        return bool(poll.poll(0))
 
     def _is_plain_prediction(self) -> bool:
         """Whether the request can be refused here: one that uvicorn has no more to say to than to any other."""
@@ -265,24 +282,3 @@ def _meant(error: httptools.HttpParserError) -> RequestError:
 
 def _head_too_large() -> RequestError:
     return RequestError("headers_too_large", f"the head of the request is over {MAX_HEAD:,} bytes")
-
-
-class Sweeper:
-    """Looks at all connections every second: a timer for each would cost every request more than it may."""
-
-    def __init__(self) -> None:
-        self._timer: asyncio.TimerHandle | None = None
-
-    def watch(self, connections: set[Any], loop: asyncio.AbstractEventLoop) -> None:
-        """Look after these connections for as long as there are any."""
-        if self._timer is None:
-            self._timer = loop.call_later(_SWEEP, self._sweep, connections, loop)
-
-    def _sweep(self, connections: set[Any], loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = None
-        now = loop.time()
-        for connection in list(connections):
-            if isinstance(connection, Protocol):
-                connection.end_if_stuck(now)
-        if connections:
-            self.watch(connections, loop)

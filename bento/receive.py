@@ -16,6 +16,8 @@ from bento.work import ClientDisconnected
 FIELD = b"file"
 MAX_PARTS = 1000
 """A form of 20 MiB could have a million, and take the parser seconds."""
+MAX_PART_HEAD = 64 * 1024
+"""Bytes of a part's header; as many as a request's own head may have."""
 
 
 async def read_body(call: Call, settings: Settings, admission: Admission) -> bytes:
@@ -69,7 +71,7 @@ def _too_large(limit: int) -> RequestError:
 _BOUNDARY = re.compile(rb"multipart/form-data; ?boundary=(\"?)([0-9A-Za-z'()+_,./:=?-]{1,70})\1", re.IGNORECASE)
 _PLAIN_HEAD = re.compile(
     rb'\r\n(?i:content-disposition: form-data); name="file"(?:; filename="[^"\\\r\n]*")?'
-    rb"(?:\r\n(?i:content-(?:type|length)): [^\r\n]*)*\r\n\r\n"
+    rb"(?:\r\n(?i:content-(?:type|length)): [^\r\n]*){0,2}\r\n\r\n"
 )
 
 
@@ -84,7 +86,7 @@ def plain_image(body: bytes, content_type: bytes) -> bytes | None:
         return body if body and content_type in (b"image/jpeg", b"image/png", b"application/octet-stream") else None
     delimiter = b"--" + found[2]
     head = _PLAIN_HEAD.match(body, len(delimiter))
-    if head is None or not body.startswith(delimiter):
+    if head is None or head.end() > MAX_PART_HEAD or not body.startswith(delimiter):
         return None
     end = body.find(b"\r\n" + delimiter, head.end())
     # The first delimiter after the head must be the last one.
@@ -154,14 +156,22 @@ def _files(body: bytes, boundary: bytes) -> list[bytes]:
         "on_end": form.end,
     }
     try:
-        parser = MultipartParser(boundary, callbacks)  # type: ignore[arg-type]
-        parser.write(body)
+        parser = MultipartParser(boundary, callbacks, max_header_size=MAX_PART_HEAD)  # type: ignore[arg-type]
+        parser.write(_without_preamble(body, b"--" + boundary))
         parser.finalize()
     except FormParserError as error:
         raise RequestError("malformed_request", "the multipart body is broken") from error
     if not form.complete:
         raise RequestError("malformed_request", "the multipart body ends before its last boundary")
     return form.files
+
+
+def _without_preamble(body: bytes, delimiter: bytes) -> bytes:
+    """Cut off what stands before the first delimiter and is to be ignored (RFC 2046, 5.1.1); the parser refuses it."""
+    if body.startswith(delimiter):
+        return body
+    before = body.find(b"\r\n" + delimiter)
+    return body if before < 0 else body[before + 2 :]
 
 
 class _Form:

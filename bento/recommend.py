@@ -41,7 +41,9 @@ def recommend(cost: CostCurve, decode_seconds: float, target: float, most: int, 
     """
     usable = _USABLE * target - decode_seconds
     # The worst case: a call has just begun, and the image waits for all of it and for its own.
-    fitting = [size for size in range(1, cost.best_size(most) + 1) if 2 * cost.seconds(size) <= usable]
+    # The event loop takes all that fits into a turn, since it can't answer any of them before the turn ends.
+    largest = most if inline else cost.best_size(most)
+    fitting = [size for size in range(1, largest + 1) if 2 * cost.seconds(size) <= usable]
     if not fitting:
         return None
     size = fitting[-1]

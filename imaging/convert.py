@@ -14,6 +14,8 @@ def to_square(image: Image.Image, size: int) -> Image.Image:
     by the largest value, anything else is stretched from its own minimum to its maximum.
     """
     if image.mode.startswith("I;16"):
+        if "transparency" in image.info:
+            return _resize(_without_key_grey(image), size)
         return _to_8bit(_resize(image.convert("F"), size), 0, 65535)
     if image.mode in ("I", "F"):
         is_float = image.mode == "F"
@@ -30,6 +32,15 @@ def to_square(image: Image.Image, size: int) -> Image.Image:
         image = image.convert("RGB")
     image = _resize(image, size)
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _without_key_grey(image: Image.Image) -> Image.Image:
+    """Return a 16-bit PNG's 8-bit form in which the grey that it declares transparent is."""
+    values = np.asarray(image)
+    # To the nearest of 257ths, without what floats of 50 megapixels would take.
+    grey = Image.fromarray(((np.minimum(values, 65535 - 128) + 128) // 257).astype(np.uint8))
+    opaque = Image.fromarray((values != image.info["transparency"]).astype(np.uint8) * np.uint8(255))
+    return Image.merge("LA", (grey, opaque)).convert("RGBA")
 
 
 def _resize(image: Image.Image, size: int) -> Image.Image:

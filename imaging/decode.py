@@ -7,14 +7,14 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 from imaging.convert import to_square
 from imaging.errors import CorruptImage, ImageError, ImageTooLarge, UnsupportedMediaType
 from imaging.guard import refuse_endless, refuse_endless_exif, stream
 from imaging.sniff import image_format
 
-POLICY_VERSION = 1
+POLICY_VERSION = 2
 """Raised with every change that gives any image other pixels; stored with each model and cache."""
 
 DEFAULT_MAX_PIXELS = 50_000_000
@@ -81,10 +81,11 @@ def decode(
         raise CorruptImage(f"truncated or undecodable {format_} image") from error
 
 
-def _pixels(image: Image.Image, size: int) -> np.ndarray:
+def _pixels(image: ImageFile.ImageFile, size: int) -> np.ndarray:
     if image.format in ("JPEG", "MPO"):
         # Twice the target leaves the resampling filter its full support.
         image.draft(None, (2 * size, 2 * size))
+    _scale_key_colour(image)
     image.load()
     # The target is a square and the filter symmetric, so the small result can be turned instead.
     square = to_square(image, size)
@@ -95,6 +96,16 @@ def _pixels(image: Image.Image, size: int) -> np.ndarray:
         white = Image.new("RGBA", square.size, "white")
         square = Image.alpha_composite(white, square).convert("RGB")
     return np.array(square)
+
+
+def _scale_key_colour(image: ImageFile.ImageFile) -> None:
+    """Bring the colour that a PNG of 16 bits declares transparent to the 8 that Pillow reads its pixels with.
+
+    What differs from it in the lower 8 bits alone becomes transparent too.
+    """
+    key = image.info.get("transparency")
+    if image.mode == "RGB" and key and image.tile and image.tile[0].args == "RGB;16B":
+        image.info["transparency"] = tuple(value >> 8 for value in key)
 
 
 def _orientation(image: Image.Image) -> int | None:

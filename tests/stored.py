@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+import imaging
+
 CLASSES = ["red", "green", "blue"]
 SIZE = 8
 
@@ -53,4 +55,4 @@ def write_entry(folder: Path, *, sharpness: float = 8, int8: bool = True) -> Pat
     return folder
 
 
-METADATA = {"schema": 1, "class_names": CLASSES, "image_size": SIZE, "image_policy": 1}
+METADATA = {"schema": 1, "class_names": CLASSES, "image_size": SIZE, "image_policy": imaging.POLICY_VERSION}

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
+import sys
+import time
 
 import pytest
 
 from benchmarks import openloop, overload
+from benchmarks.lag import OWN_THREAD, Lag, probing, waited
 from benchmarks.serving import Row
 from benchmarks.verdict import Figure, verdict
 
@@ -18,7 +23,7 @@ def row(
 ) -> Row:
     return Row(
         contender, model, image, clients, rate, ceiling=1000, p50=p50, p95=2 * p50, p99=3 * p50, max=0.02,
-        cpu=1 / rate, errors=0, probe_max=0.004,
+        cpu=1 / rate, errors=0, lag=Lag(answer=0.009, loop=0.004),
     )  # fmt: skip
 
 
@@ -54,7 +59,7 @@ def test_every_wanted_figure_is_computed_from_its_rows() -> None:
         "slowest answer to one client, ms (garbage collection included)": 20,
         "photos of 12 megapixels, ours / whole decode without a server": 6,
         "ResNet-50, ours / ceiling, 16 clients": 0.98,
-        "ResNet-50, slowest /livez at 16 clients, ms": 4,
+        "ResNet-50, longest the event loop held /livez up, 16 clients, ms": 4,
         "10 ms a call, batches up to 32 / single, 64 clients": 10,
         "10 ms a call, p99 of batches / of single, 64 clients": 1,
         "10 ms a call, p50 of batches / of single, one client": 1,
@@ -72,6 +77,48 @@ def test_a_figure_on_the_wrong_side_of_its_bound_says_so() -> None:
     assert str(Figure("x", 2, 3)).startswith("NO")
     assert str(Figure("x", 3, 3)).startswith("yes")
     assert str(Figure("x", 3.1, 3, at_least=False)).startswith("NO")
+
+
+SLEEPER = """
+import http.server, time
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        time.sleep(0.2)
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+    def log_message(self, *_): pass
+server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
+BUSY = "import time; ends = time.monotonic() + 60\nwhile time.monotonic() < ends: pass"
+
+
+def test_what_a_server_itself_takes_is_its_lag() -> None:
+    with subprocess.Popen([sys.executable, "-c", SLEEPER], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            with probing(int(server.stdout.readline()), server.pid, min(os.sched_getaffinity(0))) as lag:
+                time.sleep(2)
+        finally:
+            server.kill()
+    assert lag().answer >= lag().loop > 0.1
+
+
+def test_what_another_had_the_core_for_is_not_the_loops() -> None:
+    cores = os.sched_getaffinity(0)
+    with subprocess.Popen([sys.executable, "-c", BUSY]) as other:
+        try:
+            os.sched_setaffinity(other.pid, {min(cores)})
+            os.sched_setaffinity(0, {min(cores)})
+            before, started = waited(OWN_THREAD), time.monotonic()
+            while waited(OWN_THREAD) - before < 0.05:
+                assert time.monotonic() < started + 30
+        finally:
+            os.sched_setaffinity(0, cores)
+            other.kill()
 
 
 def load(rate: float, goodput: float, *, load: float, rejected: int, cpu: float) -> overload.Row:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import os
+import signal
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -14,11 +17,15 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.server import ServerState
 
 from bento.app import Application
 from bento.errors import RequestError
 from bento.model import ServedModel
 from bento.open_inference import infer_response
+from bento.protocol import Protocol
 from bento.receive import image_of
 from bento.settings import Settings, read_settings
 from bento.warmup import WarmModel, warm_up
@@ -27,6 +34,7 @@ from imaging import ImageError
 from tests.stored import CLASSES, SIZE, picture, write_entry
 
 TAG = "image_classifier:unit"
+PNG = {"content-type": "image/png"}
 Messages = list[dict[str, Any]]
 
 
@@ -70,6 +78,23 @@ class Host:
 
         await self.application(scope, receive, send)
         return sent
+
+    @contextlib.asynccontextmanager
+    async def listening(self) -> AsyncIterator[httpx.AsyncClient]:
+        """Listen as the server does; gives a client with real connections."""
+        config = uvicorn.Config(
+            self.application,
+            interface="asgi3",
+            lifespan="off",
+            ws="none",
+            log_config=None,
+        )
+        config.load()
+        state = ServerState()
+        listener = await asyncio.get_running_loop().create_server(lambda: Protocol(config, state, {}), "127.0.0.1")
+        port = listener.sockets[0].getsockname()[1]
+        async with listener, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            yield client
 
     async def until(self, done: Callable[[], Awaitable[bool]]) -> None:
         async with asyncio.timeout(30):
@@ -227,6 +252,56 @@ def test_the_images_of_one_request_never_crowd_each_other_out(model: WarmModel, 
     inferred, batch = asyncio.run(scenario())
     assert (inferred.status_code, inferred.json().get("outputs", [{}])[0].get("shape")) == (200, [50, 3])
     assert [entry.get("predicted_class") for entry in batch.json()] == ["blue"] * 50
+
+
+def test_while_it_drains_all_are_served_and_once_it_closes_they_are_told_so(model: WarmModel) -> None:
+    ended: list[int] = []
+
+    async def scenario() -> list[httpx.Response]:
+        host = Host(lambda: model, Settings(drain_delay=60))
+        await host.start()
+        await host.until(host.is_ready)
+        answers = []
+        async with host.listening() as client:
+            for state in ("draining", "closed"):
+                os.kill(os.getpid(), signal.SIGTERM)
+                while host.application.lifecycle.state != state:
+                    await asyncio.sleep(0.01)
+                answers += [
+                    await client.get("/readyz"),
+                    await client.post("/predict", content=picture("red"), headers=PNG),
+                ]
+        return answers
+
+    before = signal.signal(signal.SIGTERM, lambda *_: ended.append(1))
+    try:
+        answers = asyncio.run(scenario())
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert [answer.status_code for answer in answers] == [503, 200, 503, 503]
+    assert all(answer.headers["connection"] == "close" for answer in answers)
+    assert answers[-1].json()["code"] == "draining"
+    assert answers[-1].headers["retry-after"] == "1"
+    assert ended == [1]
+
+
+def test_an_answered_request_leaves_nothing_to_collect(model: WarmModel) -> None:
+    async def scenario() -> int:
+        host = Host(lambda: model)
+        await host.start()
+        await host.until(host.is_ready)
+        gc.collect()
+        gc.disable()
+        async with host.listening() as client:
+            for _ in range(20):
+                assert (await client.post("/predict", content=picture("red"), headers=PNG)).status_code == 200
+            return sum(isinstance(thing, RequestResponseCycle) for thing in gc.get_objects())
+
+    try:
+        # The connection keeps its last one.
+        assert asyncio.run(scenario()) <= 1
+    finally:
+        gc.enable()
 
 
 def test_a_websocket_is_closed_before_it_opens(model: WarmModel) -> None:

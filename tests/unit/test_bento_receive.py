@@ -11,7 +11,7 @@ import pytest
 from bento.admission import Admission
 from bento.call import Call
 from bento.errors import RequestError
-from bento.receive import MAX_PARTS, image_of, plain_image, read_body
+from bento.receive import MAX_PART_HEAD, MAX_PARTS, image_of, plain_image, read_body
 from bento.settings import Settings
 from bento.work import ClientDisconnected
 
@@ -59,6 +59,18 @@ def test_the_ways_to_name_a_boundary(content_type: bytes) -> None:
 def test_header_names_are_case_insensitive_and_a_preamble_and_an_epilogue_are_skipped() -> None:
     part = b"content-DISPOSITION: form-data; NAME=file\r\n\r\nx"
     assert image_of(b"\r\n" + form(part) + b"epilogue", FORM) == b"x"
+    assert image_of(b"This is a message\r\nof several --b parts.\r\n" + form(part), FORM) == b"x"
+
+
+@pytest.mark.parametrize("length", [50_000, 100_000])
+def test_a_long_file_name_is_taken_or_refused_whichever_way_the_form_is_read(length: int) -> None:
+    head = b'Content-Disposition: form-data; name="file"; filename="%b"\r\n\r\n' % (b"x" * length)
+    body = form(head + b"image")
+    if length < MAX_PART_HEAD:
+        assert image_of(body, FORM) == plain_image(body, FORM) == b"image"
+    else:
+        assert plain_image(body, FORM) is None
+        assert code_of(body) == "malformed_request"
 
 
 def test_a_form_of_endless_parts_is_refused_before_it_is_all_parsed() -> None:

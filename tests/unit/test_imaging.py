@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import imaging
+from tests.corpus.case import chunk, png_of_rows
 from tests.pictures import encoded, picture
 
 
@@ -78,6 +79,26 @@ def test_grey_multiplied_by_its_transparency_is_laid_over_white() -> None:
     straight, multiplied = (struct.pack("<HHIHxx", 338, 3, 1, kind) for kind in (2, 1))
     assert out.getvalue().count(straight) == 1
     assert imaging.decode(out.getvalue().replace(straight, multiplied), 4).tolist() == [[[177] * 3] * 4] * 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "other", "expected"),
+    [
+        (0, "1000", "1001", (16, 16, 16)),
+        # Of colours, Pillow tells the upper 8 bits only.
+        (2, "123412341234", "134012351234", (19, 18, 18)),
+        (2, "001200120012", "120012001200", (18, 18, 18)),
+    ],
+)
+def test_the_colour_that_a_png_of_16_bits_declares_transparent_is_laid_over_white(
+    kind: int, key: str, other: str, expected: tuple[int, int, int]
+) -> None:
+    left, right = bytes.fromhex(key), bytes.fromhex(other)
+    data = png_of_rows(left * 4 + right * 4, 8, 8, 16, kind)
+    at = data.index(b"IDAT") - 4
+    decoded = imaging.decode(data[:at] + chunk(b"tRNS", left) + data[at:], 8)
+    assert (decoded[:, :4] == 255).all()
+    assert (decoded[:, 4:] == expected).all()
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "P"])

@@ -46,6 +46,8 @@ def test_on_the_event_loop_decoding_counts() -> None:
     assert found is not None
     assert found.settings["EXECUTION"] == "inline"
     assert found.rate == pytest.approx(2000)
+    # Decoded and classified together in one turn, whatever company gains them.
+    assert found.settings["MAX_BATCH_SIZE"] == "32"
 
 
 def test_a_target_below_the_cost_of_one_image_is_not_promised() -> None:
