@@ -49,7 +49,7 @@ def follow(cluster: Cluster, name: str, deadline: Deadline) -> dict[str, Any]:
             found = cluster.ask(cluster.batch.read_namespaced_job, name, cluster.namespace)
             if ended(found):
                 return _verdict(name, found, pods, said.strip().splitlines())
-            _give_up_on(name, pods, found, troubled)
+            _give_up_on(name, pods, troubled)
             time.sleep(_INTERVAL)
         if deadline.left <= 0:
             raise Refused(f"job {name} hasn't ended after {deadline.seconds:.0f} s (--timeout); it goes on")
@@ -114,7 +114,7 @@ def _exit(pods: list[Json]) -> tuple[int | None, str]:
     return None, ""
 
 
-def _give_up_on(name: str, pods: list[Json], found: Json, troubled: dict[str, float]) -> None:
+def _give_up_on(name: str, pods: list[Json], troubled: dict[str, float]) -> None:
     """Raise where no pod of the Job can start."""
     waiting = [pod for pod in pods if pod.get("status", {}).get("phase") == "Pending"]
     probe: Json = {"metadata": {}, "spec": {}, "status": {"observedGeneration": 1}}

@@ -41,7 +41,6 @@ def packed(files: dict[str, bytes], *more: tarfile.TarInfo, mode: str = "w:xz") 
 
 MODEL = packed({"model.yaml": MODEL_YAML, "model.onnx": b"weights", "golden/golden.json": b"[]"})
 
-# More than one block, each of which has a checksum.
 BZIPPED = packed({"model.yaml": MODEL_YAML, "model.onnx": random.Random(0).randbytes(1_000_000)}, mode="w:bz2")
 
 
@@ -205,16 +204,12 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.
 @pytest.mark.parametrize(
     "hostile",
     [
-        member("../outside"),
-        member("golden/../../outside"),
-        member("/tmp/image-classifier-outside"),
+        *map(member, ("../outside", "golden/../../outside", "/tmp/image-classifier-outside")),
+        *map(member, ("model.yaml", "model.yaml/below", "long" * 100)),
         member("link", tarfile.SYMTYPE, "/etc/passwd"),
         member("link", tarfile.LNKTYPE, "model.yaml"),
         member("null", tarfile.CHRTYPE),
         member("pipe", tarfile.FIFOTYPE),
-        member("model.yaml"),
-        member("model.yaml/below"),
-        member("long" * 100),
     ],
     ids=lambda info: info.name[:20],
 )
@@ -236,7 +231,7 @@ def test_what_no_export_holds_is_refused(site: Site, tmp_path: Path, hostile: ta
         packed({"model.yaml": MODEL_YAML + b"\xff\xfe", "sub/model.yaml": b""}).replace(b"\xfd7zXZ", b"\xfd7zXY"),
         BZIPPED[:-20_000] + bytes(8) + BZIPPED[-19_992:],
     ],
-    ids=["text", "half", "no model.yaml", "name with a path", "no version", "damaged", "wrong checksum"],
+    ids=["text", "half", "no model.yaml", "name with a path", "no version", "damaged", "a later block damaged"],
 )
 def test_what_is_no_model_is_refused(site: Site, tmp_path: Path, archive: bytes) -> None:
     site.pages["/m"] = archive

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,6 +101,17 @@ def test_every_command_of_the_readme_works(checkout: Path, tmp_path: Path) -> No
             assert command in (curl, "source .venv/bin/activate")
     assert (checkout / "runs" / "photos" / "report.html").exists()
     assert json.loads((checkout / "runs" / "shorter" / "metrics.json").read_text())["train"]["epochs"] == 5
+
+
+@pytest.mark.parametrize("port", ["busy", "abc", "0", "99999"])
+def test_a_port_that_cannot_be_had_is_one_line(port: str) -> None:
+    with socket.create_server(("", 0)) as busy:
+        wanted = str(busy.getsockname()[1]) if port == "busy" else port
+        done = subprocess.run(
+            ["scripts/run"], env=os.environ | {"PORT": wanted}, capture_output=True, text=True, check=False, timeout=60
+        )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"run: port {wanted} can't be had, or is in use; choose another: make run PORT=3001\n"
 
 
 def test_every_make_target_that_is_named_exists() -> None:

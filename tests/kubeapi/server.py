@@ -192,10 +192,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _write_on(self, line: bytes) -> None:
         self.close_connection = True
         self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         with contextlib.suppress(OSError):  # until the client has heard enough
             while True:
-                self.wfile.write(line)
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
                 time.sleep(0.05)
 
     def _answer(self, code: int, document: Any) -> None:
