@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import time
@@ -16,7 +17,6 @@ from tests.cluster.conftest import a_namespace
 from tests.cluster.kubectl import Cluster
 from tests.cluster.product import Product, Release
 from tests.cluster.target import RESOURCES, Target, behind_the_gateway
-from tests.cluster.test_autoscaling import SCALING
 from tests.cluster.waiting import eventually
 from tests.slow_model import write_slow_entry
 from tests.stored import picture
@@ -33,7 +33,8 @@ SLOW = RESOURCES | {"limits": {"cpu": "500m", "memory": "1Gi"}}
 # More than one such pod can do, and so much more than KEDA's threshold is under way.
 TOO_MUCH = 60.0
 LITTLE = 2.0
-BEHAVIOR = {"behavior": SCALING["behavior"]}
+# The default waits for five minutes, so that a short lull costs nothing.
+SOON = {"stabilizationWindowSeconds": 10, "policies": [{"type": "Percent", "value": 100, "periodSeconds": 15}]}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,12 +64,17 @@ class Scaled:
     def watch(self) -> None:
         prometheus.start(self.target.release, self.prometheus_image, {"groups": []}, envoy(self.target.release.cluster))
 
-    def look_away(self) -> None:
+    @contextlib.contextmanager
+    def unwatched(self) -> Iterator[None]:
         self.target.release.cluster.kubectl(*self.here, "delete", "pod", "prometheus", "--now")
+        try:
+            yield
+        finally:
+            self.watch()
 
 
 @pytest.fixture(scope="module")
-def standing_scaled(
+def installed(
     cluster: Cluster, product: Product, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Scaled]:
     if not cluster.http:
@@ -77,7 +83,12 @@ def standing_scaled(
     image = prometheus.image(product.registry, folder)
     model = models.published(cluster, write_slow_entry(folder / "entry", MILLISECONDS), folder / "home", "slow")
     with keda.running(cluster, folder), a_namespace(cluster, request, "keda") as name:
-        changed = {"model": model, "resources": SLOW, "keda": by_default(name), "autoscaling": BEHAVIOR}
+        changed = {
+            "model": model,
+            "resources": SLOW,
+            "keda": by_default(name),
+            "autoscaling": {"behavior": {"scaleDown": SOON}},
+        }
         target = behind_the_gateway(Release(cluster, name), product, HOST, **changed)
         scaled = Scaled(dataclasses.replace(target, image=picture("red", "JPEG"), expected="red"), image)
         # First, or the autoscaler would begin with its fallback.
@@ -87,11 +98,11 @@ def standing_scaled(
 
 
 @pytest.fixture
-def scaled(standing_scaled: Scaled) -> Scaled:
+def scaled(installed: Scaled) -> Scaled:
     """At rest with its least pods."""
-    standing_scaled.target.restore()
-    eventually(lambda: standing_scaled.pods() == standing_scaled.ready() == LEAST, "the least pods", patience=240)
-    return standing_scaled
+    installed.target.restore()
+    eventually(lambda: installed.pods() == installed.ready() == LEAST, "the least pods", patience=240)
+    return installed
 
 
 def by_default(namespace: str) -> dict[str, Any]:
@@ -108,16 +119,20 @@ def by_default(namespace: str) -> dict[str, Any]:
 
 
 def envoy(cluster: Cluster) -> dict[str, Any]:
-    """Contour's Envoy, to be scraped."""
-    (pod,) = cluster.get("pods", "-n", "projectcontour", "-l", "app=envoy")["items"]
-    address = f"{pod['status']['podIP']}:8002"
-    return {"job_name": "envoy", "metrics_path": "/stats/prometheus", "static_configs": [{"targets": [address]}]}
+    """The gateway, to be scraped where Contour says."""
+    pods = cluster.get("pods", "-n", "projectcontour", "-l", "app=envoy")["items"]
+    addresses = [f"{pod['status']['podIP']}:8002" for pod in pods]
+    return {"job_name": "envoy", "metrics_path": "/stats/prometheus", "static_configs": [{"targets": addresses}]}
 
 
-def of_the_gateway(scaled: Scaled) -> str:
-    """Requests a second that the gateway ended, those without a pod too."""
+def let_go(scaled: Scaled) -> None:
+    """By docs/kubernetes.md: scale to zero by the requests that the gateway ended, those without a pod too."""
     name = f"{scaled.target.release.namespace}_{scaled.target.release.fullname}_80"
-    return f'sum(rate(envoy_cluster_upstream_rq_completed{{envoy_cluster_name="{name}"}}[20s]))'
+    query = f'sum(rate(envoy_cluster_upstream_rq_completed{{envoy_cluster_name="{name}"}}[20s]))'
+    values = scaled.target.values
+    to_zero = {"minReplicas": 0, "query": query, "threshold": "1000"}
+    scaled.target.release.upgrade(values | {"keda": values["keda"] | to_zero})
+    eventually(lambda: scaled.pods() == 0, "no pod", patience=240)
 
 
 def test_work_under_way_adds_pods_and_its_end_takes_them_away(scaled: Scaled, figure: Callable[[str], None]) -> None:
@@ -141,23 +156,16 @@ def test_work_under_way_adds_pods_and_its_end_takes_them_away(scaled: Scaled, fi
 
 
 def test_without_prometheus_it_holds_the_fallback(scaled: Scaled) -> None:
-    scaled.look_away()
-    try:
+    with scaled.unwatched():
         eventually(lambda: scaled.falls_back() and scaled.ready() == FALLBACK, "the fallback's pods", patience=240)
         for _ in range(20):
             assert scaled.ready() == FALLBACK
             time.sleep(1)
-    finally:
-        scaled.watch()
     eventually(lambda: not scaled.falls_back() and scaled.ready() == LEAST, "the least pods again", patience=240)
 
 
 def test_it_goes_to_zero_and_the_gateways_requests_bring_it_back(scaled: Scaled, figure: Callable[[str], None]) -> None:
-    to_zero = {"minReplicas": 0, "query": of_the_gateway(scaled), "threshold": "1000"}
-    values = scaled.target.values
-    scaled.target.release.upgrade(values | {"keda": values["keda"] | to_zero})
-    eventually(lambda: scaled.pods() == 0, "no pod", patience=240)
-
+    let_go(scaled)
     url, headers = f"{scaled.target.release.cluster.http}/predict", {"Host": HOST}
     first = httpx.post(url, headers=headers, files={"file": ("x", scaled.target.image)})
     begun = time.monotonic()
@@ -174,3 +182,10 @@ def test_it_goes_to_zero_and_the_gateways_requests_bring_it_back(scaled: Scaled,
     assert 503 not in statuses[statuses.index(200) :], str(probe.verdict)
     eventually(lambda: scaled.pods() == 0, "no pod again", patience=240)
     figure(f"an answer {woken:.0f} s after the first request, {statuses.count(503) + 1} got 503 until then")
+
+
+def test_without_prometheus_the_fallback_comes_from_zero_too(scaled: Scaled) -> None:
+    let_go(scaled)
+    with scaled.unwatched():
+        eventually(lambda: scaled.falls_back() and scaled.ready() == FALLBACK, "the fallback's pods", patience=240)
+    eventually(lambda: scaled.pods() == 0, "no pod again", patience=240)
