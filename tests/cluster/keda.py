@@ -46,7 +46,7 @@ def running(cluster: Cluster, folder: Path) -> Iterator[None]:
         yield
     finally:
         # Only a KEDA that runs lets go of its objects.
-        cluster.kubectl("delete", "scaledobjects", "--all", "--all-namespaces", check=False)
+        cluster.kubectl("delete", "scaledobjects", "--all", "--all-namespaces", "--timeout=120s", check=False)
         # Backwards: while an API has no server, no namespace can go.
         cluster.kubectl("delete", "--ignore-not-found", "--filename", "-", stdin=_list(items[::-1]))
 
