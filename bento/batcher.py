@@ -28,7 +28,7 @@ logger = logging.getLogger("image_classifier")
 Start = Callable[[list[Work]], None]
 
 _NICE = 5
-"""Of the model's thread, where 0 is what every thread begins with and 19 the most modest (nice(2))."""
+"""How much more modest the model's thread is than the others (nice(2))."""
 
 
 class Batcher:
@@ -171,4 +171,6 @@ def _settle() -> None:
     # Python 3.11 doesn't tell the kernel, which top, py-spy and perf ask; PR_SET_NAME is 15 (prctl(2)).
     ctypes.CDLL(None).prctl(15, b"inference", 0, 0, 0)
     # On a core that both share, the event loop goes first: it needs little, and all clients wait for it.
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+    # Relative, since only that is always permitted: the process may have been started as a modest one.
+    thread = threading.get_native_id()
+    os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + _NICE)

@@ -39,7 +39,7 @@ def gather(settings: Settings) -> None:
     require()
     settings.bin.mkdir(parents=True, exist_ok=True)
     for folder, commands in BUILT.items():
-        built = _build(folder)
+        built = build(folder)
         for command, name in commands.items():
             _link(settings.bin / name, built / command)
     _link(settings.bin / "envoy", Path(_output("wheel", "envoy")) / "envoy" / "_bin" / "envoy")
@@ -71,18 +71,18 @@ def search_path(*first: Path) -> str:
 
 def contour_manifest() -> Path:
     """Contour's own manifest, from the module its command is built from."""
-    module = "github.com/projectcontour/contour"
-    within = ("-C", str(REPOSITORY / "tools" / "contour"))
-    _output("go", *within, "mod", "download", module)
-    return (
-        Path(_output("go", *within, "list", "-m", "-f", "{{.Dir}}", module))
-        / "examples"
-        / "render"
-        / "contour-gateway.yaml"
-    )
+    return module("contour", "github.com/projectcontour/contour") / "examples" / "render" / "contour-gateway.yaml"
 
 
-def _build(folder: str) -> Path:
+def module(folder: str, name: str) -> Path:
+    """The sources of a module that commands of a folder of tools/ are built from."""
+    within = ("-C", str(REPOSITORY / "tools" / folder))
+    _output("go", *within, "mod", "download", name)
+    return Path(_output("go", *within, "list", "-m", "-f", "{{.Dir}}", name))
+
+
+def build(folder: str) -> Path:
+    """The commands of a folder of tools/. Minutes the first time."""
     return Path(_output("build-tools", str(REPOSITORY / "tools" / folder)))
 
 

@@ -51,8 +51,11 @@ def image(registry: str, folder: Path) -> str:
     return f"{registry}/prometheus@{digest(registry, 'prometheus', 'test')}"
 
 
-def start(release: Release, name: str, rules: dict[str, Any]) -> Prometheus:
-    """Beside the release; finds its pods by the chart's headless Service, since Debian's build can't ask Kubernetes."""
+def start(release: Release, name: str, rules: dict[str, Any], *jobs: dict[str, Any]) -> Prometheus:
+    """Beside the release; finds its pods by the chart's headless Service, since Debian's build can't ask Kubernetes.
+
+    `jobs` are what it scrapes besides.
+    """
     configuration = {
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
         "rule_files": ["/etc/prometheus/rules.yaml"],
@@ -69,7 +72,8 @@ def start(release: Release, name: str, rules: dict[str, Any]) -> Prometheus:
                     {"target_label": "app_kubernetes_io_component", "replacement": "server"},
                     {"source_labels": ["__address__"], "target_label": "pod"},
                 ],
-            }
+            },
+            *jobs,
         ],
     }
     files = {"prometheus.yaml": yaml.safe_dump(configuration), "rules.yaml": yaml.safe_dump(rules)}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -198,6 +200,33 @@ def test_the_models_thread_answers_each_with_its_own(loop: asyncio.AbstractEvent
     assert (first, third) == (1, 3)
     assert isinstance(second, RequestError)
     assert second.code == "internal_error"
+
+
+def test_the_models_thread_gives_way_to_the_others_however_modest_they_are() -> None:
+    def priorities() -> tuple[int, int]:
+        # Linux has a priority for each thread, and a thread begins with that of its maker.
+        mine = min(os.getpriority(os.PRIO_PROCESS, 0) + 7, 19)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), mine)
+        seen: list[int] = []
+
+        def run(images: np.ndarray) -> np.ndarray:
+            seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+            return poisonous(images)
+
+        async def scenario() -> None:
+            running = asyncio.get_running_loop()
+            thread = InferenceThread(run, CostCurve(), running)
+            batch = works(running, 1)
+            thread.start(batch)
+            await batch[0].result
+            thread.close()
+
+        asyncio.run(scenario())
+        return mine, seen[0]
+
+    with ThreadPoolExecutor(1) as pool:
+        mine, models = pool.submit(priorities).result(timeout=30)
+    assert models == min(mine + 5, 19)
 
 
 def test_inline_all_that_one_turn_of_the_loop_brings_goes_together(loop: asyncio.AbstractEventLoop) -> None:
