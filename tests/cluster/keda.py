@@ -23,8 +23,8 @@ API = "v1beta1.external.metrics.k8s.io"
 MODULE = "github.com/kedacore/keda/v2"
 # What each of its images is called in the manifest, the program in it, and what Go calls the program.
 IMAGES = {
-    "ghcr.io/kedacore/keda": ("keda", "operator"),
-    "ghcr.io/kedacore/keda-metrics-apiserver": ("keda-adapter", "adapter"),
+    "keda": ("keda", "operator"),
+    "keda-metrics-apiserver": ("keda-adapter", "adapter"),
 }
 USER = "1000:1000"
 
@@ -71,7 +71,7 @@ def _fitted(cluster: Cluster, images: dict[str, str]) -> list[dict[str, Any]]:
     for item in items:
         if item["kind"] == "Deployment":
             (container,) = item["spec"]["template"]["spec"]["containers"]
-            container["image"] = images[container["image"].rpartition(":")[0]]
+            container["image"] = images[container["image"].rpartition(":")[0].rpartition("/")[2]]
             container["imagePullPolicy"] = "IfNotPresent"
             container["readinessProbe"] |= {"initialDelaySeconds": 1, "periodSeconds": 1}
     return items
