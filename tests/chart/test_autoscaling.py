@@ -81,7 +81,7 @@ def test_keda_scales_on_work_under_way_and_waiting_in_this_release_s_servers() -
 
 def test_keda_holds_its_pods_when_prometheus_is_down_or_knows_nothing() -> None:
     spec = template(KEDA).spec("ScaledObject")
-    assert spec["fallback"] == {"failureThreshold": 3, "replicas": 3}
+    assert spec["fallback"] == {"failureThreshold": 3, "replicas": 3, "behavior": "currentReplicasIfHigher"}
     assert spec["triggers"][0]["metadata"]["ignoreNullValues"] == "false"
 
 

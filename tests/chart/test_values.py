@@ -57,6 +57,7 @@ OTHERS: dict[str, Any] = {
     "keda.threshold": "9",
     "model.runtime": "onnx",
     "model.source": "pvc",
+    "keda.fallback.behavior": "static",
     "model.tag": "image_classifier:2",
     "model.url.location": "https://other.example.com/m",
     "model.url.sha256": "1" * 64,
