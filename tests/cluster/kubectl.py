@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cluster.settings import REPOSITORY
+
 
 @dataclass(frozen=True)
 class Cluster:
@@ -69,7 +71,13 @@ class Cluster:
             name = pod["metadata"]["name"]
             log = self.kubectl("-n", namespace, "logs", "--all-containers", "--tail=100", name, check=False)
             parts.append(f"--- {name}\n{log}")
+        for release in self._helm("list", "--all", "--short", "--namespace", namespace).split():
+            parts.append(f"--- {release}\n{self._helm('history', release, '--namespace', namespace)}")
         return "\n".join(parts)
+
+    def _helm(self, *arguments: str) -> str:
+        command = [str(REPOSITORY / "scripts" / "helm"), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, env=self.environment, check=False).stdout
 
 
 def environment(kubeconfig: str, *, path: str = "") -> dict[str, str]:
