@@ -3,113 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import gc
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from math import prod
-from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-import uvicorn
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
-from uvicorn.server import ServerState
 
-from bento.app import Application
-from bento.errors import RequestError
-from bento.model import ServedModel
 from bento.open_inference import infer_response
-from bento.protocol import Protocol
 from bento.receive import image_of
-from bento.settings import Settings, read_settings
-from bento.warmup import WarmModel, warm_up
-from bento.work import Work
-from imaging import ImageError
-from tests.stored import CLASSES, SIZE, picture, write_entry
-
-TAG = "image_classifier:unit"
-PNG = {"content-type": "image/png"}
-Messages = list[dict[str, Any]]
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Iterator[WarmModel]:
-    path = write_entry(tmp_path / "entry") / "model.onnx"
-    thresholds = gc.get_threshold()
-    yield warm_up(ServedModel(TAG, "onnx", path, CLASSES, SIZE), read_settings())
-    # The application tunes the collector of the process that it is in.
-    gc.unfreeze()
-    gc.set_threshold(*thresholds)
-
-
-class Host:
-    """What a server does for an application: its life, and requests to it."""
-
-    def __init__(self, load: Callable[[], WarmModel], settings: Settings | None = None) -> None:
-        self.failures: list[str] = []
-        served = ServedModel(TAG, "onnx", Path(__file__), CLASSES, SIZE)
-        settings = settings or read_settings()
-        self.application = Application(settings, served, load, self._lifespan, self.failures.append)
-        transport = httpx.ASGITransport(self.application, raise_app_exceptions=True)  # type: ignore[arg-type]
-        self.client = httpx.AsyncClient(transport=transport, base_url="http://test")
-
-    @staticmethod
-    async def _lifespan(scope: Any, receive: Any, send: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
-        await send({"type": "lifespan.startup.complete"})
-
-    async def start(self) -> None:
-        await self.call({"type": "lifespan"}, [])
-
-    async def call(self, scope: dict[str, Any], messages: Messages) -> Messages:
-        """Call the application once, with `messages` to receive; returns what it sent."""
-        sent: Messages = []
-
-        async def receive() -> dict[str, Any]:
-            return messages.pop(0)
-
-        async def send(message: dict[str, Any]) -> None:
-            sent.append(message)
-
-        await self.application(scope, receive, send)
-        return sent
-
-    @contextlib.asynccontextmanager
-    async def listening(self) -> AsyncIterator[httpx.AsyncClient]:
-        """Listen as the server does; gives a client with real connections."""
-        config = uvicorn.Config(
-            self.application,
-            interface="asgi3",
-            lifespan="off",
-            ws="none",
-            log_config=None,
-        )
-        config.load()
-        state = ServerState()
-        listener = await asyncio.get_running_loop().create_server(lambda: Protocol(config, state, {}), "127.0.0.1")
-        port = listener.sockets[0].getsockname()[1]
-        async with listener, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-            yield client
-
-    async def until(self, done: Callable[[], Awaitable[bool]]) -> None:
-        async with asyncio.timeout(30):
-            while not await done():
-                await asyncio.sleep(0.01)
-
-    async def is_ready(self) -> bool:
-        return (await self.client.get("/readyz")).status_code == 200
-
-    async def has_failed(self) -> bool:
-        return bool(self.failures)
-
-
-def predict_scope(*headers: tuple[bytes, bytes]) -> dict[str, Any]:
-    return {"type": "http", "method": "POST", "path": "/predict", "query_string": b"", "headers": list(headers)}
+from bento.settings import Settings
+from bento.warmup import WarmModel
+from tests.application_host import PNG, TAG, Host, Messages, predict_scope
+from tests.stored import SIZE, picture
 
 
 def test_while_the_model_loads_it_lives_but_is_not_ready(model: WarmModel) -> None:
@@ -285,72 +195,9 @@ def test_while_it_drains_all_are_served_and_once_it_closes_they_are_told_so(mode
     assert ended == [1]
 
 
-def test_an_answered_request_leaves_nothing_to_collect(model: WarmModel) -> None:
-    async def scenario() -> int:
-        host = Host(lambda: model)
-        await host.start()
-        await host.until(host.is_ready)
-        gc.collect()
-        gc.disable()
-        async with host.listening() as client:
-            for _ in range(20):
-                assert (await client.post("/predict", content=picture("red"), headers=PNG)).status_code == 200
-            return sum(isinstance(thing, RequestResponseCycle) for thing in gc.get_objects())
-
-    try:
-        # The connection keeps its last one.
-        assert asyncio.run(scenario()) <= 1
-    finally:
-        gc.enable()
-
-
 def test_a_websocket_is_closed_before_it_opens(model: WarmModel) -> None:
     async def scenario() -> Messages:
         scope = {"type": "websocket", "path": "/predict", "headers": []}
         return await Host(lambda: model).call(scope, [{"type": "websocket.connect"}])
 
     assert asyncio.run(scenario()) == [{"type": "websocket.close"}]
-
-
-IMAGE, FORM = b"image/jpeg", b"multipart/form-data; boundary=x"
-INFER = b'{"inputs": [{"name": "images", "shape": [2, 1], "datatype": "BYTES", "data": ["", ""]}]}'
-DAMAGED = b"\xff\xd8\xff" + bytes(100)
-
-
-@pytest.mark.parametrize("inline", [True, False])
-@pytest.mark.parametrize(
-    ("path", "content_type", "body", "status"),
-    [
-        ("/predict", IMAGE, DAMAGED, 422),
-        ("/predict", IMAGE, DAMAGED + bytes(300_000), 422),
-        ("/predict", IMAGE, b"no image", 415),
-        ("/predict", FORM, b"--x\r\n\r\nwhat", 400),
-        ("/predict/batch", FORM, b"--x\r\ncontent-disposition: form-data; name=file\r\n\r\nno\r\n--x--\r\n", 200),
-        ("/v2/models/image_classifier/infer", b"application/json", INFER, 400),
-    ],
-)
-def test_what_is_refused_leaves_nothing_to_collect(
-    model: WarmModel, inline: bool, path: str, content_type: bytes, body: bytes, status: int
-) -> None:
-    """An error holds the frames it went through; held by one of them, it would keep the bytes of the request."""
-
-    async def scenario() -> None:
-        host = Host(lambda: replace(model, inline=inline))
-        await host.start()
-        await host.until(host.is_ready)
-        scope = predict_scope((b"content-type", content_type)) | {"path": path}
-        gc.collect()
-        gc.disable()
-        sent = await host.call(scope, [{"type": "http.request", "body": body, "more_body": False}])
-        assert sent[0]["status"] == status
-
-        async def is_gone() -> bool:
-            return not [thing for thing in gc.get_objects() if isinstance(thing, Work | ImageError | RequestError)]
-
-        # The threads let go a little later.
-        await host.until(is_gone)
-
-    try:
-        asyncio.run(scenario())
-    finally:
-        gc.enable()

@@ -1,0 +1,25 @@
+"""A warm model in this process, for what drives the application without a server."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bento.model import ServedModel
+from bento.settings import read_settings
+from bento.warmup import WarmModel, warm_up
+from tests.application_host import TAG
+from tests.stored import CLASSES, SIZE, write_entry
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Iterator[WarmModel]:
+    path = write_entry(tmp_path / "entry") / "model.onnx"
+    thresholds = gc.get_threshold()
+    yield warm_up(ServedModel(TAG, "onnx", path, CLASSES, SIZE), read_settings())
+    # The application tunes the collector of the process that it is in.
+    gc.unfreeze()
+    gc.set_threshold(*thresholds)
