@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,35 +12,36 @@ from loadtests import shapes, slo
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options, and defaults of locust's own that suit arrivals at a rate."""
-    group = parser.add_argument_group("Load on an image classifier")
-    group.add_argument("--rate", type=_rate, default=20.0, metavar="R", help="requests a second, of all users (20)")
+    parser.add_argument("--rate", type=_rate, default=20.0, metavar="R", help="requests a second, of all users (20)")
     built_in = ", ".join(shapes.names())
-    group.add_argument(
+    parser.add_argument(
         "--shape",
         type=_checked(lambda text: shapes.load(text, 1)),
         default="steady",
         metavar="NAME",
         help=f"how the rate changes: {built_in}, or a file NAME.toml (steady)",
     )
-    group.add_argument(
+    parser.add_argument(
         "--arrivals",
         choices=("constant", "poisson"),
         default="constant",
         help="equal gaps between requests, or those of independent clients",
     )
-    group.add_argument(
+    parser.add_argument(
         "--slo",
         type=_checked(slo.parse),
         default="",
         metavar="LEVELS",
         help="what must hold, such as p99=200ms,errors=0.1%%: the exit code tells",
     )
-    group.add_argument("--images", default="", metavar="DIR", help="images to send (16 made ones)")
-    group.add_argument(
+    parser.add_argument("--images", default="", metavar="DIR", help="images to send (16 made ones)")
+    parser.add_argument(
         "--batch", type=_positive, default=8, metavar="N", help="images in a request of /predict/batch (8)"
     )
-    group.add_argument("--report", default="", metavar="DIR", help="write report.html, junit.xml and seconds.csv there")
-    group.add_argument("--verdict", default="", metavar="FILE", help="write the verdict's line there")
+    parser.add_argument(
+        "--report", default="", metavar="DIR", help="write report.html, junit.xml and seconds.csv there"
+    )
+    parser.add_argument("--verdict", default="", metavar="FILE", help="write the verdict's line there")
     # A user is a connection, and one must be free whenever a request is due.
     parser.set_defaults(num_users=50, spawn_rate=50)
 
@@ -51,7 +53,8 @@ def _checked(check: Callable[[str], Any]) -> Callable[[str], str]:
         try:
             check(text)
         except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
+            # argparse names the option, too.
+            raise argparse.ArgumentTypeError(re.sub(r"^--\w+ ", "", str(error))) from error
         return text
 
     return value

@@ -30,6 +30,7 @@ def rates(run: Run) -> str:
             axes.plot(seconds, failed, color=_VERMILION, label="failed")
         axes.set(title="Requests, by the second in which they were due", xlabel="seconds", ylabel="requests/s")
         axes.set_ylim(bottom=0)
+        axes.locator_params(axis="x", integer=True)
         axes.legend(loc="best")
 
     return _svg(draw)
@@ -56,6 +57,7 @@ def response_times(run: Run) -> str:
                 )
         axes.set_yscale("log")
         axes.set(title="Response times, from when a request was due", xlabel="seconds", ylabel="ms")
+        axes.locator_params(axis="x", integer=True)
         axes.legend(loc="best")
         _plain_numbers(axes, "y")
 
@@ -86,7 +88,12 @@ def _seconds(run: Run) -> range:
 def _plain_numbers(axes: Axes, axis: str) -> None:
     from matplotlib.ticker import FuncFormatter
 
-    getattr(axes, f"{axis}axis").set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    shown = getattr(axes, f"{axis}axis")
+    shown.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    # Those in between only where there would be hardly any.
+    low, high = shown.get_view_interval()
+    some = FuncFormatter(lambda value, _: f"{value:g}" if high < 100 * low and f"{value:g}"[0] in "25" else "")
+    shown.set_minor_formatter(some)
 
 
 def _svg(draw: Any) -> str:

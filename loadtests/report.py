@@ -50,7 +50,7 @@ def _page(run: Run, host: str) -> str:
         "Shape": f"{run.options.shape}, {run.options.arrivals} arrivals, --rate {run.options.rate:g}/s",
         "Began": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(run.began)),
         "Lasted": f"{seconds:.0f} s",
-        "Connections": f"{run.options.num_users}, of {run.workers} processes",
+        "Connections": f"{run.options.num_users}, of {run.workers} process{'es' if run.workers > 1 else ''}",
         "Images": run.options.images or "made ones",
         "Models that answered": ", ".join(f"{name} ({count:,})" for name, count in run.record.versions.most_common()),
         "Sent later than due": f"p99 {run.record.lateness.percentile(0.99):.1f} ms",
