@@ -244,6 +244,8 @@ def _stop(environment: Any, **_: object) -> None:
 def _quitting(environment: Any, **_: object) -> None:
     _end(environment)  # Ctrl-C: locust gets here first
     _judge(environment)
+    if isinstance(environment.runner, WorkerRunner) and environment.process_exit_code is None:
+        environment.process_exit_code = 0  # failed requests are for the verdict to judge
 
 
 def _judge(environment: Any) -> None:

@@ -12,10 +12,18 @@ from loadtests import shapes, slo
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options, and defaults of locust's own that suit arrivals at a rate."""
-    parser.add_argument("--rate", type=_rate, default=20.0, metavar="R", help="requests a second, of all users (20)")
+    parser.add_argument(
+        "--rate",
+        env_var="LOCUST_RATE",
+        type=_rate,
+        default=20.0,
+        metavar="R",
+        help="requests a second, of all users (20)",
+    )
     built_in = ", ".join(shapes.names())
     parser.add_argument(
         "--shape",
+        env_var="LOCUST_SHAPE",
         type=_checked(lambda text: shapes.load(text, 1)),
         default="steady",
         metavar="NAME",
@@ -23,25 +31,40 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--arrivals",
+        env_var="LOCUST_ARRIVALS",
         choices=("constant", "poisson"),
         default="constant",
         help="equal gaps between requests, or those of independent clients",
     )
     parser.add_argument(
         "--slo",
+        env_var="LOCUST_SLO",
         type=_checked(slo.parse),
         default="",
         metavar="LEVELS",
         help="what must hold, such as p99=200ms,errors=0.1%%: the exit code tells",
     )
-    parser.add_argument("--images", default="", metavar="DIR", help="images to send (16 made ones)")
     parser.add_argument(
-        "--batch", type=_positive, default=8, metavar="N", help="images in a request of /predict/batch (8)"
+        "--images", env_var="LOCUST_IMAGES", default="", metavar="DIR", help="images to send (16 made ones)"
     )
     parser.add_argument(
-        "--report", default="", metavar="DIR", help="write report.html, junit.xml and seconds.csv there"
+        "--batch",
+        env_var="LOCUST_BATCH",
+        type=_positive,
+        default=8,
+        metavar="N",
+        help="images in a request of /predict/batch (8)",
     )
-    parser.add_argument("--verdict", default="", metavar="FILE", help="write the verdict's line there")
+    parser.add_argument(
+        "--report",
+        env_var="LOCUST_REPORT",
+        default="",
+        metavar="DIR",
+        help="write report.html, junit.xml and seconds.csv there",
+    )
+    parser.add_argument(
+        "--verdict", env_var="LOCUST_VERDICT", default="", metavar="FILE", help="write the verdict's line there"
+    )
     # A user is a connection, and one must be free whenever a request is due.
     parser.set_defaults(num_users=50, spawn_rate=50)
 

@@ -173,8 +173,6 @@ def test_several_processes_share_the_rate_and_one_gives_the_verdict(server: Serv
         levels = ("--rate", "40", "--slo", "p99=20s,errors=0", "--report", str(report))
         done = load(server.url, *options, *levels, seconds="5s")
     finally:
-        for worker in workers:
-            worker.terminate()
         codes = [worker.wait(30) for worker in workers]
     assert done.returncode == 0, done.stderr
     assert "errors 0 of" in verdict(done)
@@ -182,7 +180,7 @@ def test_several_processes_share_the_rate_and_one_gives_the_verdict(server: Serv
     assert server.metric("image_classifier_requests_total", method="POST", code="200") - before == sent
     assert 150 <= sent <= 200
     assert "of 2 processes" in (report / "report.html").read_text()
-    assert len(codes) == 2
+    assert codes == [0, 0]
 
 
 @pytest.fixture(scope="module")
