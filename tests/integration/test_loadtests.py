@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -273,9 +274,8 @@ def test_the_web_page_starts_a_run_with_our_options_and_shows_its_figures(
     browser.set_window_size(1400, 1000)
     try:
         waiting = WebDriverWait(browser, 30, 0.1, ignored_exceptions=[WebDriverException, OSError])
-        waiting.until(
-            lambda _: browser.get(f"http://127.0.0.1:{port}/") or "Start new load test" in browser.page_source
-        )
+        waiting.until(lambda _: socket.create_connection(("127.0.0.1", port), 5))
+        browser.get(f"http://127.0.0.1:{port}/")
         # Ours stand where locust shows what a locustfile adds.
         click = expected_conditions.element_to_be_clickable
         waiting.until(click((By.XPATH, "//button[contains(., 'Custom parameters')]"))).click()
