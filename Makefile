@@ -11,7 +11,7 @@ CLUSTER_NEEDS := containerd runc iptables conntrack catatonit docker-registry ip
 UV_LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
 	--no-emit-index-url --no-emit-find-links --no-header
 
-.PHONY: help setup run image training-image package check format test e2e manifests values bench overload soak
+.PHONY: help setup run image training-image loadtests-image package check format test e2e manifests values bench overload soak
 .PHONY: cluster cluster-down lock clean
 
 help:  ## list the targets
@@ -29,7 +29,10 @@ image: setup  ## build the image of the newest model, and print what it is (BASE
 	@scripts/image
 
 training-image: setup  ## build the image of a training job
-	@scripts/training-image
+	@scripts/job-image training
+
+loadtests-image: setup  ## build the image of a load test on a cluster
+	@scripts/job-image loadtests
 
 check: setup  ## lint, format, types
 	@$(BIN)/ruff check .
@@ -82,6 +85,7 @@ lock: setup  ## resolve the requirements anew
 	@$(UV_LOCK) --upgrade bento/requirements.in -o bento/requirements.txt
 	@$(UV_LOCK) --upgrade requirements/dev.in -o requirements/dev.txt
 	@$(UV_LOCK) --upgrade requirements/training.in -o requirements/training.txt
+	@$(UV_LOCK) --upgrade requirements/loadtests.in -o requirements/loadtests.txt
 	@$(UV_LOCK) --upgrade image/sbom.in -o image/sbom.txt
 
 clean:  ## remove .venv, caches and runs; the model store stays

@@ -45,6 +45,13 @@ shed = _counter("shed_total", "Work refused or dropped, by reason", "reason")
 rejected_images = _counter("rejected_images_total", "Images refused, by problem code", "code")
 predictions = _counter("predictions_total", "Answers by class", "predicted_class")
 confidence = _histogram("confidence", "Probability of the predicted class", _SHARES)
+drift_observations = _counter(
+    "drift_observations_total", "Classified images by where a feature of theirs falls", "model", "feature", "bin"
+)
+drift_baseline = _gauge(
+    "drift_baseline", "Share of training's held-out images in each bin of a feature", "model", "feature", "bin"
+)
+drift_baseline_images = _gauge("drift_baseline_images", "How many images those shares are of", "model")
 cache_lookups = _counter("cache_total", "Images looked up in the answer cache", "result")
 start = _gauge("start_seconds", "How long each phase of the start took", "phase")
 ready = _gauge("ready", "1 while requests are welcome")

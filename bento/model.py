@@ -27,6 +27,8 @@ class ServedModel:
     """The file of that form."""
     class_names: list[str]
     image_size: int
+    baseline: dict[str, Any] | None = None
+    """What training found of images and answers; None where it was stored without."""
 
     @property
     def golden_images(self) -> list[bytes]:
@@ -76,7 +78,8 @@ def find(name: str, tag: str | None, runtime: str | None) -> ServedModel:
     if not path.exists():
         there = ", ".join(form for form, file in FILES.items() if (folder / file).exists())
         raise ModelError(f"RUNTIME={runtime}: {stored.tag} has no {path.name}; it has {there}")
-    return ServedModel(str(stored.tag), runtime, path, list(about["class_names"]), int(about["image_size"]))
+    names, size = list(about["class_names"]), int(about["image_size"])
+    return ServedModel(str(stored.tag), runtime, path, names, size, about.get("baseline"))
 
 
 def _stored(tag: str) -> Any:

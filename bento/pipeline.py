@@ -15,6 +15,7 @@ from bento import metrics
 from bento.admission import Admission
 from bento.batcher import Batcher, InferenceThread
 from bento.cache import AnswerCache
+from bento.drift import Drift
 from bento.errors import RequestError
 from bento.inline import InlineModel
 from bento.settings import Settings
@@ -45,6 +46,7 @@ class Pipeline:
         self._settings = settings
         self._admission = admission
         self._loop = loop
+        self._drift = Drift(model.served.tag, model.served.class_names, model.served.baseline)
         self._cache = AnswerCache(model.served.tag, settings.cache_size)
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="decode")
         # Of their own, so that no small image ever stands behind large ones, and few large ones are in memory.
@@ -129,6 +131,8 @@ class Pipeline:
         metrics.stage["inference"].observe(ended - began)
         metrics.stage["queue"].observe(work.waited)
         metrics.queue_wait.observe(work.waited)
+        assert work.pixels is not None
+        self._drift.observe(probabilities, work.pixels, None if image is None else len(image))
         return probabilities, work
 
     def _decode(self, work: Work) -> Exception | None:

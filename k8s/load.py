@@ -53,7 +53,7 @@ def run(url: str, load: Load, deadline: Deadline, images: Path | None = None) ->
     with tempfile.TemporaryDirectory() as folder:
         verdict = Path(folder, "verdict")
         command = [sys.executable, "-m", "locust", "--locustfile", str(LOCUSTFILE), "--headless", "--only-summary"]
-        command += ["--host", url, "--users", str(load.users), "--spawn-rate", str(load.users)]
+        command += ["--host", url, "--users", str(load.users), "--spawn-rate", str(load.users), "--tags", "predict"]
         command += ["--run-time", f"{load.seconds:g}s", "--rate", f"{load.rate:g}", "--slo", load.slo]
         command += ["--verdict", str(verdict), *(["--images", str(images)] if images else [])]
         # Its own session, as for helm: Ctrl-C is ours to handle.

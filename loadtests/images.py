@@ -1,4 +1,4 @@
-"""What is sent: JPEG files of a folder, or noise made in memory, each as a ready multipart body."""
+"""The images that are sent: files of a folder, or noise made in memory."""
 
 from __future__ import annotations
 
@@ -6,25 +6,28 @@ import io
 import random
 from pathlib import Path
 
-BOUNDARY = "image-classifier-load"
-CONTENT_TYPE = f"multipart/form-data; boundary={BOUNDARY}"
+_ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+_MADE = 16
 
 
-def bodies(folder: str | None) -> list[bytes]:
-    """Return the multipart bodies of all images of a folder (at any depth), or of 16 made ones."""
-    if folder is None:
-        images = [_noise(seed) for seed in range(16)]
-    else:
-        endings = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"}
-        images = [path.read_bytes() for path in sorted(Path(folder).rglob("*")) if path.suffix.lower() in endings]
-    if not images:
-        raise ValueError(f"{folder} holds no images")
-    return [_multipart(image) for image in images]
+def images(folder: str | None) -> list[bytes]:
+    """Return all image files of a folder (at any depth), or as many made ones as make a mix.
 
-
-def _multipart(image: bytes) -> bytes:
-    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="image"\r\n\r\n'
-    return head.encode() + image + f"\r\n--{BOUNDARY}--\r\n".encode()
+    Raises:
+        ValueError: the folder can't be read or holds no image; one line.
+    """
+    if not folder:
+        return [_noise(seed) for seed in range(_MADE)]
+    if not Path(folder).is_dir():
+        raise ValueError(f"--images {folder}: no such folder")
+    try:
+        files = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in _ENDINGS)
+        found = [path.read_bytes() for path in files]
+    except OSError as error:
+        raise ValueError(f"--images {error.filename or folder}: {error.strerror}") from error
+    if not found:
+        raise ValueError(f"--images {folder}: holds no images ({', '.join(sorted(_ENDINGS))})")
+    return found
 
 
 def _noise(seed: int) -> bytes:

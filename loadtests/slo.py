@@ -11,7 +11,9 @@ class Figures:
     """What a run measured."""
 
     requests: int
+    """That were due."""
     errors: int
+    """Of those, what got no good answer."""
     percentile: Callable[[float], float]
     """Of the response time: share in 0..1 to milliseconds."""
 
@@ -22,12 +24,13 @@ class Level:
 
     name: str
     limit: float
+    """Milliseconds, errors, or a share of the requests."""
     text: str
     """The limit as it was written."""
     share: bool = False
     """For errors: the limit is a share of the requests."""
 
-    def judge(self, figures: Figures) -> tuple[bool, str]:
+    def judge(self, figures: Figures) -> Judged:
         """Return whether it holds, and how the figure compares."""
         if self.name == "errors":
             value = figures.errors / max(figures.requests, 1) if self.share else float(figures.errors)
@@ -37,7 +40,35 @@ class Level:
             value = figures.percentile(float(self.name[1:]) / 100)
             shown = f"{self.name} {value:.0f} ms"
         holds = value <= self.limit
-        return holds, f"{shown} {'<=' if holds else '>'} {self.text}"
+        return Judged(f"{self.name}={self.text}", holds, f"{shown} {'<=' if holds else '>'} {self.text}")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A level, and what came of it."""
+
+    level: str
+    holds: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All levels, judged; a run without requests proves nothing and keeps none."""
+
+    judged: tuple[Judged, ...]
+    requests: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether all do."""
+        return self.requests > 0 and all(judged.holds for judged in self.judged)
+
+    def __str__(self) -> str:
+        """One line with every figure."""
+        if not self.requests:
+            return "no request was due"
+        return "; ".join(judged.text for judged in self.judged) or f"{self.requests} requests"
 
 
 def parse(text: str) -> list[Level]:
@@ -66,9 +97,6 @@ def _level(entry: str) -> Level:
     raise ValueError(f"{entry}: write p99=200ms, errors=0 or errors=0.1%")
 
 
-def verdict(levels: list[Level], figures: Figures) -> tuple[bool, str]:
-    """Return whether all levels hold, and one line with every figure; a run without requests proves nothing."""
-    if figures.requests == 0:
-        return False, "no request was answered"
-    judged = [level.judge(figures) for level in levels]
-    return all(holds for holds, _ in judged), "; ".join(text for _, text in judged) or f"{figures.requests} requests"
+def verdict(levels: list[Level], figures: Figures) -> Verdict:
+    """Hold figures against levels."""
+    return Verdict(tuple(level.judge(figures) for level in levels), figures.requests)

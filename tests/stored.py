@@ -16,9 +16,10 @@ SIZE = 8
 
 
 def picture(colour: str, format_: str = "PNG", size: tuple[int, int] = (20, 16)) -> bytes:
-    """Return an encoded image of one colour of `CLASSES`."""
+    """Return an encoded image of one colour of `CLASSES`, or white."""
     out = io.BytesIO()
-    Image.new("RGB", size, {"red": "#d02020", "green": "#20d020", "blue": "#2020d0"}[colour]).save(out, format_)
+    shades = {"red": "#d02020", "green": "#20d020", "blue": "#2020d0", "white": "#ffffff"}
+    Image.new("RGB", size, shades[colour]).save(out, format_)
     return out.getvalue()
 
 
@@ -56,3 +57,12 @@ def write_entry(folder: Path, *, sharpness: float = 8, int8: bool = True) -> Pat
 
 
 METADATA = {"schema": 1, "class_names": CLASSES, "image_size": SIZE, "image_policy": imaging.POLICY_VERSION}
+
+BASELINE = {
+    "images": 300,
+    "class": [1 / 3] * 3,
+    "confidence": [0] * 9 + [1],
+    "brightness": [0] * 3 + [1] + [0] * 6,
+    "bytes": [1] + [0] * 14,
+}
+"""What training would have found of as many pictures of each colour."""

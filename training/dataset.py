@@ -28,11 +28,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Part:
-    """The samples of one part: `rows` of `images` and their labels, both (N,) int."""
+    """The samples of one part: `rows` of `images`, and of each its label, both (N,) int."""
 
     images: DecodedImages
     rows: np.ndarray
     labels: np.ndarray
+    file_sizes: np.ndarray
+    """Bytes of the files, (N,) int."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -43,7 +45,7 @@ class Part:
 
     def select(self, samples: np.ndarray) -> Part:
         """Return the part that has only `samples`."""
-        return Part(self.images, self.rows[samples], self.labels[samples])
+        return Part(self.images, self.rows[samples], self.labels[samples], self.file_sizes[samples])
 
     def batches(self, size: int = 128) -> Iterator[np.ndarray]:
         """Yield all images in order, at most `size` at a time."""
@@ -167,7 +169,8 @@ def _source(root: Path, config: Config, class_names: list[str] | None = None) ->
     if not len(rows):
         first = images.rejected[0]
         raise DataError(f"{root} has no usable image among {len(folder.files)} files; {first.file}: {first.reason}")
-    return _Source(folder, Part(images, rows, np.array(folder.labels)[rows]), cached)
+    sizes = np.array([size for size, _ in folder.stats])
+    return _Source(folder, Part(images, rows, np.array(folder.labels)[rows], sizes[rows]), cached)
 
 
 def _as_scalars(digests: np.ndarray) -> np.ndarray:

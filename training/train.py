@@ -14,6 +14,7 @@ import numpy as np
 import imaging
 from training import environment, export, golden, metrics, network, options, record
 from training.augment import Augmenter
+from training.baseline import baseline
 from training.checkpoint import Checkpoint, Progress
 from training.config import Config
 from training.dataset import Dataset, Part, load
@@ -88,7 +89,9 @@ def _run(config: Config, data: Dataset, out: Path) -> Result:
         section["refused"] = f"test accuracy {accuracy:.4f} is below --min-accuracy {config.min_accuracy}"
     elif config.publish:
         labels = {"task": "image-classification", "framework": "keras", "data": data.summary["name"]}
-        section["tag"] = publish(config.name, files, labels, _metadata(config, document))
+        section["tag"] = publish(
+            config.name, files, labels, _metadata(config, document) | {"baseline": baseline(test, probabilities)}
+        )
         section["published"] = True
     record.write(out, document, data, config, probabilities)
     if section["refused"]:

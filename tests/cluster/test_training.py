@@ -31,11 +31,11 @@ PHOTOS_A_CLASS = 100
 
 @pytest.fixture(scope="module")
 def training_image(cluster: Cluster) -> Iterator[str]:
-    """In the registry, by digest; by scripts/training-image, unless TRAINING_IMAGE names one."""
+    """In the registry, by digest; by scripts/job-image, unless TRAINING_IMAGE names one."""
     if not cluster.registry:
         pytest.skip("REGISTRY names no registry that this machine can push to and the cluster pull from")
     given = os.environ.get("TRAINING_IMAGE")
-    image = given or output("scripts/training-image", IMAGE_NAME=NAME).splitlines()[-1]
+    image = given or output("scripts/job-image", "training", IMAGE_NAME=NAME).splitlines()[-1]
     push(image, f"{cluster.registry}/{NAME}:test")
     yield f"{cluster.registry}/{NAME}@{digest(cluster.registry, NAME, 'test')}"
     if not given:

@@ -24,7 +24,9 @@ TAG = re.compile(r"image_classifier:[a-z0-9]+")
 
 def build(**variables: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"IMAGE_NAME": NAME} | variables
-    return subprocess.run(["scripts/training-image"], env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        ["scripts/job-image", "training"], env=environment, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.fixture(scope="session")

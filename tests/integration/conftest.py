@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -19,8 +20,9 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from selenium import webdriver
 
-from tests.stored import METADATA, write_entry
+from tests.stored import BASELINE, METADATA, write_entry
 
 BENTOML = str(Path(sys.executable).parent / "bentoml")
 
@@ -44,7 +46,7 @@ class Store:
             "import json, sys; from pathlib import Path; from training.publish import publish; "
             "print(publish('image_classifier', Path(sys.argv[1]), {}, json.loads(sys.argv[2])))"
         )
-        command = [sys.executable, "-c", script, str(files), json.dumps(METADATA)]
+        command = [sys.executable, "-c", script, str(files), json.dumps(METADATA | {"baseline": BASELINE})]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout.splitlines()[-1]
@@ -150,3 +152,19 @@ def colour_store(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, str]:
 def server(colour_store: tuple[Store, str]) -> Iterator[Server]:
     with serving(colour_store[0], ".") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[webdriver.Chrome]:
+    """Headless Chromium, driven by its own driver."""
+    chromium, own = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or own is None:
+        pytest.skip("needs Debian's chromium and chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(own))
+    yield driver
+    driver.quit()

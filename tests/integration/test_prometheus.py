@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import subprocess
 import sys
@@ -13,15 +14,18 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
-from tests.integration.conftest import Server, end_tree, free_port
-from tests.stored import picture
+from tests.chart.conftest import template
+from tests.integration.conftest import Server, Store, end_tree, free_port, serving
+from tests.stored import CLASSES, picture
 
 CONFIG = """
-global: {{scrape_interval: 200ms, scrape_timeout: 200ms}}
+global: {{scrape_interval: 200ms, scrape_timeout: 200ms, evaluation_interval: 200ms}}
+rule_files: {rules}
 scrape_configs:
   - job_name: image_classifier
-    static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
+    static_configs: [{{targets: ["127.0.0.1:{port}"], labels: {labels}}}]
 """
 
 
@@ -50,12 +54,11 @@ def eventually(url: str, expression: str, seconds: float = 30) -> list[dict[str,
     raise AssertionError(f"nothing for {expression}")
 
 
-@pytest.fixture(scope="module")
-def prometheus(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a Prometheus that scrapes the server."""
-    home = tmp_path_factory.mktemp("prometheus")
+@contextlib.contextmanager
+def scraping(server: Server, home: Path, rules: list[str], **labels: str) -> Iterator[str]:
+    """Run a Prometheus that scrapes the server, and yield its address."""
     config, port = home / "prometheus.yml", free_port()
-    config.write_text(CONFIG.format(port=server.port))
+    config.write_text(CONFIG.format(port=server.port, rules=json.dumps(rules), labels=json.dumps(labels)))
     command = [
         binary("prometheus"),
         f"--config.file={config}",
@@ -74,6 +77,13 @@ def prometheus(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iter
         raise
     finally:
         end_tree(process)
+
+
+@pytest.fixture(scope="module")
+def prometheus(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Prometheus that scrapes the server."""
+    with scraping(server, tmp_path_factory.mktemp("prometheus"), []) as url:
+        yield url
 
 
 def test_promtool_finds_nothing_to_criticise(server: Server) -> None:
@@ -100,6 +110,33 @@ def test_prometheus_takes_quantiles_of_the_histograms(server: Server, prometheus
     for name in ("request_duration_seconds", "stage_duration_seconds", "queue_wait_seconds", "confidence"):
         expression = f"histogram_quantile(0.99, sum by (le) (image_classifier_{name}_bucket)) >= 0"
         assert len(eventually(prometheus, expression)) == 1
+
+
+RULES = {"prometheusRule.enabled": True, "prometheusRule.driftMinImages": 50}
+# The chart's rules look at days.
+HURRIED = {"1d": "15s", "interval: 5m": "interval: 200ms", "for: 30m": "for: 0s"}
+
+
+def test_images_that_training_never_saw_are_drift(colour_store: tuple[Store, str], tmp_path: Path) -> None:
+    rules = yaml.safe_dump(template(RULES).spec("PrometheusRule"))
+    for slow, quick in HURRIED.items():
+        assert slow in rules
+        rules = rules.replace(slow, quick)
+    (tmp_path / "rules.yml").write_text(rules)
+    # What the Prometheus Operator takes from the pods.
+    whose = {"namespace": "ml", "app_kubernetes_io_instance": "web", "app_kubernetes_io_component": "server"}
+    firing = 'ALERTS{alertname="ImageClassifierDrift", alertstate="firing"}'
+    with serving(colour_store[0], ".") as server, scraping(server, tmp_path, ["rules.yml"], **whose) as url:
+        for _ in range(40):
+            for colour in CLASSES:
+                server.predict(picture(colour))
+        close = "count(image_classifier:drift:psi15s < 0.05) == 4"
+        eventually(url, f"{close} and on () min(image_classifier:drift:images15s) > 50")
+        assert query(url, firing) == []
+        for _ in range(150):
+            server.predict(picture("white"))
+        fired = eventually(url, firing.replace("}", ', feature="brightness"}'))
+        assert fired[0]["metric"]["model"] == colour_store[1]
 
 
 def test_a_thousand_random_paths_add_no_series(server: Server, prometheus: str) -> None:

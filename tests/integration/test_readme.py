@@ -75,6 +75,18 @@ def test_every_command_of_the_readme_works(checkout: Path, tmp_path: Path) -> No
     listed = commands()
     curl, shown = listed[1]
 
+    def load(running: Server) -> None:
+        """Run the README's load test against `running`, for less time and at whatever speed this machine has."""
+        (line,) = (command for command, _ in listed if command.startswith("locust"))
+        for said, here in (("127.0.0.1:3000", f"127.0.0.1:{running.port}"), ("30s", "3s"), ("p99=200ms", "p99=20s")):
+            assert said in line
+            line = line.replace(said, here)
+        done = subprocess.run(
+            line.split(), cwd=checkout, env=environment, capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        assert (checkout / "load" / "report.html").exists()
+
     def classify(running: Server) -> dict[str, object]:
         """Run the README's curl line against `running`, with one of its model's golden images."""
         images = sorted((tmp_path / "home" / "models").glob("image_classifier/*/golden/*.png"))
@@ -92,13 +104,15 @@ def test_every_command_of_the_readme_works(checkout: Path, tmp_path: Path) -> No
         elif command.startswith("bentoml serve"):
             with server(command, checkout, environment) as running:
                 classify(running)
+                if command == "bentoml serve":
+                    load(running)
         elif command.startswith(("python -m ", "bentoml build")):
             done = subprocess.run(
                 command.split(), cwd=checkout, env=environment, capture_output=True, text=True, check=False
             )
             assert done.returncode == 0, f"{command}\n{done.stderr}"
         else:
-            assert command in (curl, "source .venv/bin/activate")
+            assert command.startswith("locust") or command in (curl, "source .venv/bin/activate")
     assert (checkout / "runs" / "photos" / "report.html").exists()
     assert json.loads((checkout / "runs" / "shorter" / "metrics.json").read_text())["train"]["epochs"] == 5
 

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from functools import cache
+from importlib.util import find_spec
 
 import pytest
 
@@ -17,19 +18,21 @@ from tests.chart.conftest import CHART, ROOT, run_helm
 
 PAGES = [ROOT / "README.md", CHART / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(?:console|sh|bash)\n(.*?)^```", re.M | re.S)
-PROGRAMS = ("python", "helm", "kubectl", "make", "podman", "docker", "skopeo", "bentoml")
+PROGRAMS = ("python", "helm", "kubectl", "make", "podman", "docker", "skopeo", "bentoml", "locust")
+INDENTED = re.compile(rf"^    ((?:{'|'.join(PROGRAMS)}) .+)", re.M)
 UNTRIED = ("aws", "az", "gcloud", "kind", "minikube")
 INSTALLING = {"--install", "--reuse-values", "--wait", "--atomic", "--dry-run"}
 """Flags of helm install and upgrade that `helm template` lacks, or that make no difference to what is rendered."""
 
 
 def commands() -> list[str]:
-    """Return the commands of all fenced blocks and, in operating.md, of the tables too."""
+    """Return the commands of all blocks, fenced and indented, and those that tell an incident's causes apart."""
     found: list[str] = []
     for page in PAGES:
         text = page.read_text()
         for block in BLOCK.findall(text):
             found += re.findall(r"^\$ (.+)", block.replace("\\\n", " "), re.M)
+        found += [line for line in INDENTED.findall(text.replace("\\\n", " ")) if not re.search(r"VERB|\[\w+", line)]
         if page.name == "operating.md":
             found += re.findall(r"\| `((?:python|helm|kubectl) [^`]+)` \|", text)
     return list(dict.fromkeys(found))
@@ -97,6 +100,15 @@ def test_helm_takes_it_and_the_chart_its_values(command: str) -> None:
         assert "kind: Deployment" in rendered
 
 
+def test_locust_takes_its_options() -> None:
+    if find_spec("locust") is None:  # importing it would patch sockets for every test
+        pytest.skip("locust is not installed")
+    text = help_of(sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py")
+    assert of("locust")
+    for command in of("locust"):
+        assert not unknown_flags(words(command, "locust"), text), command
+
+
 @pytest.mark.parametrize("program", ["kubectl", "podman", "skopeo"])
 def test_the_program_takes_its_options(program: str) -> None:
     if shutil.which(program) is None:
@@ -107,7 +119,7 @@ def test_the_program_takes_its_options(program: str) -> None:
     assert of(program)
     for command in of(program):
         verb, *arguments = words(command, program)
-        nested = arguments[:1] if (program, verb) == ("kubectl", "rollout") else []
+        nested = arguments[:1] if program == "kubectl" and verb in ("rollout", "create") else []
         if program == "podman" and verb == "run":
             arguments = arguments[: next(i for i, word in enumerate(arguments) if "image-classifier" in word)]
         assert not unknown_flags(arguments, help_of(program, verb, *nested) + everywhere), command

@@ -15,9 +15,6 @@ from tests.chart.series import known_series
 DOCS = Path("docs/operating.md").read_text()
 PAGES = [*Path("docs").glob("*.md"), Path("README.md"), CHART / "README.md"]
 
-DRIFT = {"ImageClassifierDrift"}
-"""May lack in the chart: the alert is optional there."""
-
 ELSEWHERE = {"container_cpu_cfs_throttled_periods_total", "container_memory_working_set_bytes"}
 """The kubelet's metrics that the page names."""
 
@@ -31,7 +28,7 @@ def rules(**more: Any) -> list[dict[str, Any]]:
 def test_every_alert_has_an_entry_with_causes_and_no_entry_is_stale() -> None:
     entries = dict(re.findall(r"^### (ImageClassifier\w+)\n(.*?)(?=^#|\Z)", DOCS, re.M | re.S))
     alerts = {rule["alert"] for rule in rules()}
-    assert alerts | DRIFT == set(entries)
+    assert alerts == set(entries)
     for name, entry in entries.items():
         causes = [line for line in entry.splitlines() if line.startswith("| ")][1:]
         assert causes, name
@@ -41,8 +38,7 @@ def test_every_alert_has_an_entry_with_causes_and_no_entry_is_stale() -> None:
 def test_an_alert_links_to_its_entry_where_the_chart_knows_the_page() -> None:
     page = "https://docs.example.com/operating"
     for rule in rules(**{"prometheusRule.runbookUrl": page}):
-        if rule["alert"] not in DRIFT:
-            assert rule["annotations"]["runbook_url"] == f"{page}#{rule['alert'].lower()}"
+        assert rule["annotations"]["runbook_url"] == f"{page}#{rule['alert'].lower()}"
     assert all("runbook_url" not in rule["annotations"] for rule in rules())
 
 

@@ -1,0 +1,69 @@
+"""Counts what images and answers look like, beside the shares that training found.
+
+Prometheus compares the two, over all pods: docs/drift.md.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import Any
+
+import numpy as np
+
+from bento import metrics
+from imaging import statistics
+
+logger = logging.getLogger("image_classifier")
+
+
+class Drift:
+    """Counters of one model, each looked up once.
+
+    Args:
+        model: its tag.
+        class_names: in label order.
+        baseline: what `training.baseline` found; None for a model that was stored without.
+    """
+
+    def __init__(self, model: str, class_names: list[str], baseline: dict[str, Any] | None) -> None:
+        names = {"class": class_names} | {feature: statistics.bin_names(feature) for feature in statistics.BINS}
+        counters = {
+            feature: [metrics.drift_observations.labels(model, feature, name) for name in bins]
+            for feature, bins in names.items()
+        }
+        self._classes = counters["class"]
+        self._confidence = counters["confidence"]
+        self._brightness = counters["brightness"]
+        self._bytes = counters["bytes"]
+        if baseline is None:
+            return
+        metrics.drift_baseline_images.labels(model).set(baseline["images"])
+        for feature, bins in names.items():
+            shares = baseline.get(feature, [])
+            if len(shares) != len(bins):
+                # Of another version's training; the others still say something.
+                logger.warning(
+                    "the stored baseline of %s has %d bins, not %d: not compared", feature, len(shares), len(bins)
+                )
+                continue
+            for name, share in zip(bins, shares, strict=True):
+                metrics.drift_baseline.labels(model, feature, name).set(share)
+
+    def observe(self, probabilities: np.ndarray, pixels: np.ndarray, size: int | None) -> None:
+        """Count one classified image.
+
+        Args:
+            probabilities: (C,) float32.
+            pixels: (S, S, 3) uint8.
+            size: bytes of the encoded image; None for one that came as pixels.
+        """
+        best = int(probabilities.argmax())
+        confidence = float(probabilities[best])
+        if math.isnan(confidence):
+            return  # the model answered NaN, which is an error and no image's fault
+        self._classes[best].inc()
+        self._confidence[statistics.bin_of("confidence", confidence)].inc()
+        self._brightness[statistics.bin_of("brightness", statistics.brightness(pixels))].inc()
+        if size is not None:
+            self._bytes[statistics.bin_of("bytes", size)].inc()

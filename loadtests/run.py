@@ -1,0 +1,154 @@
+"""One run in one process: when the next request is due, what became of all, and the verdict on it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from loadtests import shapes, slo
+from loadtests.record import Record
+from loadtests.shapes import Shape, Stage
+from loadtests.slo import Figures, Level, Verdict
+
+GRACE = 1.0
+"""Seconds before the end in which a request may be due and not be sent yet."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of a search for the capacity."""
+
+    rate: float
+    """Requests a second."""
+    verdict: Verdict
+
+
+@dataclass
+class Run:
+    """What `start` makes.
+
+    Attributes:
+        options: the command line's.
+        workers: how many processes share the load.
+        record: what this process, or all together, did.
+        steps: those judged so far.
+        seconds: how long it lasted, once it has ended; nothing is sent from then on.
+        pending: requests of this process that wait for their answers.
+        finals: workers that have handed in all they did.
+    """
+
+    options: Any
+    shape: Shape
+    levels: list[Level]
+    workers: int
+    record: Record = field(default_factory=Record)
+    steps: list[Step] = field(default_factory=list)
+    seconds: float | None = None
+    pending: int = 0
+    finals: int = 0
+
+    def __post_init__(self) -> None:
+        self.began = time.time()
+        self._start = time.perf_counter()
+        self._arrivals: Iterator[float] = iter(())
+
+    @classmethod
+    def start(cls, options: Any, position: int | None = 0, workers: int = 1) -> Run:
+        """Begin now.
+
+        Args:
+            options: the command line's.
+            position: of this process among those that share the load; None for one that sends nothing.
+            workers: how many those are.
+
+        Raises:
+            ValueError: what is wrong with the options, in one line.
+        """
+        shape = shapes.load(options.shape or "steady", float(options.rate))
+        levels = slo.parse(options.slo or "")
+        if shape.steps and not levels:
+            raise ValueError(f"--shape {options.shape} needs --slo: what must hold for a rate to count")
+        run = cls(options, shape, levels, workers)
+        if position is not None:
+            run._arrivals = shape.arrivals(position, workers, options.arrivals == "poisson")
+        return run
+
+    @property
+    def now(self) -> float:
+        """Seconds since the start."""
+        return time.perf_counter() - self._start
+
+    def next_due(self) -> float | None:
+        """Return when the next request of this process is due, in seconds since the start; None after the last."""
+        return next(self._arrivals, None)
+
+    def end(self) -> None:
+        """Take down how long it lasted, at the first call."""
+        if self.seconds is None:
+            self.seconds = self.now
+
+    @property
+    def due(self) -> int:
+        """How many requests were due, up to the last moment in which each should have been sent."""
+        if self.seconds is None or self.seconds >= self.shape.seconds:
+            last = min(self.now, self.shape.seconds)
+        else:
+            last = self.seconds - GRACE
+        return max(self._due_between(0, last), self._sent)
+
+    def _due_between(self, begin: float, end: float) -> int:
+        if self.options.arrivals == "constant":
+            return round(self.shape.due(end) - self.shape.due(begin))
+        count = 0
+        for position in range(self.workers):
+            for moment in self.shape.arrivals(position, self.workers, poisson=True):
+                if moment >= end:
+                    break
+                count += moment >= begin
+        return count
+
+    @property
+    def _sent(self) -> int:
+        return sum(tally.sent for tally in self.record.routes.values())
+
+    @property
+    def unsent(self) -> int:
+        """How many were due but weren't sent, since every user still waited for an answer."""
+        return self.due - self._sent
+
+    def verdict(self) -> Verdict:
+        """Judge all of it. What was due and got no good answer is an error, whether it was sent or not."""
+        if self.steps:
+            first = self.steps[0].verdict
+            return Verdict(first.judged, first.requests)
+        total = self.record.between(0, int(self.now) + 1)
+        return slo.verdict(self.levels, Figures(self.due, self.due - total.good, total.latency.percentile))
+
+    def judge(self, step: Stage) -> bool:
+        """Judge a step whose answers have come, and keep that; returns whether it holds."""
+        tally = self.record.between(step.begin, step.end)
+        due = self._due_between(step.begin, step.end)
+        figures = Figures(due, max(due - tally.good, 0), tally.latency.percentile)
+        self.steps.append(Step(step.first, slo.verdict(self.levels, figures)))
+        return self.steps[-1].verdict.holds
+
+    @property
+    def capacity(self) -> float | None:
+        """The highest rate whose step held; None where none did, or none was looked for."""
+        return max((step.rate for step in self.steps if step.verdict.holds), default=None)
+
+    def summary(self) -> str:
+        """Return the verdict in one line."""
+        if self.shape.steps:
+            said = [f"capacity {self.capacity:.4g}/s" if self.capacity else "no rate held"]
+            said += [f"at {step.rate:.4g}/s: {step.verdict}" for step in self.steps[-2:]]
+        else:
+            said = [str(self.verdict())]
+        if self.unsent:
+            said.append(f"{self.unsent} were due and not sent: every user waited for an answer (--users)")
+        if self.record.errors:
+            kind, count = self.record.errors.most_common(1)[0]
+            said.append(f"most often: {kind} ({count})")
+        return "; ".join(said)

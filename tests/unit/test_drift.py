@@ -1,0 +1,99 @@
+"""What is counted of images and answers, and the shares of training that it is held against."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bento import metrics
+from bento.drift import Drift
+from imaging import statistics
+from training.baseline import baseline
+
+CLASSES = ["cat", "dog", "eel"]
+
+
+def part(pixels: np.ndarray, sizes: list[int]) -> Any:
+    """What `baseline` needs of a part."""
+
+    class Stub(SimpleNamespace):
+        def __len__(self) -> int:
+            return len(pixels)
+
+    return Stub(batches=lambda: iter([pixels]), file_sizes=np.array(sizes))
+
+
+def observed(model: str, feature: str) -> dict[str, float]:
+    samples = [sample for family in metrics.drift_observations.collect() for sample in family.samples]
+    own = [s for s in samples if s.name.endswith("_total") and s.labels["model"] == model]
+    return {s.labels["bin"]: s.value for s in own if s.labels["feature"] == feature}
+
+
+@pytest.mark.parametrize("size", [8, 32, 33, 224])
+def test_the_brightness_of_a_picture_is_the_mean_of_its_pixels(size: int) -> None:
+    rng = np.random.default_rng(0)
+    dark = rng.integers(0, 60, (size, size, 3), dtype=np.uint8)
+    assert statistics.brightness(dark) == pytest.approx(dark.mean(), abs=3)
+    assert statistics.brightness(np.full((size, size, 3), 255, np.uint8)) == 255
+
+
+def test_each_value_falls_into_the_first_bin_that_reaches_up_to_it() -> None:
+    assert [statistics.bin_of("confidence", value) for value in (0.05, 0.1, 0.11, 1.0, 1.0000001)] == [0, 0, 1, 9, 9]
+    assert statistics.bin_of("brightness", 0) == 0
+    assert statistics.bin_of("brightness", 255) == 9
+    assert statistics.bin_of("bytes", 10**9) == len(statistics.BINS["bytes"]) - 1
+
+
+def test_training_and_service_count_the_same_images_into_the_same_bins() -> None:
+    rng = np.random.default_rng(1)
+    pixels = rng.integers(0, 256, (200, 8, 8, 3), dtype=np.uint8) // rng.integers(1, 5, (200, 1, 1, 1), dtype=np.uint8)
+    probabilities = rng.dirichlet([0.5, 0.5, 0.5], 200).astype(np.float32)
+    sizes = rng.integers(100, 10**6, 200).tolist()
+    expected = baseline(part(pixels, sizes), probabilities)
+    assert expected["images"] == 200
+    drift = Drift("same:1", CLASSES, expected)
+    for number in range(200):
+        drift.observe(probabilities[number], pixels[number], sizes[number])
+    for feature in ("class", *statistics.BINS):
+        shares = [count / 200 for count in observed("same:1", feature).values()]
+        assert shares == pytest.approx(expected[feature])
+        assert sum(shares) == pytest.approx(1)
+        told = [
+            metrics.drift_baseline.labels("same:1", feature, name)._value.get() for name in observed("same:1", feature)
+        ]
+        assert told == expected[feature]
+
+
+def test_bins_that_nothing_fell_into_are_there_from_the_start() -> None:
+    Drift("fresh:1", CLASSES, None)
+    assert observed("fresh:1", "class") == {"cat": 0, "dog": 0, "eel": 0}
+    assert set(observed("fresh:1", "bytes")) == set(statistics.bin_names("bytes"))
+
+
+def test_a_model_without_a_baseline_is_counted_and_has_no_shares() -> None:
+    Drift("old:1", CLASSES, None).observe(np.array([0.1, 0.8, 0.1], np.float32), np.zeros((8, 8, 3), np.uint8), None)
+    assert observed("old:1", "class")["dog"] == 1
+    assert sum(observed("old:1", "bytes").values()) == 0
+    shares = [s for family in metrics.drift_baseline.collect() for s in family.samples if s.labels["model"] == "old:1"]
+    assert shares == []
+
+
+def test_a_baseline_of_other_bins_is_left_out_and_told(caplog: pytest.LogCaptureFixture) -> None:
+    found = {"images": 10, "class": [0.5, 0.5, 0], "confidence": [1], "brightness": [0] * 9 + [1]}
+    Drift("other:1", CLASSES, found)
+    told = {
+        s.labels["feature"]
+        for f in metrics.drift_baseline.collect()
+        for s in f.samples
+        if s.labels["model"] == "other:1"
+    }
+    assert told == {"class", "brightness"}
+    assert len(caplog.messages) == 2
+
+
+def test_an_answer_of_not_a_number_is_no_observation() -> None:
+    Drift("nan:1", CLASSES, None).observe(np.array([np.nan] * 3, np.float32), np.zeros((8, 8, 3), np.uint8), 10)
+    assert sum(observed("nan:1", "class").values()) == 0
