@@ -43,6 +43,7 @@ def _page(run: Run, host: str) -> str:
     from jinja2 import Environment, FileSystemLoader
 
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True)
+    environment.filters["duration"] = lambda value: f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
     verdict, total = run.verdict(), run.record.between(0, int(run.now) + 1)
     seconds = max(min(run.seconds or run.now, run.shape.seconds), 0.001)
     facts = {

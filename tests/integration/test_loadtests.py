@@ -207,7 +207,9 @@ def test_the_capacity_is_found_between_a_rate_that_holds_and_one_that_does_not(
     # 20 ms an image on two cores at best; the next step, 324/s, is three times what they can do.
     assert 4 <= int(found[1]) <= 108
     suite = ElementTree.parse(report / "junit.xml").getroot()
-    assert suite[0].attrib["classname"] == "service levels, 4 requests/s"
+    assert suite.attrib["failures"] == "0"
+    assert f"{found[2]}/s: p90" in str(suite.findtext("testcase/system-out"))
+    assert f"Capacity {found[1]} requests/s" in (report / "report.html").read_text()
 
 
 def test_a_shape_ends_the_run_by_itself(server: Server, tmp_path: Path) -> None:

@@ -24,9 +24,9 @@ def test_a_steady_rate_has_equal_gaps_and_no_end() -> None:
     assert steady.due(10) == 40
 
 
-@pytest.mark.parametrize("name", ["ramp", "spike", "find-capacity"])
-def test_as_many_requests_come_as_are_due_in_each_second(name: str) -> None:
-    shape = shapes.load(name, 12)
+@pytest.mark.parametrize(("name", "rate"), [("ramp", 12), ("spike", 12), ("find-capacity", 0.1)])
+def test_as_many_requests_come_as_are_due_in_each_second(name: str, rate: float) -> None:
+    shape = shapes.load(name, rate)
     found = list(shape.arrivals())
     assert found == sorted(found)
     assert len(found) == pytest.approx(shape.due(shape.seconds), abs=1)
