@@ -72,7 +72,8 @@ def environment(api: KubeApi, helm: str, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("HELM", helm)
     monkeypatch.setenv("KUBECONFIG", str(api.kubeconfig(tmp_path)))
     monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "store"))
-    for folder in ("HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"):
+    # helm keeps what it discovers by address, and another test's server may have had this one's port.
+    for folder in ("HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "KUBECACHEDIR"):
         monkeypatch.setenv(folder, str(tmp_path / "helm"))
     return tmp_path / "store"
 
