@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from k8s import waiting
 from k8s.cli import main
+from tests.integration.k8s.clock import Clock
 from tests.kubeapi.classifier import Answers, Classifier, store
 from tests.kubeapi.pods import Fate
 from tests.kubeapi.server import KubeApi
@@ -120,3 +122,11 @@ def release(k8s: Run) -> Run:
         return k8s("release", "demo", "--image", f"reg.local/ic:{tag}", "--slo", "none", *options)
 
     return run
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Have rollouts waited for by a clock of one's own."""
+    clock = Clock()
+    monkeypatch.setattr(waiting, "time", clock)
+    return clock
