@@ -51,6 +51,7 @@ test: setup  ## every test that needs no cluster
 
 e2e: setup  ## test the real image, then chart and releases on a real Kubernetes (docs/cluster.md)
 	@scripts/packages podman mmdebstrap prometheus $(CLUSTER_NEEDS)
+	@scripts/can-build 12000 || true  # what tests would say after half an hour
 	@$(BIN)/pytest tests/image tests/cluster
 
 package:  ## the Helm chart as dist/image-classifier-VERSION.tgz

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from k8s.cluster import Cluster, Json
 from k8s.errors import K8sError, Refused, one_line
@@ -12,7 +13,8 @@ from k8s.rollout import Trouble, is_ready, rollout_state, unready
 
 logger = logging.getLogger(__name__)
 
-_INTERVAL = 0.5
+_FIRST_PAUSES = (0.1, 0.2)
+_PAUSE = 0.5
 _MOST_FOR_UNDOING = 30
 _GRACE = 5
 
@@ -38,6 +40,11 @@ class Deadline:
     def for_undoing(self) -> Deadline:
         """Return the limit of what puts things back: the same end, and a few seconds of grace."""
         return Deadline(self._end + _GRACE - time.monotonic(), undoing=False)
+
+
+def pauses() -> Iterator[float]:
+    """Yield the seconds between looks: what is soon done is soon seen, what takes long asks the API server less."""
+    return itertools.chain(_FIRST_PAUSES, itertools.repeat(_PAUSE))
 
 
 def selector(release: str, component: str) -> str:
@@ -75,7 +82,7 @@ def wait_for_rollout(
     Raises:
         Refused: it is stuck, or the time is up; says why, with figures.
     """
-    began, said, troubled = time.monotonic(), "", dict[str, float]()
+    began, said, troubled, pause = time.monotonic(), "", dict[str, float](), pauses()
     while True:
         check()
         found = deployment(cluster, release, component)
@@ -98,7 +105,7 @@ def wait_for_rollout(
         if deadline.left <= 0:
             after = f"not done after {now - began:.0f} s, which is all that --timeout allows"
             raise Refused(f"{release}: {after}: {state.progress}: {state.trouble or unready(pods)}")
-        time.sleep(_INTERVAL)
+        time.sleep(next(pause))
 
 
 def last_words(cluster: Cluster, trouble: Trouble) -> str:
@@ -121,7 +128,8 @@ def last_words(cluster: Cluster, trouble: Trouble) -> str:
 
 def wait_until_gone(cluster: Cluster, release: str, deadline: Deadline) -> None:
     """Wait until no pod of a release is left: those that still end hold the room that others need."""
+    pause = pauses()
     while deadline.left > 0:
         if not cluster.items(cluster.core.list_namespaced_pod, f"app.kubernetes.io/instance={release}"):
             return
-        time.sleep(_INTERVAL)
+        time.sleep(next(pause))

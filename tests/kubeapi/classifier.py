@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import threading
 import time
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
-from tests.kubeapi.http import QuietServer
+from tests.kubeapi.http import QuietHandler, QuietServer
 
 TAG = "image_classifier:abcdefgh"
 Answers = dict[bytes, tuple[str, float]]
@@ -43,12 +42,8 @@ class Classifier:
         return "\n".join(lines) + "\n"
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     own: Classifier
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_: object) -> None:
-        pass
 
     def do_GET(self) -> None:
         if self.path == "/version":

@@ -7,7 +7,6 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -15,7 +14,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import yaml
 
 from tests.kubeapi import protobuf, tunnels
-from tests.kubeapi.http import QuietServer
+from tests.kubeapi.http import QuietHandler, QuietServer
 from tests.kubeapi.objects import RESOURCES, Json, Objects
 from tests.kubeapi.patches import merged
 from tests.kubeapi.pods import Fate, reconcile
@@ -67,12 +66,8 @@ class KubeApi:
             reconcile(self.objects, self.fates, self.most_pods)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     api: KubeApi
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_: object) -> None:
-        pass
 
     def do_GET(self) -> None:
         self._serve()

@@ -60,6 +60,7 @@ def port_forward(handler: BaseHTTPRequestHandler, fate: Fate, port: int) -> None
     for channel in (0, 1):
         tunnel.send(bytes([channel]) + struct.pack("<H", port))
     with socket.create_connection(("127.0.0.1", fate.port)) as pod:
+        pod.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as kubelets do
         while True:
             readable, _, _ = select.select([tunnel.connection, pod], [], [])
             if pod in readable:

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from k8s import waiting
 from k8s.cli import main
+from tests.integration.k8s.clock import Clock
 from tests.kubeapi.classifier import Answers, Classifier, store
 from tests.kubeapi.pods import Fate
 from tests.kubeapi.server import KubeApi
@@ -72,7 +74,8 @@ def environment(api: KubeApi, helm: str, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("HELM", helm)
     monkeypatch.setenv("KUBECONFIG", str(api.kubeconfig(tmp_path)))
     monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "store"))
-    for folder in ("HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"):
+    # helm keeps what it discovers by address, and another test's server may have had this one's port.
+    for folder in ("HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "KUBECACHEDIR"):
         monkeypatch.setenv(folder, str(tmp_path / "helm"))
     return tmp_path / "store"
 
@@ -119,3 +122,11 @@ def release(k8s: Run) -> Run:
         return k8s("release", "demo", "--image", f"reg.local/ic:{tag}", "--slo", "none", *options)
 
     return run
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Have rollouts waited for by a clock of one's own."""
+    clock = Clock()
+    monkeypatch.setattr(waiting, "time", clock)
+    return clock

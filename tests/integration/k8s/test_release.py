@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.k8s.clock import Clock
 from tests.integration.k8s.conftest import ANSWERS, WRONG, Run
 from tests.integration.k8s.records import leftovers, serving, statuses
 from tests.kubeapi.classifier import store
@@ -62,14 +63,18 @@ def test_pods_that_never_get_ready_end_the_release_when_the_time_is_up(release: 
     assert leftovers(api) == []
 
 
-def test_a_rollout_without_room_is_rolled_back_with_the_quotas_figures(release: Run, api: KubeApi) -> None:
+def test_a_rollout_without_room_is_rolled_back_with_the_quotas_figures(
+    release: Run, api: KubeApi, clock: Clock
+) -> None:
     assert release("1").code == 0
+    clock.now = 0
     api.most_pods = 3  # enough for the candidate
     done = release("2", "--set", "replicaCount=3")
     assert done.code == 3
     assert "exceeded quota: few, used: pods=3, limited: pods=3; rolled back to revision 1" in done.error
     assert serving(api) == {"reg.local/ic:1"}
     assert statuses(api) == {1: "superseded", 2: "superseded", 3: "deployed"}
+    assert 10 <= clock.now < 60  # pods that end may make room yet
 
 
 def test_a_golden_set_of_ones_own_is_held_against_the_pods(release: Run, tmp_path: Path) -> None:

@@ -4,40 +4,17 @@ from __future__ import annotations
 
 import socket
 import time
-from dataclasses import dataclass
 
 import pytest
 
-from k8s import waiting
 from k8s.errors import Refused
 from k8s.service import Service
 from k8s.waiting import Deadline
+from tests.integration.k8s.clock import STEP, Clock
 from tests.integration.k8s.conftest import Run
 from tests.integration.k8s.records import serving, statuses
 from tests.kubeapi.pods import Fate
 from tests.kubeapi.server import KubeApi
-
-STEP = 5.0
-
-
-@dataclass
-class Clock:
-    """Time that passes only while something waits, and then in steps."""
-
-    now: float = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += max(seconds, STEP)
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(waiting, "time", clock)
-    return clock
 
 
 def spoil(api: KubeApi, *tags: str) -> None:
