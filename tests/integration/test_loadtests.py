@@ -264,6 +264,11 @@ def test_wrong_options_end_in_one_line_before_anything_is_sent(options: list[str
     assert "service levels" not in done.stderr
 
 
+def listens(port: int) -> bool:
+    with socket.create_connection(("127.0.0.1", port), 5):
+        return True
+
+
 def test_the_web_page_starts_a_run_with_our_options_and_shows_its_figures(
     server: Server, browser: webdriver.Chrome, tmp_path: Path
 ) -> None:
@@ -276,7 +281,7 @@ def test_the_web_page_starts_a_run_with_our_options_and_shows_its_figures(
     browser.set_window_size(1400, 1000)
     try:
         waiting = WebDriverWait(browser, 30, 0.1, ignored_exceptions=[WebDriverException, OSError])
-        waiting.until(lambda _: socket.create_connection(("127.0.0.1", port), 5))
+        waiting.until(lambda _: listens(port))
         browser.get(f"http://127.0.0.1:{port}/")
         # Ours stand where locust shows what a locustfile adds.
         click = expected_conditions.element_to_be_clickable
