@@ -76,6 +76,7 @@ class Classify(FastHttpUser):
                     made.infer = routes.infer(response.js)
                 except ValueError as error:
                     response.failure(str(error))
+                    _run().record.lose(self._due, routes.MODEL, str(error))
                     return
         self._send(made.infer)
 
@@ -154,8 +155,9 @@ def _hand_in(environment: Any, *, final: bool = False) -> None:
 
 
 def _take(environment: Any, msg: Any) -> None:
-    _run().record.merge(Record.of(msg.data["record"]))
-    _run().finals += msg.data["final"]
+    if "run" in _state:
+        _run().record.merge(Record.of(msg.data["record"]))
+        _run().finals += msg.data["final"]
 
 
 @events.test_start.add_listener

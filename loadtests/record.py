@@ -82,6 +82,11 @@ class Record:
             else:
                 tally.failed += 1
 
+    def lose(self, due: float, route: str, error: str) -> None:
+        """Count a request that couldn't even be made."""
+        self.send(due, route, 0)
+        self.answer(due, route, 0, error)
+
     def _tallies(self, due: float, route: str) -> tuple[Tally, Tally]:
         return self.seconds.setdefault(int(due), Tally()), self.routes.setdefault(route, Tally())
 

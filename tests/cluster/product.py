@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from PIL import Image
 
 from cluster.settings import REPOSITORY
@@ -91,6 +94,21 @@ def push_archive(path: Path, name: str, pushed: str) -> None:
     output("scripts/engine", "load", "--input", str(path))
     push(name, pushed)
     output("scripts/engine", "image", "rm", name)
+
+
+@contextlib.contextmanager
+def job_image(cluster: Cluster, kind: str) -> Iterator[str]:
+    """That of scripts/job-image, in the registry, by digest; unless KIND_IMAGE names one."""
+    if not cluster.registry:
+        pytest.skip("REGISTRY names no registry that this machine can push to and the cluster pull from")
+    # Not the name of what a person built.
+    name = f"image-classifier-{kind}-e2e"
+    given = os.environ.get(f"{kind.upper()}_IMAGE")
+    image = given or output("scripts/job-image", kind, IMAGE_NAME=name).splitlines()[-1]
+    push(image, f"{cluster.registry}/{name}:test")
+    yield f"{cluster.registry}/{name}@{digest(cluster.registry, name, 'test')}"
+    if not given:
+        output("scripts/engine", "image", "rm", image)
 
 
 def digest(registry: str, repository: str, tag: str) -> str:

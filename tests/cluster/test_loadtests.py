@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Iterator
@@ -13,26 +12,16 @@ import pytest
 import yaml
 
 from tests.cluster.kubectl import Cluster
-from tests.cluster.product import digest, output, push
+from tests.cluster.product import job_image
 from tests.cluster.target import Target
 
 MANIFEST = Path(__file__).parents[2] / "loadtests" / "kubernetes.yaml"
-REPOSITORY = "image-classifier-loadtests"
-NAME = f"{REPOSITORY}-test"
-"""Not the name of what a person built."""
 
 
 @pytest.fixture(scope="module")
 def image(cluster: Cluster) -> Iterator[str]:
-    """In the registry, by digest; by scripts/job-image, unless LOADTESTS_IMAGE names one."""
-    if not cluster.registry:
-        pytest.skip("REGISTRY names no registry that this machine can push to and the cluster pull from")
-    given = os.environ.get("LOADTESTS_IMAGE")
-    built = given or output("scripts/job-image", "loadtests", IMAGE_NAME=NAME).splitlines()[-1]
-    push(built, f"{cluster.registry}/{REPOSITORY}:test")
-    yield f"{cluster.registry}/{REPOSITORY}@{digest(cluster.registry, REPOSITORY, 'test')}"
-    if not given:
-        output("scripts/engine", "image", "rm", built)
+    with job_image(cluster, "loadtests") as image:
+        yield image
 
 
 def manifest(image: str, **settings: str) -> list[dict[str, Any]]:

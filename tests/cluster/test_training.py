@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import subprocess
 import tarfile
@@ -16,11 +15,10 @@ import pytest
 from cluster.settings import REPOSITORY
 from tests.cluster import command, workloads
 from tests.cluster.kubectl import Cluster
-from tests.cluster.product import Product, Release, digest, output, push
+from tests.cluster.product import Product, Release, job_image
 from tests.cluster.target import RESOURCES
 from tests.folders import write_tree
 
-NAME = "image-classifier-training-e2e"
 # At a second each, so that the kill comes in the middle.
 EPOCHS = 24
 KILLED_AFTER = 3
@@ -31,15 +29,8 @@ PHOTOS_A_CLASS = 100
 
 @pytest.fixture(scope="module")
 def training_image(cluster: Cluster) -> Iterator[str]:
-    """In the registry, by digest; by scripts/job-image, unless TRAINING_IMAGE names one."""
-    if not cluster.registry:
-        pytest.skip("REGISTRY names no registry that this machine can push to and the cluster pull from")
-    given = os.environ.get("TRAINING_IMAGE")
-    image = given or output("scripts/job-image", "training", IMAGE_NAME=NAME).splitlines()[-1]
-    push(image, f"{cluster.registry}/{NAME}:test")
-    yield f"{cluster.registry}/{NAME}@{digest(cluster.registry, NAME, 'test')}"
-    if not given:
-        output("scripts/engine", "image", "rm", image)
+    with job_image(cluster, "training") as image:
+        yield image
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -27,7 +26,7 @@ from selenium.webdriver.support import expected_conditions
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.integration.conftest import Server, Store, free_port, serving
-from tests.kubeapi.http import QuietServer
+from tests.kubeapi.http import QuietHandler, QuietServer
 from tests.slow_model import write_slow_entry
 from tests.stored import CLASSES, picture
 
@@ -121,14 +120,10 @@ def test_a_server_that_stands_still_is_charged_for_every_request_that_was_due(
     assert sum(int(line["sent"]) for line in late) >= 40
 
 
-class Mixed(BaseHTTPRequestHandler):
+class Mixed(QuietHandler):
     """Answers well-formed, and each time another class."""
 
-    protocol_version = "HTTP/1.1"
     names = itertools.cycle(["cat", "dog"])
-
-    def log_message(self, *_: object) -> None:
-        pass
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
@@ -139,18 +134,27 @@ class Mixed(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def test_answers_that_are_mixed_up_are_found_out(tmp_path: Path) -> None:
-    (tmp_path / "one.jpg").write_bytes(picture("red", "JPEG"))
+@pytest.fixture
+def mixed() -> Iterator[str]:
     server = QuietServer(("127.0.0.1", 0), Mixed)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
-        url = f"http://127.0.0.1:{server.server_port}"
-        done = load(url, "--images", str(tmp_path), "-T", "predict", "--slo", "errors=0", seconds="2s")
-    finally:
-        server.shutdown()
-        server.server_close()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_answers_that_are_mixed_up_are_found_out(mixed: str, tmp_path: Path) -> None:
+    (tmp_path / "one.jpg").write_bytes(picture("red", "JPEG"))
+    done = load(mixed, "--images", str(tmp_path), "-T", "predict", "--slo", "errors=0", seconds="2s")
     assert done.returncode == 1
     assert "most often: not the answer that the same image got before" in verdict(done)
+
+
+def test_a_service_without_the_open_inference_protocol_fails_every_such_request(mixed: str) -> None:
+    done = load(mixed, "-T", "v2", "--slo", "errors=0", seconds="2s")
+    assert done.returncode == 1
+    assert "most often: /v2/models/image_classifier tells of no model: None" in verdict(done)
+    assert "not sent" not in verdict(done)
 
 
 def test_a_port_where_nothing_listens_is_an_error_for_every_request() -> None:
