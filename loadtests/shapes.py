@@ -76,13 +76,6 @@ class Shape:
         """Return how many requests are due up to a moment, in seconds since the start."""
         return sum(stage.due(moment) for stage in self.stages)
 
-    def rate(self, moment: float) -> float:
-        """Return the requests a second at a moment, in seconds since the start."""
-        for stage in self.stages:
-            if stage.begin <= moment < stage.end:
-                return stage.first + stage.slope * (moment - stage.begin)
-        return 0.0
-
     def arrivals(self, position: int = 0, of: int = 1, poisson: bool = False) -> Iterator[float]:
         """Yield when each request is due, in seconds since the start.
 

@@ -37,8 +37,7 @@ def test_as_many_requests_come_as_are_due_in_each_second(name: str, rate: float)
 
 def test_a_ramp_rises_in_a_straight_line() -> None:
     shape = Shape((Stage(0, 10, 0, 20),))
-    assert [shape.rate(moment) for moment in (0, 5, 9)] == [0, 10, 18]
-    assert shape.due(5) == 25
+    assert [shape.due(moment) for moment in (0, 5, 10)] == [0, 25, 100]
     assert all(stage.due(stage.moment(7)) == pytest.approx(7) for stage in shape.stages)
 
 
@@ -67,7 +66,7 @@ def test_poisson_arrivals_of_several_workers_add_up_to_the_rate() -> None:
 def test_the_search_for_the_capacity_goes_up_step_by_step_with_pauses() -> None:
     shape = shapes.load("find-capacity", 8)
     assert [step.first for step in shape.steps[:3]] == [8, 10, 12.5]
-    assert shape.rate(12) == 0
+    assert shape.due(15) == shape.due(10) == 80
     assert shape.steps[1].begin == 15
 
 
