@@ -47,11 +47,21 @@ def eventually(url: str, expression: str, seconds: float = 30) -> list[dict[str,
     """Return the first answer that isn't empty."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        with contextlib.suppress(httpx.TransportError):
-            if result := query(url, expression):
-                return result
+        if result := query(url, expression):
+            return result
         time.sleep(0.1)
     raise AssertionError(f"nothing for {expression}")
+
+
+def until_ready(url: str, seconds: float = 30) -> None:
+    """Wait for Prometheus: it listens before it can answer, and says 503 meanwhile."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(url + "/-/ready", timeout=10).status_code == 200:
+                return
+        time.sleep(0.1)
+    raise AssertionError(f"{url} did not get ready")
 
 
 @contextlib.contextmanager
@@ -69,6 +79,7 @@ def scraping(server: Server, home: Path, rules: list[str], **labels: str) -> Ite
         process = subprocess.Popen(command, stdout=log, stderr=log)
     url = f"http://127.0.0.1:{port}"
     try:
+        until_ready(url)
         # Up, by its own reckoning, is a target whose metrics it could read.
         eventually(url, 'up{job="image_classifier"} == 1')
         yield url
