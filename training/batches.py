@@ -8,6 +8,7 @@ import numpy as np
 from training.augment import Augmenter
 from training.decoded import DecodedImages
 from training.imbalance import oversampled
+from training.mixing import Mixer
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
@@ -24,6 +25,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         batch_size: images a batch; the last one may be smaller.
         seed: for order and augmentation; None keeps the rows' order.
         augmenter: applied to each image, if given.
+        mixer: blends the images of a batch and their labels, if given.
         class_weights: (C,) weights of the loss, if given.
         oversample: repeat the images of smaller classes.
     """
@@ -38,6 +40,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         *,
         seed: int | None = None,
         augmenter: Augmenter | None = None,
+        mixer: Mixer | None = None,
         class_weights: np.ndarray | None = None,
         oversample: bool = False,
     ) -> None:
@@ -47,6 +50,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         self.batch_size = batch_size
         self._seed = seed
         self._augmenter = augmenter if augmenter is not None and augmenter.active else None
+        self._mixer = mixer if mixer is not None and mixer.active else None
         self._class_weights = class_weights
         self._oversample = oversample
         self.start_epoch(0)
@@ -74,7 +78,11 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         images = self._images[self._rows[chosen]]
         if self._augmenter is not None:
             images = self._augmenter(images, np.random.default_rng([self._seed or 0, self._epoch, index, 1]))
-        labels = self._labels[chosen]
+        targets = self._one_hot[self._labels[chosen]]
+        if self._mixer is not None:
+            images, targets = self._mixer(
+                images, targets, np.random.default_rng([self._seed or 0, self._epoch, index, 2])
+            )
         if self._class_weights is None:
-            return images, self._one_hot[labels]
-        return images, self._one_hot[labels], self._class_weights[labels]
+            return images, targets
+        return images, targets, targets @ self._class_weights

@@ -50,13 +50,16 @@ class Checkpoint:
         return Progress(**state)
 
     def save(self, model: Any, progress: Progress) -> None:
-        """Save `model` as the last one and, if this epoch is the best, its weights as the best."""
+        """Save `model` as the last one and, if this epoch is the best, its (averaged) weights as the best."""
         import keras
+
+        from training.averaging import averaged
 
         self._folder.mkdir(parents=True, exist_ok=True)
         model.save(self._last(progress.epochs))
         if progress.best_epoch == progress.epochs:
-            model.save_weights(self._best(progress.best_epoch))
+            with averaged(model):
+                model.save_weights(self._best(progress.best_epoch))
         progress.seeds = [[int(word) for word in keras.ops.convert_to_numpy(state)] for state in _seed_states(model)]
         self.save_progress(progress)
         wanted = {_STATE, self._last(progress.epochs).name, self._best(progress.best_epoch).name}
@@ -77,6 +80,8 @@ class Checkpoint:
             ModelError: the file is missing or damaged.
         """
         import keras
+
+        from training import normalization, schedules  # noqa: F401  (what a model may be made of is registered)
 
         path = self._last(progress.epochs)
         try:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from training.errors import UsageError
+from training.recipes import RECIPES
 
 DATASETS = ("digits", "cifar10", "fashion-mnist")
 RATES = ("rotation", "horizontal_flip", "vertical_flip", "zoom", "shift")
@@ -43,6 +44,10 @@ def option(
 class Config:
     """One training run. None means: decided from the data (`for_images`), the preset, or another option."""
 
+    recipe: str = option(
+        "none", "recipe", "named options that each flag here can still change", choices=("none", *RECIPES)
+    )
+
     data: str = option("", "data", f"folder with one folder of images a class, or one of {', '.join(DATASETS)}")
     test_data: str | None = option(None, "data", "folder of the same classes to test on, instead of a split")
     image_size: int = option(32, "data", "images are resized to N x N pixels", low=8, high=1024)
@@ -73,7 +78,15 @@ class Config:
     zoom: float | None = option(None, "augmentation", "in or out by up to this fraction", low=0, high=0.9)
     shift: float | None = option(None, "augmentation", "by up to this fraction of the width", low=0, high=0.9)
 
-    depth: int = option(3, "network", "stages of two convolutions and a pooling", low=1, high=8)
+    mixup: float = option(
+        0.0, "augmentation", "blend pairs of images and labels by Beta(X, X); 0.2 is usual", low=0, high=10
+    )
+    cutmix: float = option(
+        0.0, "augmentation", "paste a box of one image into another by Beta(X, X); 1 is usual", low=0, high=10
+    )
+
+    block: str = option("plain", "network", "what a stage is made of", choices=("plain", "residual"))
+    depth: int = option(3, "network", "stages of convolutions and a pooling", low=1, high=8)
     width: int = option(32, "network", "filters of the first stage; each further one has twice", low=4, high=512)
     activation: str = option("relu", "network", "", choices=("relu", "silu", "elu", "leaky_relu"))
     dropout: float = option(0.1, "network", "rate before the dense layer; half after each stage", low=0, high=0.9)
@@ -87,9 +100,28 @@ class Config:
         None, "training", "peak learning rate (0.002; 0.05 for sgd)", low=1e-8, high=10
     )
     schedule: str = option(
-        "cosine", "training", "cosine has a linear warm-up", choices=("cosine", "plateau", "constant")
+        "cosine",
+        "training",
+        "cosine has a linear warm-up; one-cycle rises and falls in straight lines",
+        choices=("cosine", "one-cycle", "plateau", "constant"),
     )
-    warmup: float = option(0.1, "training", "part of all steps that warms up (cosine)", low=0, high=0.9)
+    warmup: float = option(0.1, "training", "part of all steps that warms up (cosine, one-cycle)", low=0, high=0.9)
+    label_smoothing: float = option(
+        0.0, "training", "share of each label that is spread over all classes", low=0, high=0.9
+    )
+    ema: float = option(
+        0.0,
+        "training",
+        "keep the moving average of the weights that forgets 1 - X a step; 0 is off",
+        low=0,
+        high=0.99999,
+    )
+    precision: str = option(
+        "float32",
+        "training",
+        "of the arithmetic of training; auto is bfloat16 where the processor has instructions for it",
+        choices=("float32", "bfloat16", "auto"),
+    )
     patience: int | None = option(
         None, "training", "epochs without a better validation loss before stopping (a third, at least 5)", low=1
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 
+from training.averaging import EvaluateAveraged
 from training.batches import Batches
 from training.checkpoint import Checkpoint, Progress
 from training.config import Config
@@ -54,7 +55,7 @@ def fit(
             validation_data=validation,
             epochs=config.epochs,
             initial_epoch=progress.epochs,
-            callbacks=[*callbacks, loop],
+            callbacks=[*callbacks, EvaluateAveraged(), loop],
             shuffle=False,  # the batches have their own, seeded order
             verbose=0,
         )

@@ -13,6 +13,7 @@ import tomli_w
 
 from training.config import Config, flag
 from training.errors import UsageError
+from training.recipes import RECIPES
 
 _TYPES: dict[str, type] = {
     name: next(part for part in (typing.get_args(hint) or (hint,)) if part is not type(None))
@@ -51,13 +52,14 @@ def _add_argument(group: Any, f: Field[Any]) -> None:
 
 
 def merge(given: dict[str, Any], config_file: Path | None) -> Config:
-    """Build the configuration: defaults, then the file's values, then what the command line gave.
+    """Build the configuration: defaults, then the recipe's, then the file's values, then what the command line gave.
 
     Raises:
         UsageError: an unknown name, a value of the wrong type or out of bounds, an unreadable file.
     """
     values = read(config_file) if config_file is not None else {}
-    return Config(**values | given)
+    values |= given
+    return Config(**RECIPES.get(values.get("recipe", ""), {}) | values)
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from training.config import Config
 from training.dataset import Dataset, Part, load
 from training.errors import BelowMinimumAccuracy, ModelError, UsageError
 from training.imbalance import class_weights
+from training.mixing import Mixer
 from training.publish import publish
 
 logger = logging.getLogger(__name__)
@@ -71,6 +72,8 @@ def _run(config: Config, data: Dataset, out: Path) -> Result:
     described = environment.describe()
     environment.start_keras(config.seed)
     model, progress = _train(config, data, out)
+    model = network.for_serving(model)
+    network.compile_model(model, config, 1)
     test = data.parts["test"]
     validation_loss, validation_accuracy = model.evaluate(_batches(data.parts["validation"], data, config), verbose=0)
     probabilities = model.predict(_batches(test, data, config), verbose=0)
@@ -134,6 +137,7 @@ def training_batches(part: Part, data: Dataset, config: Config) -> Any:
         config.batch_size or 1,
         seed=config.seed,
         augmenter=Augmenter(config.augmentation, config.image_size),
+        mixer=Mixer(config.mixup, config.cutmix),
         class_weights=class_weights(counts) if data.balance == "class-weights" else None,
         oversample=data.balance == "oversample",
     )

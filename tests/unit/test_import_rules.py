@@ -21,7 +21,13 @@ ALLOWED = {
 }
 HEAVY = {"tensorflow", "keras", "onnxruntime", "onnx", "matplotlib", "sklearn"}
 # They subclass Keras' classes; `train` imports them inside functions.
-HEAVY_MODULES = {"training/batches.py", "training/fit.py"}
+HEAVY_MODULES = {
+    "training/averaging.py",
+    "training/batches.py",
+    "training/fit.py",
+    "training/normalization.py",
+    "training/schedules.py",
+}
 
 
 def imports(tree: ast.AST, *, top_level: bool = False) -> set[str]:

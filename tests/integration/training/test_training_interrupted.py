@@ -16,7 +16,14 @@ from tests.folders import write_tree
 from tests.integration.training.conftest import SMALL, Run, Sandbox
 
 
-@pytest.mark.parametrize("options", ["", "--schedule plateau --optimizer sgd --learning-rate 0.3 --patience 3"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        "",
+        "--schedule plateau --optimizer sgd --learning-rate 0.3 --patience 3",
+        "--schedule one-cycle --block residual --ema 0.9 --precision bfloat16 --mixup 0.2 --cutmix 1",
+    ],
+)
 def test_the_same_seed_repeats_exactly_even_through_a_kill_and_a_resume(
     run: Run, sandbox: Sandbox, data: Path, tmp_path: Path, options: str
 ) -> None:

@@ -1,0 +1,80 @@
+"""The network's own parts: each equal to what it stands in for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from training import environment, network
+from training.config import Config
+from training.options import merge
+from training.recipes import RECIPES
+
+keras: Any = environment.import_keras()
+
+
+def test_fused_normalisation_is_keras_own() -> None:
+    from training.normalization import FusedBatchNormalization
+
+    rng = np.random.default_rng(0)
+    ours, theirs = FusedBatchNormalization(momentum=0.9), keras.layers.BatchNormalization(momentum=0.9)
+    for _ in range(3):
+        images = rng.normal(3, 2, (4, 5, 5, 8)).astype(np.float32)
+        assert np.allclose(ours(images, training=True), theirs(images, training=True), atol=1e-5)
+    for mine, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        assert np.allclose(mine, other, rtol=1e-5)
+    assert np.allclose(ours(images, training=False), theirs(images, training=False), atol=1e-5)
+
+
+@pytest.mark.parametrize("block", ["plain", "residual"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_what_is_served_has_the_same_weights_in_layers_of_keras_alone(block: str, precision: str) -> None:
+    config = Config(block=block, precision=precision, width=8, depth=2, image_size=16)
+    trained = network.build(config, 3)
+    served = network.for_serving(trained)
+    assert {type(layer).__module__.split(".")[0] for layer in served.layers} == {"keras"}
+    assert {layer.compute_dtype for layer in served.layers if layer.name != "image"} == {"float32"}
+    images = np.random.default_rng(0).integers(0, 256, (6, 16, 16, 3), dtype=np.uint8)
+    difference = np.abs(trained.predict(images, verbose=0) - served.predict(images, verbose=0)).max()
+    assert difference <= (1e-6 if precision == "float32" else 0.02)
+    assert [weight.shape for weight in trained.get_weights()] == [weight.shape for weight in served.get_weights()]
+
+
+def test_one_cycle_rises_and_falls() -> None:
+    from training.schedules import OneCycle
+
+    schedule = OneCycle(0.4, steps=100, warmup_steps=20)
+    rates = [float(schedule(step)) for step in range(100)]
+    assert rates[0] == pytest.approx(0.02)
+    assert max(rates) == rates[19] == rates[20] == pytest.approx(0.4)
+    assert rates[60] == pytest.approx(0.2)
+    assert 0 < rates[99] < 0.006
+    assert [float(OneCycle(0.4, 10, 0)(step)) for step in (0, 5)] == pytest.approx([0.4, 0.2])
+    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(schedule))
+    assert float(copy(60)) == rates[60]
+
+
+def test_averaged_weights_are_those_of_the_optimiser_and_only_for_a_while() -> None:
+    from training.averaging import averaged
+
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")])
+    model.compile(keras.optimizers.SGD(1.0, use_ema=True, ema_momentum=0.5), "mse")
+    for _ in range(2):  # gradients of -2 and 2: the weight becomes 2, where the average starts, then 0
+        model.train_on_batch(np.ones((1, 1)), np.ones((1, 1)))
+    with averaged(model):
+        assert model.get_weights()[0].item() == pytest.approx(1.0)
+    assert model.get_weights()[0].item() == pytest.approx(0.0)
+    model.compile("sgd", "mse")
+    with averaged(model):
+        assert model.get_weights()[0].item() == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_is_what_flags_and_files_start_from(name: str) -> None:
+    config = merge({"recipe": name, "epochs": 3}, None)
+    assert config.epochs == 3
+    assert config.block == "residual"
+    assert config.width == RECIPES[name]["width"]
+    assert merge({}, None).block == "plain"
