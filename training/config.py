@@ -130,6 +130,7 @@ class Config:
     out: str | None = option(None, "result", "folder for report.html, metrics.json and pictures (runs/DATE-TIME)")
     name: str = option("image_classifier", "result", "name in the model store")
     min_accuracy: float = option(0.0, "result", "refuse to publish below this test accuracy", low=0, high=1)
+    calibrate: bool = option(True, "result", "fit the confidence to how often validation images are right")
     int8: bool = option(True, "result", "also export an int8 form")
     publish: bool = option(True, "result", "put the model into the store")
 

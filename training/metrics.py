@@ -45,7 +45,7 @@ def evaluate(labels: np.ndarray, probabilities: np.ndarray, class_names: list[st
         "accuracy": float(hits.sum() / len(labels)),
         **{name: _averages(values, support) for name, values in figures.items()},
         "ece": expected_calibration_error(reliability),
-        "log_loss": _log_loss(labels, probabilities),
+        "log_loss": log_loss(labels, probabilities),
         "images": len(labels),
         "per_class": {
             name: {**{key: _number(values[i]) for key, values in figures.items()}, "images": int(support[i])}
@@ -83,6 +83,12 @@ def expected_calibration_error(reliability: dict[str, np.ndarray]) -> float:
     count = reliability["count"]
     gap = np.nan_to_num(np.abs(reliability["accuracy"] - reliability["confidence"]))
     return float((count * gap).sum() / count.sum())
+
+
+def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Mean negative log-likelihood in nats, with probabilities clipped at their type's epsilon."""
+    truth = probabilities[np.arange(len(labels)), labels]
+    return float(-np.log(truth.clip(np.finfo(truth.dtype).eps, 1).astype(np.float64)).mean())
 
 
 def roc_curves(
@@ -146,11 +152,6 @@ def _one_vs_rest_auc(labels: np.ndarray, probabilities: np.ndarray, support: np.
     for i in np.flatnonzero((support > 0) & (support < len(labels))):
         auc[i] = roc_auc_score(labels == i, probabilities[:, i])
     return auc
-
-
-def _log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    truth = probabilities[np.arange(len(labels)), labels]
-    return float(-np.log(truth.clip(np.finfo(truth.dtype).eps, 1).astype(np.float64)).mean())
 
 
 def _averages(values: np.ndarray, support: np.ndarray) -> dict[str, float | None]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from training import pictures, report
+from training import calibration, metrics, pictures, report
 from training.augment import Augmenter
 from training.config import Config
 from training.dataset import Dataset, Part
@@ -19,6 +19,7 @@ _SAMPLES = 24
 def write(out: Path, document: dict[str, Any], data: Dataset, config: Config, probabilities: np.ndarray) -> None:
     """Write the record of a training run; `probabilities` (N, C) are those of the test part."""
     shown = _training_pictures(document, data, config)
+    shown |= _before_calibration(document["calibration"], data.parts["test"].labels, probabilities)
     write_evaluation(out, document, data.parts["test"], probabilities, shown)
 
 
@@ -44,6 +45,14 @@ def read(out: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, ValueError):
         return None
     return document
+
+
+def _before_calibration(calibrated: dict[str, Any], labels: np.ndarray, probabilities: np.ndarray) -> dict[str, bytes]:
+    if calibrated["reason"] is not None:
+        return {}
+    before = calibration.uncalibrated(probabilities, calibrated["temperature"])
+    bins = metrics.reliability_bins(labels, before)
+    return {"reliability_before": pictures.reliability_diagram(bins, calibrated["before"]["ece"])}
 
 
 def _training_pictures(document: dict[str, Any], data: Dataset, config: Config) -> dict[str, bytes]:

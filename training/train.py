@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import imaging
-from training import environment, export, golden, metrics, network, options, record
+from training import calibration, environment, export, golden, metrics, network, options, record
 from training.augment import Augmenter
 from training.baseline import baseline
 from training.checkpoint import Checkpoint, Progress
@@ -76,11 +76,13 @@ def _run(config: Config, data: Dataset, out: Path) -> Result:
     network.compile_model(model, config, 1)
     test = data.parts["test"]
     validation_loss, validation_accuracy = model.evaluate(_batches(data.parts["validation"], data, config), verbose=0)
+    temperature, uncalibrated = _calibrate(model, data, config)
     probabilities = model.predict(_batches(test, data, config), verbose=0)
 
     files = out / "model"
     document: dict[str, Any] = {
         "test": metrics.evaluate(test.labels, probabilities, data.class_names),
+        "calibration": calibration.describe(temperature, uncalibrated, test.labels, probabilities),
         "validation": {"loss": float(validation_loss), "accuracy": float(validation_accuracy)},
         "data": data.summary,
         "train": _train_section(config, progress, data),
@@ -122,6 +124,13 @@ def _train(config: Config, data: Dataset, out: Path) -> tuple[Any, Progress]:
         return model, progress
     validation = _batches(data.parts["validation"], data, config)
     return model, fit(model, train_batches, validation, config, checkpoint, progress)
+
+
+def _calibrate(model: Any, data: Dataset, config: Config) -> tuple[float, str | None]:
+    if not config.calibrate:
+        return 1.0, "switched off"
+    validation = data.parts["validation"]
+    return calibration.calibrate(model, _batches(validation, data, config), validation.labels)
 
 
 def training_batches(part: Part, data: Dataset, config: Config) -> Any:
@@ -217,6 +226,7 @@ def _metadata(config: Config, document: dict[str, Any]) -> dict[str, Any]:
         "image_size": config.image_size,
         "image_policy": imaging.POLICY_VERSION,
         "data": {name: data[name] for name in ("name", "images", "splits", "fingerprint")},
+        "temperature": document["calibration"]["temperature"],
         "metrics": {k: v for k, v in document["test"].items() if k != "confusion_matrix"},
         "config": asdict(config),
         "git_revision": about["git_revision"],

@@ -17,7 +17,7 @@ from training.findings import findings
 
 HOSTILE = ["<script>alert(1)</script>", "\"quoted\" & 'so'", "[red]$x^2$", "a\nb\x1b[31m", "番茄叶片", "</style>"]
 _PICTURES = (
-    *("learning_curves", "confusion_matrix", "roc_curves", "reliability"),
+    *("learning_curves", "confusion_matrix", "roc_curves", "reliability", "reliability_before"),
     *("mistakes", "class_balance", "samples"),
 )
 
@@ -30,6 +30,12 @@ def full_report(class_names: list[str]) -> dict[str, Any]:
     counts = dict.fromkeys(class_names, 12)
     return {
         "test": metrics.evaluate(labels, probabilities, class_names),
+        "calibration": {
+            "temperature": 1.375,
+            "reason": None,
+            "before": {"ece": 0.0987, "log_loss": 0.7654},
+            "after": {"ece": 0.0123, "log_loss": 0.5432},
+        },
         "validation": {"loss": 0.4321, "accuracy": 0.8765},
         "data": {
             "name": "leaves",
@@ -133,6 +139,7 @@ def test_everything_in_the_report_is_on_the_page(tmp_path: Path) -> None:
         *("a/1.png", "b/2.png", "a/broken.jpg", "corrupt_image", "truncated JPEG image", "0123456789abcdef"),
         *("early stopping", "3 min 12 s", "8,123", "87.6%", "0.432", "adamw", "3 training images left out"),
         *("Published as image_classifier:abc123", "290,314", "1.2 MB", "2.4e-07", "dropped", "90.0% (fp32 95.0%)"),
+        *("Scores are divided by 1.375", "0.099", "0.765", "0.012", "0.543"),
         *("MODEL_TAG=image_classifier:abc123 bentoml serve", "loses 5.0 points"),
         *("3f1c2ab", "3.11.9", "3.15.1", "x86_64", "2026-01-12T10:11:12+00:00"),
         *(f"{content['test']['per_class']['cat'][key]:.3f}" for key in ("precision", "recall", "f1", "auc")),
@@ -144,7 +151,7 @@ def test_the_page_refers_to_nothing_outside_itself(tmp_path: Path) -> None:
     drawn = all_pictures()
     page = written(tmp_path, full_report(["cat", "dog", "owl"]), drawn)
 
-    assert len(page.addresses) == len(drawn) == 7
+    assert len(page.addresses) == len(drawn) == 8
     assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
     assert not {"script", "link", "iframe", "object", "base"} & set(page.tags)
     assert not re.search(r"url\(|@import", (tmp_path / "run/report.html").read_text(encoding="utf-8"))
@@ -179,14 +186,22 @@ def test_a_file_name_that_is_no_utf8_is_shown_escaped(tmp_path: Path) -> None:
     assert "b" not in page.tags[page.tags.index("h2") :]
 
 
-@pytest.mark.parametrize("missing", ["validation", "data", "train", "model", "environment"])
+def test_the_page_says_why_a_model_is_not_calibrated(tmp_path: Path) -> None:
+    content = full_report(["cat", "dog"])
+    content["calibration"]["reason"] = "7 validation images are too few"
+    text = written(tmp_path, content).text
+    assert "not calibrated: 7 validation images are too few." in text
+    assert "divided by" not in text
+
+
+@pytest.mark.parametrize("missing", ["validation", "data", "train", "model", "environment", "calibration"])
 def test_a_missing_section_is_left_out(tmp_path: Path, missing: str) -> None:
     content = full_report(["cat", "dog"])
     del content[missing]
     text = written(tmp_path, content).text
 
     headings = {"data": "Images a class", "train": "early stopping", "model": "parameters"}
-    headings |= {"environment": "Environment", "validation": "validation loss"}
+    headings |= {"environment": "Environment", "validation": "validation loss", "calibration": "Temperature scaling"}
     for section, heading in headings.items():
         if section != "validation" or missing != "train":  # it stands in that section
             assert (heading in text) == (section != missing)
