@@ -16,9 +16,16 @@ from training.dataset import Dataset, Part
 _SAMPLES = 24
 
 
-def write(out: Path, document: dict[str, Any], data: Dataset, config: Config, probabilities: np.ndarray) -> None:
+def write(
+    out: Path,
+    document: dict[str, Any],
+    data: Dataset,
+    config: Config,
+    probabilities: np.ndarray,
+    more_pictures: dict[str, bytes],
+) -> None:
     """Write the record of a training run; `probabilities` (N, C) are those of the test part."""
-    shown = _training_pictures(document, data, config)
+    shown = _training_pictures(document, data, config) | more_pictures
     shown |= _before_calibration(document["calibration"], data.parts["test"].labels, probabilities)
     write_evaluation(out, document, data.parts["test"], probabilities, shown)
 

@@ -23,7 +23,7 @@ def write(out: Path, report: dict[str, Any], pictures: dict[str, bytes]) -> Path
         out: folder, made if it is missing.
         report: the content of metrics.json; a section whose key is missing is left out, but for "test".
         pictures: PNG by name; the page has places for learning_curves, confusion_matrix, roc_curves,
-            reliability, reliability_before, mistakes, class_balance and samples.
+            reliability, reliability_before, mistakes, explanations, class_balance and samples.
 
     Returns:
         The path of report.html.

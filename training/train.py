@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import imaging
-from training import calibration, environment, export, golden, metrics, network, options, record
+from training import calibration, environment, explaining, export, golden, metrics, network, options, record
 from training.augment import Augmenter
 from training.baseline import baseline
 from training.checkpoint import Checkpoint, Progress
@@ -98,7 +98,8 @@ def _run(config: Config, data: Dataset, out: Path) -> Result:
             config.name, files, labels, _metadata(config, document) | {"baseline": baseline(test, probabilities)}
         )
         section["published"] = True
-    record.write(out, document, data, config, probabilities)
+    document["explanations"], shown = explaining.explain(model, test, probabilities, data.class_names)
+    record.write(out, document, data, config, probabilities, shown)
     if section["refused"]:
         raise BelowMinimumAccuracy(f"not published: {section['refused']}; report: {out / 'report.html'}")
     return Result(out, document, section["tag"])

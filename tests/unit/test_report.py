@@ -18,7 +18,7 @@ from training.findings import findings
 HOSTILE = ["<script>alert(1)</script>", "\"quoted\" & 'so'", "[red]$x^2$", "a\nb\x1b[31m", "番茄叶片", "</style>"]
 _PICTURES = (
     *("learning_curves", "confusion_matrix", "roc_curves", "reliability", "reliability_before"),
-    *("mistakes", "class_balance", "samples"),
+    *("mistakes", "explanations", "class_balance", "samples"),
 )
 
 
@@ -36,6 +36,7 @@ def full_report(class_names: list[str]) -> dict[str, Any]:
             "before": {"ece": 0.0987, "log_loss": 0.7654},
             "after": {"ece": 0.0123, "log_loss": 0.5432},
         },
+        "explanations": {"reason": None},
         "validation": {"loss": 0.4321, "accuracy": 0.8765},
         "data": {
             "name": "leaves",
@@ -151,7 +152,7 @@ def test_the_page_refers_to_nothing_outside_itself(tmp_path: Path) -> None:
     drawn = all_pictures()
     page = written(tmp_path, full_report(["cat", "dog", "owl"]), drawn)
 
-    assert len(page.addresses) == len(drawn) == 8
+    assert len(page.addresses) == len(drawn) == 9
     assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
     assert not {"script", "link", "iframe", "object", "base"} & set(page.tags)
     assert not re.search(r"url\(|@import", (tmp_path / "run/report.html").read_text(encoding="utf-8"))
@@ -194,7 +195,15 @@ def test_the_page_says_why_a_model_is_not_calibrated(tmp_path: Path) -> None:
     assert "divided by" not in text
 
 
-@pytest.mark.parametrize("missing", ["validation", "data", "train", "model", "environment", "calibration"])
+def test_the_page_says_why_nothing_is_explained(tmp_path: Path) -> None:
+    content = full_report(["cat", "dog"])
+    content["explanations"]["reason"] = "the network has no convolutional feature map"
+    assert "No map can be shown: the network has no convolutional feature map." in written(tmp_path, content).text
+
+
+@pytest.mark.parametrize(
+    "missing", ["validation", "data", "train", "model", "environment", "calibration", "explanations"]
+)
 def test_a_missing_section_is_left_out(tmp_path: Path, missing: str) -> None:
     content = full_report(["cat", "dog"])
     del content[missing]
@@ -202,6 +211,7 @@ def test_a_missing_section_is_left_out(tmp_path: Path, missing: str) -> None:
 
     headings = {"data": "Images a class", "train": "early stopping", "model": "parameters"}
     headings |= {"environment": "Environment", "validation": "validation loss", "calibration": "Temperature scaling"}
+    headings |= {"explanations": "Where it looks"}
     for section, heading in headings.items():
         if section != "validation" or missing != "train":  # it stands in that section
             assert (heading in text) == (section != missing)

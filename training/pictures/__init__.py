@@ -6,13 +6,14 @@ from training.pictures.balance import class_balance
 from training.pictures.confusion import confusion_matrix
 from training.pictures.evaluation import of_evaluation
 from training.pictures.history import learning_curves
-from training.pictures.images import mistakes, sample_images
+from training.pictures.images import explanations, mistakes, sample_images
 from training.pictures.reliability import reliability_diagram
 from training.pictures.roc import roc_curves
 
 __all__ = [
     "class_balance",
     "confusion_matrix",
+    "explanations",
     "learning_curves",
     "mistakes",
     "of_evaluation",

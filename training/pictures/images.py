@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from training.pictures.style import VERMILION, canvas, captions, png
+from training.pictures.style import INK, VERMILION, canvas, captions, png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,12 +57,42 @@ def mistakes(
         return png(figure)
 
 
+def explanations(
+    images: np.ndarray,
+    overlays: list[np.ndarray],
+    labels: np.ndarray,
+    predicted: np.ndarray,
+    confidence: np.ndarray,
+    class_names: list[str],
+) -> bytes:
+    """Show images, each with what it is, beside what the model says of it and where it looked.
+
+    Args:
+        images: (N, S, S, 3) uint8.
+        overlays: for each image (T, T, 3) uint8, with the heat map of its predicted class.
+        labels: (N,) int, the truth.
+        predicted: (N,) int.
+        confidence: (N,) float, the probability of the predicted class.
+        class_names: in label order.
+    """
+    names = captions(class_names, 11)
+    pairs = [picture for pair in zip(images, overlays, strict=True) for picture in pair]
+    with canvas(_WIDTH, _height(len(pairs), lines=1)) as figure:
+        grid = _grid(figure, pairs)
+        for i, (true, said, score) in enumerate(zip(labels, predicted, confidence, strict=True)):
+            plain: dict[str, Any] = {"fontsize": 7, "fontweight": "normal", "loc": "center", "pad": 3}
+            grid[2 * i].set_title(f"is {names[true]}", **plain)
+            colour = INK if said == true else VERMILION
+            grid[2 * i + 1].set_title(f"{names[said]} {100 * score:.0f}%", color=colour, **plain)
+        return png(figure)
+
+
 def _height(images: int, lines: int) -> float:
     rows = -(-images // _COLUMNS)
     return rows * (_WIDTH / _COLUMNS + 0.17 * lines) + 0.1
 
 
-def _grid(figure: Figure, images: np.ndarray) -> list[Axes]:
+def _grid(figure: Figure, images: Sequence[np.ndarray] | np.ndarray) -> list[Axes]:
     rows = -(-len(images) // _COLUMNS)
     cells = figure.add_gridspec(rows, _COLUMNS)
     grid = []
