@@ -96,12 +96,21 @@ class Call:
 
     def top_k(self) -> int:
         """Return how many classes the query asks for; 0 when it doesn't."""
+        value = self.parameter("top_k")
+        if value is None:
+            return 0
+        if not _TOP_K.fullmatch(value):
+            raise RequestError("malformed_request", "top_k must be a whole number from 1 to 9999")
+        return int(value)
+
+    def parameter(self, name: str) -> str | None:
+        """Return a parameter of the query; of several the last, None without any."""
         query: bytes = self.scope["query_string"]
         if not query:
-            return 0
-        values = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("top_k")
-        if values is None:
-            return 0
-        if not _TOP_K.fullmatch(values[-1]):
-            raise RequestError("malformed_request", "top_k must be a whole number from 1 to 9999")
-        return int(values[-1])
+            return None
+        return parse_qs(query.decode("latin-1"), keep_blank_values=True).get(name, [None])[-1]
+
+    def accepts(self, kind: bytes) -> bool:
+        """Tell whether the client asks for the media type by its name, and not for JSON."""
+        wanted = {part.partition(b";")[0].strip() for part in self.headers.get(b"accept", b"").lower().split(b",")}
+        return kind in wanted and b"application/json" not in wanted

@@ -26,6 +26,7 @@ _V2_VERSION = _V2 + "/versions/{version}"
 ROUTES = {
     "/predict": "POST",
     "/predict/batch": "POST",
+    "/explain": "POST",
     "/v2": "GET",
     "/v2/health/live": "GET",
     "/v2/health/ready": "GET",
@@ -72,6 +73,7 @@ class Endpoints:
         self._handlers: dict[str, Handler] = {
             "/predict": self._predict,
             "/predict/batch": self._predict_batch,
+            "/explain": self._explain,
             "/v2": self._v2,
             "/v2/health/live": self._v2_live,
             "/v2/health/ready": self._v2_ready,
@@ -133,6 +135,11 @@ class Endpoints:
         with metrics.in_flight.track_inprogress():
             return await predictor.several(call)
 
+    async def _explain(self, call: Call) -> Answer:
+        predictor = self._admitting()
+        with metrics.in_flight.track_inprogress():
+            return await predictor.explain(call)
+
     async def _v2_infer(self, call: Call) -> Answer:
         predictor = self._admitting()
         with metrics.in_flight.track_inprogress():
@@ -166,7 +173,7 @@ class Endpoints:
         return 200, _TEXT, b"ok\n", []
 
     def _check_model_returns(self) -> None:
-        stuck = self._predictor.pipeline.busy_seconds if self._predictor else 0.0
+        stuck = self._predictor.busy_seconds if self._predictor else 0.0
         if stuck > self._settings.hang_timeout:
             raise RequestError("not_live", f"the model hasn't returned for {stuck:.0f} s")
 

@@ -15,6 +15,7 @@ _MEANINGS = {
     "malformed_request": "the body or a parameter can't be read",
     "unauthorized": "no valid API key",
     "not_found": "no such model, or not of this version",
+    "explanations_off": "the service runs a form of the model that can't be explained; `RUNTIME=keras` can",
     "request_timeout": "the body took too long to arrive",
     "payload_too_large": "the body has too many bytes",
     "image_too_large": "the image has too many pixels",
@@ -47,6 +48,7 @@ def document(class_names: list[str], image_size: int, name: str, version: str, a
     paths = {
         "/predict": {"post": _predict(keys)},
         "/predict/batch": {"post": _predict_batch(keys)},
+        "/explain": {"post": _explain(class_names, keys)},
         **_open_inference(name, keys),
         **_health(),
         **_about(),
@@ -139,10 +141,11 @@ _TOP_K = {
 }
 
 
+_TIMING = {"Server-Timing": _header({"type": "string"}, "Milliseconds of each stage, or `cache` (W3C Server Timing).")}
+
+
 def _predict(keys: tuple[str, ...]) -> Operation:
-    timing = _header({"type": "string"}, "Milliseconds of each stage, or `cache` (W3C Server Timing).")
-    ok = _answer("The class.", "application/json", ref("Prediction"), {"Server-Timing": timing})
-    raw = {kind: {"schema": BINARY | {"minLength": 1}} for kind in (*_IMAGE_TYPES, "application/octet-stream")}
+    ok = _answer("The class.", "application/json", ref("Prediction"), _TIMING)
     return _operation(
         "classify",
         "predict",
@@ -152,7 +155,30 @@ def _predict(keys: tuple[str, ...]) -> Operation:
         *("image_too_large", "unsupported_media_type", "corrupt_image", "deadline_exceeded"),
         description="As a form with one part `file`, or as the image itself. Its bytes decide what it is.",
         parameters=[_TOP_K],
-        requestBody={"required": True, "content": _form(BINARY) | raw},
+        requestBody=_one_image(),
+    )
+
+
+def _one_image() -> Operation:
+    raw = {kind: {"schema": BINARY | {"minLength": 1}} for kind in (*_IMAGE_TYPES, "application/octet-stream")}
+    return {"required": True, "content": _form(BINARY) | raw}
+
+
+def _explain(class_names: list[str], keys: tuple[str, ...]) -> Operation:
+    ok = _answer("The map, as numbers and drawn.", "application/json", ref("Explanation"), _TIMING)
+    ok["content"]["image/png"] = {"schema": BINARY}
+    about = "The class to explain; else the predicted one."
+    wanted = {"name": "class", "in": "query", "description": about, "schema": {"type": "string", "enum": class_names}}
+    return _operation(
+        "classify",
+        "explain",
+        "Show which places of an image speak for a class",
+        ok,
+        *("missing_file", "multiple_files", "malformed_request", "explanations_off", *keys, *_RECEIVING),
+        *("image_too_large", "unsupported_media_type", "corrupt_image", "deadline_exceeded"),
+        description="Grad-CAM, of an image sent as to `/predict`. `Accept: image/png` asks for the picture alone.",
+        parameters=[wanted],
+        requestBody=_one_image(),
     )
 
 

@@ -31,6 +31,7 @@ def components(class_names: list[str], image_size: int) -> dict[str, Schema]:
     """Return all schemas by name, for a model of these classes and this image size (pixels)."""
     return {
         "Prediction": _prediction(class_names),
+        "Explanation": _explanation(class_names),
         "Problem": _problem(),
         "OpenInferenceProblem": _open_inference_problem(),
         "Version": _version(class_names, image_size),
@@ -56,6 +57,24 @@ def _prediction(class_names: list[str]) -> Schema:
     }
     properties = {"predicted_class": name, "confidence_score": SHARE, "top_k": top_k}
     return obj(properties, "top_k", additionalProperties=False)
+
+
+def _explanation(class_names: list[str]) -> Schema:
+    name = {"type": "string", "enum": class_names}
+    row = {"type": "array", "items": SHARE, "minItems": 1}
+    grid = {"type": "array", "items": row, "minItems": 1, "description": "The map's rows, top first; 1 is strongest."}
+    overlay = {"type": "string", "contentEncoding": "base64", "contentMediaType": "image/png"}
+    return obj(
+        {
+            "predicted_class": name,
+            "confidence_score": SHARE,
+            "class": name | {"description": "The one that is explained."},
+            "score": SHARE,
+            "grid": grid,
+            "overlay": overlay | {"description": "The image as the model gets it, with the map over it."},
+        },
+        additionalProperties=False,
+    )
 
 
 def _problem() -> Schema:

@@ -100,12 +100,19 @@ class Pipeline:
         self._cache.put(key, probabilities)
         return probabilities, work
 
+    async def examine(self, image: bytes, gone: Callable[[], bool]) -> tuple[np.ndarray, Work]:
+        """Classify one encoded image to explain it: worked on whatever the cache knows, and no part of the drift.
+
+        Who looks into an answer sends the odd images, and sends them again.
+        """
+        return await self._work(image, None, gone, watched=False)
+
     async def classify_pixels(self, pixels: np.ndarray, gone: Callable[[], bool]) -> np.ndarray:
         """Classify one decoded image, (S, S, 3) uint8; errors as in `classify`."""
         return (await self._work(None, pixels, gone))[0]
 
     async def _work(
-        self, image: bytes | None, pixels: np.ndarray | None, gone: Callable[[], bool]
+        self, image: bytes | None, pixels: np.ndarray | None, gone: Callable[[], bool], watched: bool = True
     ) -> tuple[np.ndarray, Work]:
         self._admission.enter()
         answered = False
@@ -132,7 +139,8 @@ class Pipeline:
         metrics.stage["queue"].observe(work.waited)
         metrics.queue_wait.observe(work.waited)
         assert work.pixels is not None
-        self._drift.observe(probabilities, work.pixels, None if image is None else len(image))
+        if watched:
+            self._drift.observe(probabilities, work.pixels, None if image is None else len(image))
         return probabilities, work
 
     def _decode(self, work: Work) -> Exception | None:

@@ -17,12 +17,13 @@ from bento.admission import Admission
 from bento.answers import Answers
 from bento.call import Answer, Call
 from bento.errors import RequestError, problem
+from bento.explain import Explainer
 from bento.pipeline import Pipeline
 from bento.receive import image_of, images_of, plain_image, read_body
 from bento.settings import Settings
 from bento.work import Work
 
-_JSON = b"application/json"
+_JSON, _PNG = b"application/json", b"image/png"
 
 _MANY = 2000
 """Numbers that take about a millisecond to write: more are never written on the event loop."""
@@ -45,6 +46,7 @@ class Predictor:
         self._admission = admission
         served = pipeline.model.served
         self._answers = Answers(served.class_names)
+        self._explainer = Explainer(pipeline.model.cam, served.class_names)
         self._size = served.image_size
         self._name, _, self._version = served.tag.partition(":")
         # A hostile form or tensor takes a second to take apart, and a large answer a part of that to write, under
@@ -56,15 +58,46 @@ class Predictor:
         top_k = call.top_k()
         body = await self._body(call)
         try:
-            content_type = call.headers.get(b"content-type", b"")
-            image = plain_image(body, content_type)
-            if image is None:
-                image = await self._parse(image_of, body, content_type)
+            image = await self._image(call, body)
             probabilities, work = await self.pipeline.classify(image, call.gone)
         finally:
             self._admission.release(len(body))
         answer = self._answers.body(probabilities, top_k)
         return 200, _JSON, answer.encode(), [(b"server-timing", self._timing(call, work))]
+
+    async def _image(self, call: Call, body: bytes) -> bytes:
+        content_type = call.headers.get(b"content-type", b"")
+        image = plain_image(body, content_type)
+        return await self._parse(image_of, body, content_type) if image is None else image
+
+    async def explain(self, call: Call) -> Answer:
+        """POST /explain."""
+        self._explainer.check()
+        label, picture = self._explainer.label(call.parameter("class")), call.accepts(_PNG)
+        probabilities, work = await self._examine(call)
+        timing = self._timing(call, work)
+        began = perf_counter()
+        answer = await self._explainer.answer(probabilities, work, label, picture)
+        ended = perf_counter()
+        call.stages["explain"] = (began, ended)
+        timing += b", explain;dur=%.2f" % ((ended - began) * 1e3)
+        return 200, _PNG if picture else _JSON, answer, [(b"server-timing", timing)]
+
+    async def _examine(self, call: Call) -> tuple[np.ndarray, Work]:
+        """Classify what is to be explained; nothing holds the encoded image after that."""
+        body = await self._body(call)
+        try:
+            image = await self._image(call, body)
+            probabilities, work = await self.pipeline.examine(image, call.gone)
+        finally:
+            self._admission.release(len(body))
+        work.image = None
+        return probabilities, work
+
+    @property
+    def busy_seconds(self) -> float:
+        """How long a thread has been in its present call of the model."""
+        return max(self.pipeline.busy_seconds, self._explainer.busy_seconds)
 
     def _timing(self, call: Call, work: Work | None) -> bytes:
         """Return the stages' milliseconds (Server Timing, W3C) and note them for a trace."""
@@ -163,6 +196,7 @@ class Predictor:
     def close(self) -> None:
         """Let the threads end."""
         self._parsers.shutdown(wait=False)
+        self._explainer.close()
         self.pipeline.close()
 
     async def _body(self, call: Call) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ Runtime = Callable[[np.ndarray], np.ndarray]
 
 def load(runtime: str, path: Path, threads: int) -> Runtime:
     """Load the model file `path`; `runtime` is a key of `bento.model.FILES`, `threads` are for one call."""
-    return _keras(path) if runtime == "keras" else _onnx(path, threads)
+    return KerasModel(path) if runtime == "keras" else _onnx(path, threads)
 
 
 def _onnx(path: Path, threads: int) -> Runtime:
@@ -32,14 +33,16 @@ def _onnx(path: Path, threads: int) -> Runtime:
     return run
 
 
-def _keras(path: Path) -> Runtime:
-    import keras
+class KerasModel:
+    """A `Runtime` that can be looked into: `model`, and the module `keras` itself."""
 
-    model = keras.saving.load_model(path, compile=False)
+    def __init__(self, path: Path) -> None:
+        import keras
 
-    def run(images: np.ndarray) -> np.ndarray:
+        self.keras: Any = keras
+        self.model: Any = keras.saving.load_model(path, compile=False)
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
         # Not `predict`, which builds a data pipeline for each call.
-        result: np.ndarray = keras.ops.convert_to_numpy(model(images, training=False))
+        result: np.ndarray = self.keras.ops.convert_to_numpy(self.model(images, training=False))
         return result
-
-    return run

@@ -8,11 +8,12 @@ from time import perf_counter
 import numpy as np
 
 import imaging
-from bento import runtime, startup
+from bento import explain, runtime, startup
 from bento.cost import CostCurve
 from bento.model import ServedModel
 from bento.runtime import Runtime
 from bento.settings import Settings
+from imaging.gradcam import GradCam
 
 INLINE_BELOW = 0.001
 """Seconds for decoding and inference of one image. A hop to a thread and back costs 0.05 to 0.1 ms of CPU, and as
@@ -34,6 +35,8 @@ class WarmModel:
     decode_seconds: float
     inline: bool
     """Whether images are classified on the event loop."""
+    cam: GradCam | str
+    """What explains answers, or why nothing can."""
 
 
 def warm_up(served: ServedModel, settings: Settings) -> WarmModel:
@@ -48,7 +51,7 @@ def warm_up(served: ServedModel, settings: Settings) -> WarmModel:
     if not inline and settings.threads > 1:
         run = runtime.load(served.runtime, served.path, settings.threads)
         cost = measure(run, image, settings.max_batch_size)
-    return WarmModel(served, run, cost, decode_seconds, inline)
+    return WarmModel(served, run, cost, decode_seconds, inline, explain.prepare(run, image))
 
 
 def golden_pixels(golden: list[bytes], size: int) -> tuple[np.ndarray, float]:

@@ -32,8 +32,12 @@ parameters = {{ "path.version" = "{version}" }}
 """
 
 
-def run_schemathesis(server: Server, folder: Path, *options: str) -> None:
-    """Hold every route against the document, with all checks and the same requests each time."""
+ALL = len(ROUTES) - 1
+"""Routes of the document, but for its own, which is read."""
+
+
+def run_schemathesis(server: Server, folder: Path, *options: str, routes: int = ALL) -> None:
+    """Hold so many routes against the document, with all checks and the same requests each time."""
     version = server.get("/livez").headers["x-model-version"].partition(":")[2]
     config = folder / "schemathesis.toml"
     config.write_text(CONFIG.format(version=version))
@@ -48,12 +52,13 @@ def run_schemathesis(server: Server, folder: Path, *options: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    # All but the document itself, which it has read.
-    assert f"Tested: {len(ROUTES) - 1}\n" in done.stdout, done.stdout
+    assert f"Tested: {routes}\n" in done.stdout, done.stdout
 
 
 def test_the_service_keeps_to_its_document(server: Server, tmp_path: Path) -> None:
-    wanted = [(route, code) for route, method in ROUTES.items() if method == "POST" for code in ("200", "400")]
+    # This model has no Keras form; training/test_explanations.py sends the same to one that has.
+    posts = [route for route, method in ROUTES.items() if method == "POST" and route != "/explain"]
+    wanted = [(route, code) for route in posts for code in ("200", "400")]
 
     def counts() -> list[float]:
         return [server.metric("image_classifier_requests_total", route=route, code=code) for route, code in wanted]

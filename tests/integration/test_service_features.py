@@ -61,9 +61,16 @@ def test_a_batch_without_images_is_refused(server: Server, content: bytes, heade
     assert (response.status_code, response.json()["code"]) == (400, code)
 
 
+def test_a_service_without_keras_says_how_to_get_explanations(server: Server) -> None:
+    response = server.predict(picture("red"), "/explain")
+    assert (response.status_code, response.json()["code"]) == (404, "explanations_off")
+    assert response.json()["detail"].endswith("start the service with RUNTIME=keras")
+    assert server.metric("image_classifier_requests_total", route="/explain", code="404") > 0
+
+
 def test_with_api_keys_every_post_wants_one_and_no_key_is_logged(colour_store: tuple[Store, str]) -> None:
     with serving(colour_store[0], ".", API_KEYS="first-secret, second-secret", LOG_LEVEL="debug") as locked:
-        for path in ("/predict", "/predict/batch", "/v2/models/image_classifier/infer"):
+        for path in ("/predict", "/predict/batch", "/explain", "/v2/models/image_classifier/infer"):
             response = httpx.post(locked.url + path, files={"file": picture("red")})
             assert (response.status_code, response.json()["code"]) == (401, "unauthorized")
             assert response.headers["www-authenticate"] == "Bearer"

@@ -1,0 +1,144 @@
+"""Explanations: which places of an image speak for a class. One at a time, in a thread of its own; reads no request."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+
+import numpy as np
+
+from bento import metrics
+from bento.errors import RequestError, retry_after
+from bento.runtime import KerasModel, Runtime
+from bento.work import ClientDisconnected, Work, poisoned
+from imaging import heatmap
+from imaging.gradcam import GradCam, NotExplainable
+
+_MOST = 16
+"""Images that may wait. Each takes some milliseconds to a second, so the deadline mostly bounds them first."""
+
+_SIDE = 256
+"""Pixels a side of the picture, at least."""
+
+
+def prepare(run: Runtime, pixels: np.ndarray) -> GradCam | str:
+    """Return what explains the model, having tried it on `pixels`, (S, S, 3) uint8; or why nothing can."""
+    if not isinstance(run, KerasModel):
+        return "explanations need the model's Keras form: start the service with RUNTIME=keras"
+    try:
+        cam = GradCam(run.keras, run.model)
+    except NotExplainable as error:
+        return f"this model can't be explained: {error}"
+    cam(pixels, 0)
+    return cam
+
+
+class Explainer:
+    """Explains classified images.
+
+    Args:
+        cam: of the model, or why there is none.
+        class_names: in label order.
+    """
+
+    def __init__(self, cam: GradCam | str, class_names: list[str]) -> None:
+        self._cam = cam
+        self._class_names = class_names
+        self._waiting = 0
+        self._began: float | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="explain")
+
+    @property
+    def busy_seconds(self) -> float:
+        """How long the present explanation has been worked on; 0 with none."""
+        began = self._began
+        return 0.0 if began is None else perf_counter() - began
+
+    def check(self) -> None:
+        """Refuse what would be refused later, before a body is read.
+
+        Raises:
+            RequestError: explanations_off or queue_full.
+        """
+        if isinstance(self._cam, str):
+            raise RequestError("explanations_off", self._cam)
+        if self._waiting >= _MOST:
+            metrics.shed.labels("queue_full").inc()
+            raise retry_after("queue_full", "too many images wait to be explained", 1)
+
+    def label(self, name: str | None) -> int | None:
+        """Return the label of a class that a client named; None where it named none.
+
+        Raises:
+            RequestError: malformed_request.
+        """
+        if name is None:
+            return None
+        try:
+            return self._class_names.index(name)
+        except ValueError as error:
+            raise RequestError("malformed_request", f"the model has no class {name[:100]!r}") from error
+
+    async def answer(self, probabilities: np.ndarray, work: Work, label: int | None, picture: bool) -> bytes:
+        """Explain one classified image.
+
+        Args:
+            probabilities: (C,) float32.
+            work: the image's, decoded.
+            label: the class to explain; None takes the best one.
+            picture: answer a PNG alone, not JSON.
+
+        Raises:
+            RequestError: queue_full, deadline_exceeded, or internal_error for a model that answers NaN.
+            ClientDisconnected: nobody waits any more.
+        """
+        self.check()
+        best = int(probabilities.argmax())
+        if np.isnan(probabilities[best]):
+            raise poisoned()
+        self._waiting += 1
+        try:
+            explained = best if label is None else label
+            loop = asyncio.get_running_loop()
+            body = await loop.run_in_executor(self._thread, self._body, probabilities, work, best, explained, picture)
+        finally:
+            self._waiting -= 1
+        if body is not None:
+            return body
+        if work.gone():
+            metrics.shed.labels("disconnected").inc()
+            raise ClientDisconnected
+        metrics.shed.labels("deadline_exceeded").inc()
+        raise retry_after("deadline_exceeded", "the answer would have come too late", 1)
+
+    def _body(self, probabilities: np.ndarray, work: Work, best: int, label: int, picture: bool) -> bytes | None:
+        """In the thread; None where the image isn't worth the work any more."""
+        if work.worthless():
+            return None
+        assert work.pixels is not None
+        assert isinstance(self._cam, GradCam)
+        self._began = perf_counter()
+        try:
+            weights = self._cam(work.pixels, label)
+        finally:
+            self._began = None
+        png = heatmap.png(heatmap.overlay(work.pixels, weights, _SIDE))
+        if picture:
+            return png
+        return json.dumps(
+            {
+                "predicted_class": self._class_names[best],
+                "confidence_score": float(probabilities[best]),
+                "class": self._class_names[label],
+                "score": float(probabilities[label]),
+                "grid": weights.astype(float).round(4).tolist(),
+                "overlay": base64.b64encode(png).decode(),
+            }
+        ).encode()
+
+    def close(self) -> None:
+        """Let the thread end."""
+        self._thread.shutdown(wait=False)
