@@ -44,7 +44,7 @@ format: setup  ## rewrite the code the way `make check` wants it
 	@$(BIN)/ruff format .
 
 test: setup  ## every test that needs no cluster
-	@scripts/packages chromium chromedriver prometheus promtool docker-registry
+	@scripts/packages chromium chromedriver prometheus promtool docker-registry postgres
 	@scripts/helm which >/dev/null || true
 	@scripts/build-tools tools/kubeconform >/dev/null || true
 	@$(BIN)/pytest

@@ -1,4 +1,4 @@
-"""`python -m k8s VERB`: release, canary, promote, abort, rollback, status, train, manifests."""
+"""`python -m k8s VERB`: release, canary, promote, abort, rollback, status, train, tune, manifests."""
 
 from __future__ import annotations
 

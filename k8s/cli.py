@@ -14,12 +14,12 @@ from typing import Any
 from k8s import options
 from k8s.errors import INTERRUPTED, K8sError
 
-VERBS = ("release", "canary", "promote", "abort", "rollback", "status", "train", "manifests")
+VERBS = ("release", "canary", "promote", "abort", "rollback", "status", "train", "tune", "manifests")
 
 _EPILOG = """Exit codes: 0 done; 1 a name, a file or a value is wrong; 2 wrong options; 3 refused by a check or
 a rollout, and undone; 4 the cluster can't be reached, or doesn't accept the credentials; 5 a right is
 missing; 6 somebody else changes the release; 7 it failed and couldn't be undone; 130 interrupted, and
-undone. `train` ends with the training's own."""
+undone. `train` and `tune` end with the training's own."""
 
 
 def main(arguments: list[str]) -> int:
@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
     if args.verb == "rollback" and args.revision is None and len(extra) == 1 and extra[0].isdigit():
         # Nor does it look for a second, optional name after options.
         args.revision = int(extra.pop())
-    if args.verb != "train":
+    if args.verb not in ("train", "tune"):
         extra += arguments[end:]
     if extra:
         parser().error(f"unrecognized arguments: {' '.join(extra)}")

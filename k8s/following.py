@@ -43,7 +43,7 @@ def follow(cluster: Cluster, name: str, deadline: Deadline) -> dict[str, Any]:
             started = pod.get("status", {}).get("phase") in ("Running", "Succeeded", "Failed")
             if started and pod["metadata"]["name"] not in logged:
                 logged.add(pod["metadata"]["name"])
-                said = _log(cluster, pod["metadata"]["name"], deadline) or said
+                said += "\n" + _log(cluster, pod["metadata"]["name"], deadline)
                 break  # the others' states have changed meanwhile
         else:
             found = cluster.ask(cluster.batch.read_namespaced_job, name, cluster.namespace)

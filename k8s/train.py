@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 from k8s import following, images, job, options
+from k8s.cluster import Json
 from k8s.errors import Conflict, K8sError
 from k8s.waiting import Deadline
 
@@ -75,7 +76,15 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     Raises:
         K8sError: the Job can't be made, can't come right, or failed.
     """
-    manifest = job.manifest(request(args))
+    return submit(args, job.manifest(request(args)))
+
+
+def submit(args: argparse.Namespace, manifest: Json) -> dict[str, Any]:
+    """Have a Job's manifest run and follow it, or print it.
+
+    Raises:
+        K8sError: as of `run`.
+    """
     if args.dry_run:
         import yaml
 

@@ -1,4 +1,4 @@
-"""`python -m training`: train on a folder of images. `python -m training evaluate`: test a stored model."""
+"""`python -m training`: train on a folder of images. `evaluate`: test a stored model; `tune`: search options."""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ from training.progress import ConsoleHandler, console
 
 _DESCRIPTION = """Train an image classifier on a folder with one folder of images a class, evaluate it on images
 it has never seen, and publish it to the BentoML model store."""
-_EPILOG = """Further command: `python -m training evaluate TAG --data DIR` tests a stored model on another folder.
+_EPILOG = """Further commands: `python -m training evaluate TAG --data DIR` tests a stored model on another folder,
+`python -m training tune --data DIR` searches for better options.
 Exit codes: 0 published (or done, with --no-publish), 1 something is wrong with data, disk or model,
 2 wrong options, 3 below --min-accuracy, 130 interrupted before there was anything to keep."""
 
@@ -24,7 +25,7 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[ConsoleHandler()])
     for noisy in ("absl", "tensorflow", "tf2onnx", "bentoml", "matplotlib", "PIL"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
-    command = _evaluate if arguments[:1] == ["evaluate"] else _train
+    command = {"evaluate": _evaluate, "tune": _tune}.get(arguments[0] if arguments else "", _train)
     try:
         command(arguments)
     except TrainingError as error:
@@ -91,6 +92,12 @@ def _evaluate(arguments: list[str]) -> None:
     _show(report)
     if out is not None:
         console.print(f"Report: {out / 'report.html'}", markup=False)
+
+
+def _tune(arguments: list[str]) -> None:
+    from training.tune.cli import main as tune
+
+    tune(arguments[1:])
 
 
 def _show(report: dict[str, Any]) -> None:

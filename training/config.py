@@ -125,6 +125,9 @@ class Config:
     patience: int | None = option(
         None, "training", "epochs without a better validation loss before stopping (a third, at least 5)", low=1
     )
+    refit: bool = option(
+        False, "training", "train on the validation images too, for exactly --epochs; the last epoch is kept"
+    )
     seed: int = option(0, "training", "seeds split, weights, order and augmentation", low=0, high=2**31 - 1)
 
     out: str | None = option(None, "result", "folder for report.html, metrics.json and pictures (runs/DATE-TIME)")

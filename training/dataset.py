@@ -55,7 +55,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Class names in label order, the parts "train", "validation" and "test", and the report's data section."""
+    """Class names in label order, the parts "train", "validation" and "test", and the report's data section.
+
+    With `refit` there is no "validation".
+    """
 
     class_names: list[str]
     parts: dict[str, Part]
@@ -104,6 +107,8 @@ def load(config: Config) -> Dataset:
     if len(class_names) < 2:
         raise DataError(f"{train_root} has one class only ({class_names[0]}); a classifier needs at least two")
     indices = split(main.part.labels, groups, fractions, class_names, config.seed)
+    if config.refit:
+        indices["train"] = np.sort(np.concatenate([indices["train"], indices.pop("validation")]))
     parts = {name: main.part.select(chosen) for name, chosen in indices.items()}
     if test is not None:
         parts["test"] = test.part

@@ -24,13 +24,13 @@ _SECONDS_A_FRAME = 0.2
 
 
 def fit(
-    model: Any, train: Batches, validation: Batches, config: Config, checkpoint: Checkpoint, progress: Progress
+    model: Any, train: Batches, validation: Batches | None, config: Config, checkpoint: Checkpoint, progress: Progress
 ) -> Progress:
     """Train until the last epoch, early stopping or Ctrl-C; `model` ends up with the best epoch's weights.
 
     Args:
         model: compiled; with the weights and optimiser state of `progress` when resuming.
-        train, validation: the data.
+        train, validation: the data; without validation the last epoch is the best, and nothing stops early.
         config: settled by `for_images`.
         checkpoint: written after every epoch.
         progress: where to go on from; `Progress()` for a new run.
@@ -42,11 +42,13 @@ def fit(
         Interrupted: a second Ctrl-C.
         TrainingError: the loss is no finite number any more.
     """
-    stopping = keras.callbacks.EarlyStopping("val_loss", patience=config.patience)
-    callbacks: list[Any] = [stopping]
+    watched = "loss" if validation is None else "val_loss"
+    callbacks: list[Any] = []
+    if validation is not None:
+        callbacks.append(keras.callbacks.EarlyStopping("val_loss", patience=config.patience))
     if config.schedule == "plateau":
         callbacks.append(
-            keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.3, patience=max(1, (config.patience or 1) // 3))
+            keras.callbacks.ReduceLROnPlateau(watched, factor=0.3, patience=max(1, (config.patience or 1) // 3))
         )
     with _ctrl_c() as interruption:
         loop = _Loop(train, checkpoint, progress, list(callbacks), interruption)
@@ -119,7 +121,7 @@ class _Loop(keras.callbacks.Callback):  # type: ignore[misc]
             past = {name: values[epoch] for name, values in self._progress.history.items()}
             for callback in self._others:
                 callback.on_epoch_end(epoch, past)
-        if len(self._others) > 1:
+        if any(isinstance(callback, keras.callbacks.ReduceLROnPlateau) for callback in self._others):
             optimizer.learning_rate = rate
         self.model.stop_training = False
 
@@ -140,6 +142,9 @@ class _Loop(keras.callbacks.Callback):  # type: ignore[misc]
         if self._interruption.requested:
             self.model.stop_training = True
 
+        # Again at the start of a validation, which is no part of it.
+        self._train_seconds = now - self._started
+
     def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
         self._train_seconds = time.perf_counter() - self._started
 
@@ -148,22 +153,24 @@ class _Loop(keras.callbacks.Callback):  # type: ignore[misc]
         if self._interruption.requested:
             return  # a part of an epoch is no epoch: a resumed run does it again from its start
         logs = dict(logs or {})
-        if not math.isfinite(logs["loss"] + logs["val_loss"]):
+        held_out = "val_loss" in logs
+        if not math.isfinite(logs["loss"] + logs.get("val_loss", 0)):
             raise TrainingError(f"the loss is no number after epoch {epoch + 1}; try a lower --learning-rate")
         progress = self._progress
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         logs.setdefault("learning_rate", rate)
         for name in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"):
-            progress.history.setdefault(name, []).append(float(logs[name]))
+            if name in logs:
+                progress.history.setdefault(name, []).append(float(logs[name]))
         progress.epochs, progress.images_an_epoch = epoch + 1, self._train.images_an_epoch
         progress.seconds += self._train_seconds
-        better = logs["val_loss"] < progress.best_loss
+        better = not held_out or logs["val_loss"] < progress.best_loss
         if better or not progress.best_epoch:
-            progress.best_epoch, progress.best_loss = epoch + 1, float(logs["val_loss"])
+            progress.best_epoch, progress.best_loss = epoch + 1, float(logs["val_loss" if held_out else "loss"])
         self._checkpoint.save(self.model, progress)
+        validated = f"val_loss {logs['val_loss']:.4f}  val_accuracy {logs['val_accuracy']:.4f}  " if held_out else ""
         console.print(
             f"Epoch {epoch + 1:3}/{self.params['epochs']}  "
-            f"loss {logs['loss']:.4f}  accuracy {logs['accuracy']:.4f}  "
-            f"val_loss {logs['val_loss']:.4f}  val_accuracy {logs['val_accuracy']:.4f}  "
+            f"loss {logs['loss']:.4f}  accuracy {logs['accuracy']:.4f}  {validated}"
             f"{self._train.images_an_epoch / self._train_seconds:,.0f} images/s{'  *' if better else ''}"
         )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from training import display
 from training.findings import findings
 from training.metrics import wilson_interval
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _LISTED_FILES = 200
@@ -42,6 +45,22 @@ def write(out: Path, report: dict[str, Any], pictures: dict[str, bytes]) -> Path
 
 def render(report: dict[str, Any], pictures: dict[str, bytes]) -> str:
     """Return the page. Every text of `report` is untrusted and comes out escaped."""
+    test = report["test"]
+    return template("report.html.j2").render(
+        **report,
+        verdict=_verdict(report),
+        findings=findings(report),
+        interval=wilson_interval(test["accuracy"], test["images"]),
+        classes=_classes(test["per_class"]),
+        worst_first=len(test["per_class"]) > _CLASSES_IN_LABEL_ORDER,
+        confusions=_confusions(test),
+        pictures={name: picture(png) for name, png in pictures.items()},
+        most_files=_LISTED_FILES,
+    )
+
+
+def template(name: str) -> Template:
+    """Return a template of this package, which escapes what it is given and knows how numbers are shown."""
     from jinja2 import Environment, FileSystemLoader
 
     environment = Environment(
@@ -54,18 +73,7 @@ def render(report: dict[str, Any], pictures: dict[str, bytes]) -> str:
         file_size=display.file_size,
         count=lambda number: f"{number:,}",
     )
-    test = report["test"]
-    return environment.get_template("report.html.j2").render(
-        **report,
-        verdict=_verdict(report),
-        findings=findings(report),
-        interval=wilson_interval(test["accuracy"], test["images"]),
-        classes=_classes(test["per_class"]),
-        worst_first=len(test["per_class"]) > _CLASSES_IN_LABEL_ORDER,
-        confusions=_confusions(test),
-        pictures={name: _picture(png) for name, png in pictures.items()},
-        most_files=_LISTED_FILES,
-    )
+    return environment.get_template(name)
 
 
 def _verdict(report: dict[str, Any]) -> tuple[str, str]:
@@ -100,7 +108,7 @@ def _confusions(test: dict[str, Any]) -> list[dict[str, Any]]:
     return sorted(pairs, key=lambda pair: (-pair["images"], -pair["share"]))[:_LISTED_PAIRS]
 
 
-def _picture(png: bytes) -> dict[str, Any]:
+def picture(png: bytes) -> dict[str, Any]:
     """What an <img> needs; drawn for two device pixels a CSS pixel."""
     width, height = (int.from_bytes(png[start : start + 4]) // 2 for start in (16, 20))
     return {"source": base64.b64encode(png).decode(), "width": width, "height": height}

@@ -75,7 +75,11 @@ def _run(config: Config, data: Dataset, out: Path) -> Result:
     model = network.for_serving(model)
     network.compile_model(model, config, 1)
     test = data.parts["test"]
-    validation_loss, validation_accuracy = model.evaluate(_batches(data.parts["validation"], data, config), verbose=0)
+    held_out = _held_out(data, config)
+    validation = None
+    if held_out is not None:
+        loss, accuracy = model.evaluate(held_out, verbose=0)
+        validation = {"loss": float(loss), "accuracy": float(accuracy)}
     temperature, uncalibrated = _calibrate(model, data, config)
     probabilities = model.predict(_batches(test, data, config), verbose=0)
 
@@ -83,7 +87,7 @@ def _run(config: Config, data: Dataset, out: Path) -> Result:
     document: dict[str, Any] = {
         "test": metrics.evaluate(test.labels, probabilities, data.class_names),
         "calibration": calibration.describe(temperature, uncalibrated, test.labels, probabilities),
-        "validation": {"loss": float(validation_loss), "accuracy": float(validation_accuracy)},
+        "validation": validation,
         "data": data.summary,
         "train": _train_section(config, progress, data),
         "model": _export(model, probabilities, data, config, files),
@@ -123,8 +127,7 @@ def _train(config: Config, data: Dataset, out: Path) -> tuple[Any, Progress]:
     if progress.stopped:
         checkpoint.restore_best(model, progress)
         return model, progress
-    validation = _batches(data.parts["validation"], data, config)
-    return model, fit(model, train_batches, validation, config, checkpoint, progress)
+    return model, fit(model, train_batches, _held_out(data, config), config, checkpoint, progress)
 
 
 def _calibrate(model: Any, data: Dataset, config: Config) -> tuple[float, str | None]:
@@ -151,6 +154,11 @@ def training_batches(part: Part, data: Dataset, config: Config) -> Any:
         class_weights=class_weights(counts) if data.balance == "class-weights" else None,
         oversample=data.balance == "oversample",
     )
+
+
+def _held_out(data: Dataset, config: Config) -> Any:
+    """The validation part's images, or None where they are trained on."""
+    return None if config.refit else _batches(data.parts["validation"], data, config)
 
 
 def _batches(part: Part, data: Dataset, config: Config) -> Any:

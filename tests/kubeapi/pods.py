@@ -46,19 +46,20 @@ def reconcile(objects: Objects, fates: dict[str, Fate], most_pods: int) -> None:
 def _run(objects: Objects, job: Json, fates: dict[str, Fate]) -> None:
     name, template = job["metadata"]["name"], job["spec"]["template"]["spec"]
     fate = _fate(fates, template)
-    pod = objects.get("pods", f"{name}-abcde")
-    if pod is None:
-        labels = {"set": "job", "batch.kubernetes.io/job-name": name}
-        metadata = {"name": f"{name}-abcde", "labels": labels}
-        pod = objects.put("pods", {"kind": "Pod", "metadata": metadata, "spec": {}})
-    pod["status"] = _status(fate, template)
-    if fate.state.isdigit():
-        code = int(fate.state)
-        state = {"terminated": {"exitCode": code, "reason": "Error" if code else "Completed"}}
-        pod["status"]["containerStatuses"][0]["state"] = state
-        pod["status"]["phase"] = "Failed" if code else "Succeeded"
-        conditions = [{"type": "Failed" if code else "Complete", "status": "True", "message": "told by the policy"}]
-        job["status"] = {"conditions": conditions}
+    indexed = job["spec"].get("completionMode") == "Indexed"
+    for called in [f"{name}-{i}-abcde" for i in range(job["spec"]["completions"])] if indexed else [f"{name}-abcde"]:
+        pod = objects.get("pods", called)
+        if pod is None:
+            labels = {"set": "job", "batch.kubernetes.io/job-name": name}
+            pod = objects.put("pods", {"kind": "Pod", "metadata": {"name": called, "labels": labels}, "spec": {}})
+        pod["status"] = _status(fate, template)
+        if fate.state.isdigit():
+            code = int(fate.state)
+            state = {"terminated": {"exitCode": code, "reason": "Error" if code else "Completed"}}
+            pod["status"]["containerStatuses"][0]["state"] = state
+            pod["status"]["phase"] = "Failed" if code else "Succeeded"
+            conditions = [{"type": "Failed" if code else "Complete", "status": "True", "message": "told by the policy"}]
+            job["status"] = {"conditions": conditions}
 
 
 def _roll(objects: Objects, deployment: Json, fates: dict[str, Fate], most_pods: int) -> None:

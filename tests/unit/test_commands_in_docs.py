@@ -79,11 +79,11 @@ def test_the_module_takes_its_options(command: str) -> None:
     end = arguments.index("--") if "--" in arguments else len(arguments)
     if module == "k8s":
         assert parser().parse_known_args(arguments[:end])[1] == []
-        module, arguments = "training", arguments[end + 1 :]
+        module, arguments = "training", ["tune"] * (arguments[0] == "tune") + arguments[end + 1 :]
     if module == "bento.recommend":
         recommend._arguments(arguments)
     elif arguments:
-        verb = arguments[:1] if module == "cluster" or arguments[0] == "evaluate" else []
+        verb = arguments[:1] if module == "cluster" or arguments[0] in ("evaluate", "tune") else []
         assert not unknown_flags(arguments, help_of(sys.executable, "-m", module, *verb))
 
 
@@ -121,7 +121,11 @@ def test_the_program_takes_its_options(program: str) -> None:
     assert of(program)
     for command in of(program):
         verb, *arguments = words(command, program)
-        nested = arguments[:1] if program == "kubectl" and verb in ("rollout", "create") else []
+        nested = (
+            arguments[: 1 + (arguments[0] == "secret")]
+            if program == "kubectl" and verb in ("rollout", "create")
+            else []
+        )
         if program == "podman" and verb == "run":
             arguments = arguments[: next(i for i, word in enumerate(arguments) if "image-classifier" in word)]
         assert not unknown_flags(arguments, help_of(program, verb, *nested) + everywhere), command

@@ -19,7 +19,7 @@ ALLOWED = {
     "loadtests": set(),
     "cluster": set(),
 }
-HEAVY = {"tensorflow", "keras", "onnxruntime", "onnx", "matplotlib", "sklearn"}
+HEAVY = {"tensorflow", "keras", "onnxruntime", "onnx", "matplotlib", "optuna", "sklearn"}
 # They subclass Keras' classes; `train` imports them inside functions.
 HEAVY_MODULES = {
     "training/averaging.py",

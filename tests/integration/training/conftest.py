@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ class Sandbox:
     """A cache, a model store and a working folder of their own."""
 
     root: Path
+    variables: dict[str, str] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -32,6 +33,7 @@ class Sandbox:
             "PYTHONPATH": os.getcwd(),
             # A download must fail at once, here as on a closed network.
             "https_proxy": "http://127.0.0.1:9",
+            **self.variables,
         }
 
     def start(self, *arguments: object) -> subprocess.Popen[str]:

@@ -1,0 +1,49 @@
+"""What `python -m training tune` says to wrong flags: one line, an exit code, and nothing begun."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from training.cli import main
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (("--search", "grid", "--trials", "5"), 2, "--trials: a grid has as many as its space has combinations"),
+        (("--search", "grid"), 2, "--search grid: learning_rate, dropout, l2, rotation, zoom, shift: a range"),
+        (("--trials", "0"), 2, "--trials is 0; it must be at least 1"),
+        (("--processes", "-1"), 2, "--processes is -1; it must be at least 1"),
+        (("--refit",), 2, "--refit leaves nothing to compare trials on; --retrain does it"),
+        (("--space", "none.toml"), 2, "--space none.toml: No such file or directory"),
+        (("--storage", "mysql://db/x"), 2, "--storage: write postgresql+psycopg://USER@HOST/DATABASE, not mysql://"),
+        (("--storage", "postgresql+psycopg://me@db/x"), 2, "--study NAME: a database holds many studies"),
+        (("--storage", "postgresql://me:abc@db/x", "--study", "s"), 2, "--storage: everybody on the machine can read"),
+        (("--depth", "99"), 2, "--depth is 99; it must be at most 8"),
+        ((), 1, "no such folder: nowhere"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: tuple[str, ...],
+    code: int,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TUNE_STORAGE", raising=False)
+    assert main(["tune", "--data", "nowhere", *options]) == code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {message}")
+    assert "me:abc" not in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_flag_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        main(["tune", "--trails", "5"])
+    assert raised.value.code == 2
+    assert "unrecognized arguments: --trails" in capsys.readouterr().err

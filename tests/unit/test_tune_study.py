@@ -1,0 +1,200 @@
+"""The study in its storage: what is queued, what is refused, what is done again, what is pruned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from training.checkpoint import Progress
+from training.config import Config
+from training.errors import ModelError
+from training.tune import storage, study
+from training.tune.plan import Plan
+from training.tune.space import Dimension, Space
+from training.tune.trial import _Watched
+
+SPACE = Space({"learning_rate": Dimension(float, (), 1e-4, 1e-1, True), "width": Dimension(int, (8, 16, 32))})
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    config = Config(data="photos", epochs=27).for_images(500)
+    return Plan(config, SPACE, "random", 6, 1, tmp_path, storage.address(None, tmp_path), "study", "f" * 64)
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    yield
+    optuna.logging.set_verbosity(before)
+
+
+def begun(plan: Plan) -> optuna.Study:
+    return study.begin(plan, storage.connect(plan.storage))
+
+
+def work(plan: Plan, found: optuna.Study, most: int = 99) -> list[dict[str, Any]]:
+    """Do trials as a worker does, without training; returns their parameters."""
+
+    def objective(trial: optuna.Trial) -> float:
+        trial.set_user_attr(study.WORKER, "me")
+        return float(plan.space.suggest(trial)["learning_rate"])
+
+    for _ in range(most):
+        trials = found.get_trials(deepcopy=False)
+        if not study.outstanding(plan, trials):
+            break
+        found.sampler = study.sampler(plan, study.begun(trials))
+        found.optimize(objective, n_trials=1)
+    return [trial.params for trial in found.trials]
+
+
+def test_the_default_configuration_is_the_first_trial(plan: Plan) -> None:
+    params = work(plan, begun(plan))
+    assert params[0] == {"learning_rate": 0.002, "width": 32}
+    assert len(params) == study.wanted(plan) == 7
+
+
+def test_one_outside_of_the_space_is_tried_all_the_same(plan: Plan) -> None:
+    found = begun(replace(plan, config=replace(plan.config, width=128)))
+    (first,) = found.trials
+    assert first.user_attrs == {study.BASELINE: True}
+    assert first.params == {}
+
+
+def test_a_search_that_is_gone_on_with_has_the_trials_of_one_that_was_left_alone(plan: Plan, tmp_path: Path) -> None:
+    whole = work(plan, begun(plan))
+    (tmp_path / "again").mkdir()
+    other = replace(plan, storage=storage.address(None, tmp_path / "again"))
+    work(other, begun(other), most=3)
+    assert work(other, begun(other)) == whole
+    assert len({entry["learning_rate"] for entry in whole}) == 7
+
+
+def test_more_trials_come_on_top(plan: Plan) -> None:
+    whole = work(plan, begun(plan))
+    more = replace(plan, trials=8)
+    assert work(more, begun(more))[:7] == whole
+    assert len(begun(more).trials) == 9
+
+
+def test_a_grid_is_queued_whole_and_once(plan: Plan) -> None:
+    grid = replace(
+        plan, search="grid", space=Space({"width": SPACE.dimensions["width"], "depth": Dimension(int, (1, 2))})
+    )
+    begun(grid)
+    found = begun(grid)
+    assert [trial.state for trial in found.trials] == [TrialState.WAITING] * 7
+
+    def objective(trial: optuna.Trial) -> float:
+        trial.set_user_attr(study.WORKER, "me")
+        return float(grid.space.suggest(trial)["width"])
+
+    while study.outstanding(grid, found.get_trials(deepcopy=False)):
+        found.optimize(objective, n_trials=1)
+    assert [trial.params for trial in found.trials[1:]] == grid.space.grid()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"fingerprint": "0" * 64}, "was begun with other images"),
+        ({"search": "tpe"}, "was begun with --search random, not tpe"),
+        ({"space": Space({"width": Dimension(int, (8, 16))})}, "was begun with another space (width: "),
+        ({"space": SPACE.without({"width"})}, "was begun with another space (width: "),
+        ({"config": Config(data="photos", epochs=9).for_images(500)}, "was begun with epochs = 27, not 9"),
+    ],
+)
+def test_another_search_is_not_mixed_in(plan: Plan, changes: dict[str, Any], message: str) -> None:
+    begun(plan)
+    with pytest.raises(ModelError) as raised:
+        begun(replace(plan, **changes))
+    assert message in str(raised.value)
+    assert str(raised.value).endswith("begin a new one with another --study or --out")
+
+
+def test_where_the_model_goes_is_no_other_search(plan: Plan) -> None:
+    begun(plan)
+    begun(replace(plan, config=replace(plan.config, name="other", publish=False, workers=3), processes=4))
+
+
+@pytest.mark.parametrize("half_way", [False, True])
+def test_a_trial_that_was_running_is_done_again_with_its_parameters(plan: Plan, tmp_path: Path, half_way: bool) -> None:
+    found = begun(plan)
+    work(plan, found, most=2)
+    found.sampler = study.sampler(plan, 2)
+    killed = found.ask()
+    killed.set_user_attr(study.WORKER, "gone")
+    wanted = plan.space.suggest(killed)
+    kept = [trial.value for trial in found.trials[:2]]
+
+    if half_way:  # killed again, after the trial was given up and before it was queued
+        found.tell(killed, state=TrialState.FAIL)
+    again = begun(plan)
+    assert again.trials[2].state == TrialState.FAIL
+    assert again.trials[3].state == TrialState.WAITING
+    work(plan, again)
+    assert again.trials[3].params == wanted
+    assert [trial.value for trial in again.trials[:2]] == kept
+    done = [trial for trial in again.trials if trial.state == TrialState.COMPLETE]
+    alone = replace(plan, storage=storage.address(None, tmp_path / "alone"))
+    (tmp_path / "alone").mkdir()
+    assert [trial.params for trial in done] == work(alone, begun(alone))
+    assert len(done) == study.begun(again.trials) == study.wanted(plan)
+    assert study.replaced(again.trials) == {2}
+
+
+def test_one_whose_process_is_always_killed_is_given_up(plan: Plan) -> None:
+    begun(plan).ask()
+    for _ in range(storage.RETRIES):
+        begun(plan).ask()
+    found = begun(plan)
+    assert [trial.state for trial in found.trials] == [TrialState.FAIL] * (1 + storage.RETRIES)
+    assert study.begun(found.trials) == 1
+
+
+def test_a_trial_of_somebody_else_is_left_alone(plan: Plan) -> None:
+    found = begun(plan)
+    found.ask().set_user_attr(study.WORKER, "theirs")
+    assert study.requeue(found, lambda trial: trial.user_attrs[study.WORKER] == "mine") == 0
+    assert study.running(found.trials)
+
+
+def test_hyperband_ends_the_bad_ones_early_but_never_the_default(plan: Plan) -> None:
+    plan = replace(plan, config=replace(plan.config, epochs=9), search="hyperband", trials=11)
+    found = begun(plan)
+    measured: dict[str, float] = {}
+    model = SimpleNamespace(get_metrics_result=lambda: measured, count_params=lambda: 1)
+
+    def objective(trial: optuna.Trial) -> float:
+        trial.set_user_attr(study.WORKER, "me")
+        baseline = bool(trial.user_attrs.get(study.BASELINE))
+        plan.space.suggest(trial)
+        end = 9.0 if baseline else float(trial.number % 7)
+        watched, progress = _Watched(trial, baseline, 9), Progress()
+        for epoch in range(1, 10):
+            progress.epochs = progress.best_epoch = epoch
+            measured["cross_entropy"] = end + 1 / epoch
+            progress.history = {"val_accuracy": [0.5] * epoch}
+            watched.save(model, progress)
+        return watched.tell(model, progress)
+
+    for number in range(12):
+        found.sampler = study.sampler(plan, number)
+        found.optimize(objective, n_trials=1)
+    default, *others = found.trials
+    assert default.state == TrialState.COMPLETE
+    assert default.value == pytest.approx(9 + 1 / 9)
+    pruned = [trial for trial in others if trial.state == TrialState.PRUNED]
+    complete = [trial for trial in others if trial.state == TrialState.COMPLETE]
+    assert pruned
+    assert complete
+    assert all(3 <= trial.user_attrs["epochs"] < 9 for trial in pruned)

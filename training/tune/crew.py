@@ -1,0 +1,132 @@
+"""The processes of a search on this machine: started, watched, replaced where one was killed, ended."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import connection
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from training.errors import Interrupted, TrainingError
+from training.progress import console
+from training.tune import study as studies
+from training.tune.plan import Plan
+from training.tune.storage import alone
+from training.tune.worker import Failure, work
+
+if TYPE_CHECKING:
+    from optuna import Study
+
+logger = logging.getLogger(__name__)
+
+_LOOK = 1.0
+"""Seconds between looks at the study."""
+
+
+class WorkerFailed(TrainingError):
+    """A process of the search gave up; `code` is what it would end with."""
+
+    def __init__(self, message: str, code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = code  # type: ignore[misc]
+
+
+@dataclass(frozen=True)
+class _Worker:
+    name: str
+    place: int
+    process: Any
+    answers: Any
+
+
+def run(plan: Plan, study: Study, look: Callable[[], None]) -> bool:
+    """Do the plan's trials; `look` is called now and then. Returns whether Ctrl-C ended it early.
+
+    Raises:
+        Interrupted: a second Ctrl-C, or SIGTERM; the trials under way are queued anew.
+        WorkerFailed: a process couldn't work.
+    """
+    context = multiprocessing.get_context("spawn")
+    stop = context.Event()
+    with _signals(stop):
+        crew = [_start(context, plan, place, stop) for place in range(plan.processes)]
+        try:
+            while crew:
+                connection.wait([worker.process.sentinel for worker in crew], timeout=_LOOK)
+                look()
+                for worker in [worker for worker in crew if not worker.process.is_alive()]:
+                    crew.remove(worker)
+                    if _was_killed(plan, study, worker) and not stop.is_set():
+                        crew.append(_start(context, plan, worker.place, stop))
+        finally:
+            for worker in crew:
+                worker.process.kill()
+                worker.process.join()
+            _queue_anew(plan, study, {worker.name for worker in crew})
+    look()
+    return stop.is_set()
+
+
+def _start(context: Any, plan: Plan, place: int, stop: Any) -> _Worker:
+    name = f"{os.uname().nodename}-{os.getpid()}-{place}-{uuid.uuid4().hex[:6]}"
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=work, args=(plan, name, place, stop, theirs), name=name)
+    process.start()
+    theirs.close()
+    return _Worker(name, place, process, ours)
+
+
+def _was_killed(plan: Plan, study: Study, worker: _Worker) -> bool:
+    """Whether a process that has ended was killed in the middle of a trial, which is queued anew.
+
+    Raises:
+        WorkerFailed: it gave up, or was killed before it had a trial.
+    """
+    worker.process.join()
+    code = worker.process.exitcode
+    if code == 0:
+        return False
+    try:
+        failure: Failure = worker.answers.recv()
+    except EOFError:
+        why = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        if not _queue_anew(plan, study, {worker.name}):
+            log = plan.out / f"worker-{worker.place}.log"
+            raise WorkerFailed(
+                f"a process of the search was ended by {why} before its first epoch; see {log}"
+            ) from None
+        logger.warning("a process of the search was ended by %s (out of memory?); its trial is done again", why)
+        return True
+    raise WorkerFailed(failure.message, failure.exit_code)
+
+
+def _queue_anew(plan: Plan, study: Study, names: set[str]) -> int:
+    if not names:
+        return 0
+    with alone(plan.storage):
+        return studies.requeue(study, lambda trial: trial.user_attrs.get(studies.WORKER) in names)
+
+
+@contextmanager
+def _signals(stop: Any) -> Iterator[None]:
+    """Turn the first Ctrl-C into a request to stop, the second and SIGTERM into `Interrupted`."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGTERM or stop.is_set():
+            raise Interrupted("interrupted")
+        stop.set()
+        console.print("Ctrl-C: stopping after the trials that are running; once more stops at once.")
+
+    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,181 @@
+"""A search from folder to report: the order of the steps, each of which has its own module."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from training import environment
+from training.config import DATASETS, Config
+from training.dataset import load
+from training.errors import Interrupted, ModelError, UsageError
+from training.progress import Bar, console
+from training.tune import crew, record, report, space, storage, table
+from training.tune import study as studies
+from training.tune.plan import Plan
+
+if TYPE_CHECKING:
+    from optuna import Study
+
+    from training.train import Result
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for; `fixed` are the options that it names, which aren't searched."""
+
+    config: Config
+    fixed: frozenset[str]
+    space: Path
+    search: str
+    trials: int
+    processes: int
+    storage: str | None
+    study: str | None
+    retrain: bool
+
+
+def search(request: Request, show: Callable[[dict[str, Any]], None]) -> Result | None:
+    """Search, or go on with a search; `show` gets the content of study.json.
+
+    Returns:
+        What retraining the best trial came to, if that was asked for.
+
+    Raises:
+        TrainingError: anything the user can put right; `Interrupted` once what was found is written.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    chosen = space.read(request.space).without(request.fixed)
+    config = request.config
+    out = Path(config.out) if config.out else Path("runs", f"tune-{_name(config)}")
+    url = storage.address(request.storage, out)
+    if storage.is_shared(url) and not request.study:
+        raise UsageError("--study NAME: a database holds many studies; say which is yours")
+    if request.search == "grid":
+        chosen.grid()  # what is wrong with it is said before images are decoded
+    data = load(config)
+    plan = Plan(
+        replace(config.for_images(len(data.parts["train"])), out=None),
+        chosen,
+        request.search,
+        request.trials,
+        request.processes,
+        out,
+        url,
+        request.study or "study",
+        data.summary["fingerprint"],
+    )
+    with _locked(out), storage.problems(url):
+        study = studies.begin(plan, storage.connect(url))
+        interrupted = _run(plan, study)
+        content = record.document(plan, study, data.summary, environment.describe())
+        report.write(out, content)
+        show(content)
+        console.print(f"Report: {out / 'report.html'}", markup=False)
+        done, wanted = content["study"]["finished"], content["study"]["wanted"]
+        if interrupted and (done < wanted or request.retrain):
+            raise Interrupted(f"stopped after {done} of {wanted} trials; the same command goes on")
+        if content["best"] is None:
+            errors = [trial["error"] for trial in content["trials"] if trial["error"]]
+            raise ModelError(f"no trial was completed: {errors[-1] if errors else 'none has ended'}")
+        return _retrain(plan, content) if request.retrain else None
+
+
+def _name(config: Config) -> str:
+    return config.data if config.data in DATASETS else Path(config.data).resolve().name
+
+
+def _run(plan: Plan, study: Study) -> bool:
+    """Do the trials; returns whether somebody ended it early."""
+    trials = study.get_trials(deepcopy=False)
+    ended = sum(trial.state.is_finished() for trial in trials) - len(studies.replaced(trials))
+    logger.info(
+        "%s search over %d options: %d trials, the default configuration first%s",
+        plan.search,
+        len(plan.space.dimensions),
+        studies.wanted(plan),
+        f"; {ended} are done already" if ended else "",
+    )
+    if not studies.outstanding(plan, trials) and not studies.running(trials):
+        return False
+    with Bar("Trials", studies.wanted(plan)) as bar:
+        watch = _Watch(study, bar)
+        try:
+            return crew.run(plan, study, watch.look)
+        except Interrupted:
+            watch.look()
+            return True
+
+
+class _Watch:
+    """Says what the trials come to, those of other machines among them."""
+
+    def __init__(self, study: Study, bar: Bar) -> None:
+        self._study, self._bar = study, bar
+        self._said: set[int] = set()
+        self._best = float("inf")
+        self._ended()
+
+    def look(self) -> None:
+        """Say a line for each trial that has ended meanwhile."""
+        for trial, better in self._ended():
+            console.print(table.line(trial) + ("  *" if better else ""), markup=False)
+        best = f"best val_loss {self._best:.4f}" if self._best < float("inf") else ""
+        self._bar.show(len(self._said), best)
+
+    def _ended(self) -> list[tuple[dict[str, Any], bool]]:
+        """Return the trials that have ended since it was asked last, and whether each is the best so far."""
+        trials = self._study.get_trials(deepcopy=False)
+        gone = studies.replaced(trials) | self._said
+        found = []
+        for trial in trials:
+            if not trial.state.is_finished() or trial.number in gone:
+                continue
+            shown = record.of_trial(trial)
+            better = shown["val_loss"] is not None and shown["val_loss"] < self._best
+            if better:
+                self._best = shown["val_loss"]
+            self._said.add(trial.number)
+            found.append((shown, better))
+        return found
+
+
+def _retrain(plan: Plan, content: dict[str, Any]) -> Result:
+    from training.tune.retrain import retrain
+
+    best = next(trial for trial in content["trials"] if trial["number"] == content["best"])
+    logger.info("training the configuration of trial %d on train and validation images", best["number"])
+    result = retrain(plan, best)
+    content["retrained"] = {
+        "tag": result.tag,
+        "report": f"{result.out.name}/report.html",
+        "accuracy": result.report["test"]["accuracy"],
+        "images": result.report["test"]["images"],
+    }
+    report.write(plan.out, content)
+    return result
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    """Keep others out of the folder.
+
+    Raises:
+        ModelError: another search is at work in it.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / "tune.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ModelError(f"another search is at work in {out}; give this one another --out") from None
+        yield

@@ -1,0 +1,154 @@
+"""Where a study is kept: a SQLite file in its folder, or a PostgreSQL database that several machines share.
+
+A password comes from the environment or libpq's own files, and is never shown.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from training.errors import TrainingError, UsageError
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
+
+VARIABLE = "TUNE_STORAGE"
+HEARTBEAT, GRACE = 10, 60
+"""Seconds: a trial on another machine that hasn't been heard of for so long is done again."""
+RETRIES = 2
+"""Of a trial whose process was killed. One that takes too much memory would be killed for ever."""
+
+_DIALECT = "postgresql+psycopg"
+_LOCK = 0x7475_6E65
+"""An advisory lock's key; any number that nobody else in the database takes."""
+_CONNECT: dict[str, Any] = {"connect_timeout": 10}
+
+
+class StorageError(TrainingError):
+    """The study's storage can't be reached or used. On a cluster another attempt may come right."""
+
+    exit_code = 4
+
+
+def address(given: str | None, out: Path) -> str:
+    """Return the URL of the storage: `given`, else the environment's, else a file in `out`.
+
+    Raises:
+        UsageError: no URL of PostgreSQL, or one with a password on the command line.
+    """
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    text = given or os.environ.get(VARIABLE)
+    if not text:
+        return f"sqlite:///{(out / 'study.db').resolve()}"
+    where = "--storage" if given else VARIABLE
+    wanted = f"{where}: write {_DIALECT}://USER@HOST/DATABASE"
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise UsageError(wanted) from None  # the text may hold a password
+    if url.drivername not in (_DIALECT, "postgresql"):
+        raise UsageError(f"{wanted}, not {url.drivername}://...; without it the study is a file in --out")
+    if given and (url.password or "password" in url.query):
+        raise UsageError(
+            f"--storage: everybody on the machine can read a password there; leave it to PGPASSWORD or "
+            f"~/.pgpass, or put the URL into {VARIABLE}"
+        )
+    return url.set(drivername=_DIALECT).render_as_string(hide_password=False)
+
+
+def is_shared(url: str) -> bool:
+    """Whether other machines may work on the same study."""
+    return not url.startswith("sqlite:")
+
+
+def shown(url: str) -> str:
+    """Return the URL fit for a screen: without a password."""
+    from sqlalchemy.engine import make_url
+
+    parsed = make_url(url)
+    if not is_shared(url):
+        return str(parsed.database)
+    return parsed.difference_update_query(["password"]).set(password=None).render_as_string()
+
+
+def connect(url: str) -> RDBStorage:
+    """Open the storage, with tables for studies where it has none.
+
+    Raises:
+        StorageError: it can't be reached, or is none of Optuna's.
+    """
+    import warnings
+
+    from optuna.exceptions import ExperimentalWarning
+    from optuna.storages import RDBStorage
+
+    settings: dict[str, Any] = {"engine_kwargs": {"connect_args": {"timeout": 60}}}
+    if is_shared(url):
+        settings = {
+            "engine_kwargs": {"connect_args": _CONNECT, "pool_pre_ping": True},
+            "heartbeat_interval": HEARTBEAT,
+            "grace_period": GRACE,
+        }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        # Two that make the tables at the same time would fail.
+        try:
+            with problems(url), alone(url):
+                return RDBStorage(url, heartbeat_stale_trial_callback=again(), **settings)
+        except RuntimeError as error:  # tables of another version of Optuna
+            raise StorageError(f"the study's storage {shown(url)}: {str(error).splitlines()[0]}") from error
+
+
+def again() -> Any:
+    """Return the callback (study, trial) that queues a lost trial anew, at most RETRIES times."""
+    import warnings
+
+    from optuna.exceptions import ExperimentalWarning
+    from optuna.storages import RetryHeartbeatStaleTrialCallback
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return RetryHeartbeatStaleTrialCallback(max_retry=RETRIES)
+
+
+@contextmanager
+def alone(url: str) -> Iterator[None]:
+    """Hold the storage's lock: one process of all machines at a time. Ends with its holder, however that ends."""
+    from sqlalchemy import create_engine, text
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.pool import NullPool
+
+    if not is_shared(url):
+        with Path(f"{make_url(url).database}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        return
+    engine = create_engine(url, poolclass=NullPool, connect_args=_CONNECT)
+    with engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        yield
+
+
+@contextmanager
+def problems(url: str) -> Iterator[None]:
+    """Tell what the database reports as one line.
+
+    Raises:
+        StorageError: in place of what SQLAlchemy and Optuna raise.
+    """
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError) as error:
+        cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
+        reason = str(getattr(cause, "orig", None) or cause).strip().splitlines() or [type(cause).__name__]
+        raise StorageError(f"the study's storage {shown(url)}: {reason[0]}") from error

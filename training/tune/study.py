@@ -1,0 +1,162 @@
+"""The study in its storage: begun or gone on with, which trial comes next, and those whose process is gone.
+
+Trial 0 is the default configuration. Trains nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from training.errors import ModelError
+from training.tune.plan import Plan
+from training.tune.storage import again, alone, is_shared, shown
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.pruners import BasePruner
+    from optuna.samplers import BaseSampler
+    from optuna.storages import RDBStorage
+    from optuna.trial import FrozenTrial
+
+BASELINE, WORKER, ERROR = "baseline", "worker", "error"
+"""Attributes of a trial: it is the default configuration; whose it is; why it failed."""
+_IDENTITY = "identity"
+
+
+def begin(plan: Plan, storage: RDBStorage) -> Study:
+    """Return the plan's study: a new one with the trials that are known beforehand queued, or the one there is.
+
+    Raises:
+        ModelError: there is one of another space, search, configuration or other images.
+    """
+    import optuna
+
+    combinations = plan.space.grid() if plan.search == "grid" else []
+    with alone(plan.storage):
+        study = optuna.create_study(
+            study_name=plan.study,
+            storage=storage,
+            direction="minimize",
+            pruner=_pruner(plan),
+            load_if_exists=True,
+        )
+        known = study.user_attrs.get(_IDENTITY)
+        if known is None:
+            study.set_user_attr(_IDENTITY, plan.identity())
+        else:
+            _check(plan, known)
+        # In a fixed order, so that a command which was killed here is gone on with.
+        queued = len(study.get_trials(deepcopy=False))
+        for params in [None, *combinations][queued:]:
+            if params is None:
+                default = plan.space.values_of(plan.config)
+                study.enqueue_trial(default or {}, user_attrs={BASELINE: True})
+            else:
+                study.enqueue_trial(params)
+        if not is_shared(plan.storage):
+            # Nobody else works on a file: --out is locked.
+            requeue(study, lambda trial: True)
+    return study
+
+
+def open_(plan: Plan, storage: RDBStorage) -> Study:
+    """Return the study that `begin` has made."""
+    import optuna
+
+    return optuna.load_study(study_name=plan.study, storage=storage, pruner=_pruner(plan))
+
+
+def _check(plan: Plan, known: dict[str, Any]) -> None:
+    own = plan.identity()
+    where = f"study {plan.study} in {shown(plan.storage)} was begun with"
+    advice = "begin a new one with another --study or --out"
+    if known["data"] != own["data"]:
+        raise ModelError(f"{where} other images; {advice}")
+    if known["search"] != own["search"]:
+        raise ModelError(f"{where} --search {known['search']}, not {own['search']}; {advice}")
+    if known["space"] != own["space"]:
+        names = [*own["space"], *known["space"]]
+        name = next(name for name in names if known["space"].get(name) != own["space"].get(name))
+        raise ModelError(f"{where} another space ({name}: {known['space'].get(name, 'not searched')}); {advice}")
+    for name in own["options"]:
+        before = known["options"].get(name)
+        if before != own["options"][name]:
+            raise ModelError(f"{where} {name} = {before}, not {own['options'][name]}; {advice}")
+
+
+def sampler(plan: Plan, number: int) -> BaseSampler:
+    """Return what chooses the parameters of the trial that `number` others were begun before.
+
+    Its random numbers depend on the seed and the trial alone: they don't repeat when a search goes on, and
+    don't depend on how many processes share it.
+    """
+    import numpy as np
+    from optuna.samplers import RandomSampler, TPESampler
+
+    seed = int(np.random.SeedSequence([plan.config.seed, number]).generate_state(1)[0])
+    # A grid is queued whole; nothing is left to choose.
+    return RandomSampler(seed=seed) if plan.search in ("random", "grid") else TPESampler(seed=seed)
+
+
+def _pruner(plan: Plan) -> BasePruner:
+    from optuna.pruners import HyperbandPruner, NopPruner
+
+    if plan.search != "hyperband":
+        return NopPruner()
+    epochs = plan.config.epochs or 1
+    # Less than three epochs tell nothing of one with a warm-up.
+    return HyperbandPruner(min_resource=min(3, epochs), max_resource=epochs, reduction_factor=3)
+
+
+def wanted(plan: Plan) -> int:
+    """How many trials the study shall have, the default configuration among them."""
+    return 1 + (len(plan.space.grid()) if plan.search == "grid" else plan.trials)
+
+
+def begun(trials: list[FrozenTrial]) -> int:
+    """How many of the wanted trials there are; one that is done again counts once."""
+    return sum(not is_retry(trial) for trial in trials)
+
+
+def is_retry(trial: FrozenTrial) -> bool:
+    """Whether it does the work of a trial whose process was killed."""
+    return "failed_trial" in trial.system_attrs  # Optuna's; the method that reads it warns of itself
+
+
+def replaced(trials: list[FrozenTrial]) -> set[int]:
+    """Return the numbers of the trials that were lost and are done again."""
+    return {number for trial in trials for number in trial.system_attrs.get("retry_history", [])}
+
+
+def outstanding(plan: Plan, trials: list[FrozenTrial]) -> bool:
+    """Whether some trial is still to be begun."""
+    from optuna.trial import TrialState
+
+    return any(trial.state == TrialState.WAITING for trial in trials) or begun(trials) < wanted(plan)
+
+
+def running(trials: list[FrozenTrial]) -> bool:
+    """Whether some trial is under way, here or elsewhere."""
+    from optuna.trial import TrialState
+
+    return any(trial.state == TrialState.RUNNING for trial in trials)
+
+
+def requeue(study: Study, lost: Callable[[FrozenTrial], bool]) -> int:
+    """Mark the running trials that are `lost` as failed, and queue them anew; returns how many. Hold the lock."""
+    from optuna.trial import TrialState
+
+    queue, count = again(), 0
+    trials = study.get_trials()
+    gone = replaced(trials)
+    for trial in trials:
+        # Who has begun one says so before the lock goes on: without a name it was killed in between.
+        if trial.state == TrialState.RUNNING and (WORKER not in trial.user_attrs or lost(trial)):
+            study.tell(trial.number, state=TrialState.FAIL)
+            queue(study, trial)
+            count += 1
+        # A kill between those two steps, or a storage that was away, leaves one that has no fault of its own.
+        elif trial.state == TrialState.FAIL and ERROR not in trial.user_attrs and trial.number not in gone:
+            queue(study, trial)
+    return count

@@ -1,0 +1,148 @@
+"""One trial: a configuration, trained by `training.fit`, and its best validation loss. Never has the test part."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from training import environment, network
+from training.checkpoint import Checkpoint, Progress
+from training.config import Config
+from training.dataset import Dataset, load
+from training.errors import ModelError
+from training.tune.plan import Plan
+from training.tune.study import BASELINE, ERROR
+
+if TYPE_CHECKING:
+    from optuna import Trial
+
+_EVALUATION_BATCH = 128
+_LONGEST_ERROR = 200
+_METRIC = "cross_entropy"
+
+
+class TrialFailed(Exception):
+    """Something went wrong that lies in the trial: its loss, its memory."""
+
+
+class Objective:
+    """What Optuna minimises. The images are opened once, decoded already."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._data = searched(load(plan.config))
+        if self._data.summary["fingerprint"] != plan.fingerprint:
+            raise ModelError("the images have changed since the search was begun; start the command again")
+
+    def __call__(self, trial: Trial, begin: Callable[[], None]) -> float:
+        """Train a configuration; `begin` is called as soon as it is chosen.
+
+        Raises:
+            optuna.TrialPruned: others did better in as many epochs.
+            TrialFailed: whatever went wrong; the trial has it as a line.
+            sqlalchemy.exc.SQLAlchemyError: the storage, which is no fault of the trial.
+        """
+        from optuna.exceptions import OptunaError
+        from sqlalchemy.exc import SQLAlchemyError
+
+        baseline = bool(trial.user_attrs.get(BASELINE))
+        config = self._plan.config
+        # The default configuration is tried as it is, also where the space doesn't have it.
+        if not baseline or self._plan.space.values_of(config) is not None:
+            chosen = self._plan.space.suggest(trial)
+            config = config if baseline else replace(config, **chosen)
+        begin()
+        try:
+            return self._train(config, _Watched(trial, baseline, config.epochs or 1))
+        except (OptunaError, SQLAlchemyError):
+            raise
+        except Exception as error:
+            trial.set_user_attr(ERROR, _line(error))
+            raise TrialFailed from error
+        finally:
+            import keras
+
+            keras.utils.clear_session()
+            gc.collect()
+
+    def _train(self, config: Config, watched: _Watched) -> float:
+        environment.start_keras(config.seed)
+        from training.batches import Batches
+        from training.fit import fit
+        from training.train import training_batches
+
+        train, validation = (self._data.parts[name] for name in ("train", "validation"))
+        classes = len(self._data.class_names)
+        batches = training_batches(train, self._data, config)
+        held_out = Batches(validation.images, validation.rows, validation.labels, classes, _EVALUATION_BATCH)
+        model = network.build(config, classes)
+        network.compile_model(model, config, batches.num_batches)
+        _measure(model)
+        progress = fit(model, batches, held_out, config, watched, Progress())
+        return watched.tell(model, progress)
+
+
+def searched(data: Dataset) -> Dataset:
+    """Return `data` without its test part: what isn't there can't be looked at."""
+    return replace(data, parts={name: data.parts[name] for name in ("train", "validation")})
+
+
+def _measure(model: Any) -> None:
+    """Have a compiled model measure the plain cross-entropy too."""
+    from keras import metrics
+
+    figures = [metrics.CategoricalAccuracy("accuracy"), metrics.CategoricalCrossentropy(_METRIC)]
+    model.compile(model.optimizer, model.loss, metrics=figures)
+
+
+class _Watched(Checkpoint):
+    """In place of a checkpoint: each epoch's validation loss goes to Optuna, which may end the trial.
+
+    That is the plain cross-entropy. Keras' own has the penalty on the weights in it, and the smoothing of the labels:
+    of trials that differ in those, the one with the least would always look best.
+    """
+
+    def __init__(self, trial: Trial, baseline: bool, epochs: int) -> None:
+        super().__init__(Path())
+        self._trial, self._baseline, self._epochs = trial, baseline, epochs
+        self._losses: list[float] = []
+        self._started = time.monotonic()
+
+    def save(self, model: Any, progress: Progress) -> None:
+        """Report the epoch; the default configuration is never pruned, all others are held against it."""
+        import optuna
+
+        self._losses.append(float(model.get_metrics_result()[_METRIC]))
+        self._trial.report(self._losses[-1], progress.epochs)
+        if not self._baseline and progress.epochs < self._epochs and self._trial.should_prune():
+            self.tell(model, progress)
+            raise optuna.TrialPruned
+
+    def save_progress(self, progress: Progress) -> None:
+        """Keep nothing: a trial that was killed is done again from its start."""
+
+    def restore_best(self, model: Any, progress: Progress) -> None:
+        """Leave the weights; the best trial is trained anew."""
+
+    def tell(self, model: Any, progress: Progress) -> float:
+        """Write down what the report shows of the trial; returns the loss of the epoch that training would keep."""
+        best = progress.best_epoch
+        found = {
+            "epochs": progress.epochs,
+            "best_epoch": best,
+            "val_accuracy": progress.history["val_accuracy"][best - 1],
+            "parameters": int(model.count_params()),
+            "seconds": time.monotonic() - self._started,
+        }
+        for name, value in found.items():
+            self._trial.set_user_attr(name, value)
+        return self._losses[best - 1]
+
+
+def _line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= _LONGEST_ERROR else f"{text[:_LONGEST_ERROR]}..."
