@@ -88,6 +88,7 @@ lock: setup  ## resolve the requirements anew
 	@$(UV_LOCK) --upgrade requirements/training.in -o requirements/training.txt
 	@$(UV_LOCK) --upgrade requirements/loadtests.in -o requirements/loadtests.txt
 	@$(UV_LOCK) --upgrade image/sbom.in -o image/sbom.txt
+	@$(UV_LOCK) --upgrade tests/moto.in -o tests/moto.txt
 
 clean:  ## remove .venv, caches and runs; the model store stays
 	@rm -rf .venv runs dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from pathlib import Path
 import httpx
 import psutil
 
+from tests.environments import environment
 from tests.integration.conftest import Store, end_tree, free_port, serving
 
 PEERS = Path(__file__).parent / "peers"
@@ -84,7 +83,7 @@ def ours(store: Store, core: int, **variables: str) -> Iterator[Running]:
 @contextlib.contextmanager
 def running(peer: Peer, model: Path, size: int, core: int, body: bytes, folder: Path) -> Iterator[Running]:
     """Run another server until it has answered `body`, a multipart form."""
-    python = environment(peer.lock)
+    python = environment(PEERS / f"{peer.lock}.txt")
     port = free_port()
     variables = {"MODEL": str(model), "SIZE": str(size), "PORT": str(port), "PYTHONPATH": str(PEERS)}
     variables |= {"BENTOML_HOME": str(folder / "peer-home"), "BENTOML_DO_NOT_TRACK": "True", "BENTOML_PORT": str(port)}
@@ -111,27 +110,3 @@ def _wait(process: subprocess.Popen[bytes], port: int, body: bytes, log: Path) -
                 return
         time.sleep(0.2)
     raise RuntimeError(f"the peer didn't answer:\n{log.read_text()[-2000:]}")
-
-
-def environment(lock: str) -> Path:
-    """Return the Python of the environment that a lock file describes, made when it is first wanted."""
-    requirements = PEERS / f"{lock}.txt"
-    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()[:12]
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "image-classifier" / "peers"
-    folder = cache / f"{lock}-{digest}"
-    python = folder / "bin" / "python"
-    if not (folder / "installed").exists():
-        sys.stderr.write(f"installing {lock} and what it needs into {folder}\n")
-        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        install: list[str | Path] = [
-            python,
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--require-hashes",
-        ]
-        subprocess.run([*install, "-r", requirements], check=True)
-        (folder / "installed").touch()
-    return python

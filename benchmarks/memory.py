@@ -1,14 +1,16 @@
 """Does a training's resident memory stay flat as the data set grows?
 
-    python -m benchmarks.memory [--images N N ...] [--json FILE]
+    python -m benchmarks.memory [--images N N ...] [--image-size N] [--remote] [--json FILE]
 
 Each size is a folder of synthetic images and one whole `python -m training` of one epoch of a small network;
-what is printed is that process's peak resident memory, and its decoders' (the largest of them).
+what is printed is that process's peak resident memory, and its decoders' (the largest of them), beside what the
+decoded images take. With --remote the images are in a bucket of an S3 server on this machine.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
@@ -19,18 +21,29 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tests.s3 import s3_server
+
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser("python -m benchmarks.memory")
     parser.add_argument("--images", type=int, nargs="+", default=[50_000, 200_000], metavar="N")
+    parser.add_argument("--image-size", type=int, default=32, metavar="N", help="what they are decoded to")
+    parser.add_argument("--remote", action="store_true", help="from a bucket")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
     peaks: dict[int, float] = {}
     for count in options.images:
-        with tempfile.TemporaryDirectory() as folder:
-            peaks[count] = peak_megabytes(write_images(Path(folder, "data"), count), Path(folder))
-        print(f"{count:9,} images  peak {peaks[count]:8,.0f} MB", flush=True)  # noqa: T201
+        with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+            folder, data = Path(name), str(write_images(Path(name, "data"), count))
+            if options.remote:
+                server = stack.enter_context(s3_server())
+                server.put_tree("images", folder / "data")
+                os.environ.update(server.variables)
+                data = "s3://images"
+            peaks[count] = peak_megabytes(data, folder, options.image_size)
+        decoded = count * 3 * options.image_size**2 / 1e6
+        print(f"{count:9,} images  {decoded:9,.0f} MB decoded  peak {peaks[count]:8,.0f} MB", flush=True)  # noqa: T201
     first, last = peaks[options.images[0]], peaks[options.images[-1]]
     print(f"last / first = {last / first:.2f}")  # noqa: T201
     if options.json:
@@ -48,10 +61,12 @@ def write_images(root: Path, count: int) -> Path:
     return root
 
 
-def peak_megabytes(data: Path, folder: Path) -> float:
+def peak_megabytes(data: str, folder: Path, size: int) -> float:
     """Train one epoch on `data`; returns the largest resident memory of the process and its decoders."""
-    options = f"--epochs 1 --depth 1 --width 4 --dense 0 --batch-size 256 --no-publish --out {folder}/run"
-    command = [sys.executable, "-m", "training", "--data", str(data), "--cache-dir", f"{folder}/cache"]
+    batch = max(8, 256 * 32**2 // size**2)  # so that a step takes the same memory
+    options = f"--epochs 1 --depth 1 --width 4 --dense 0 --batch-size {batch} --no-publish --out {folder}/run"
+    options += f" --image-size {size}"
+    command = [sys.executable, "-m", "training", "--data", data, "--cache-dir", f"{folder}/cache"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command + options.split(), stdout=log, stderr=log)
         _, status, usage = os.wait4(process.pid, 0)

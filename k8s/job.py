@@ -40,6 +40,8 @@ class Training:
     """Seconds that the finished Job stays to be looked at."""
     pull_policy: str = "IfNotPresent"
     pull_secret: str = ""
+    env_secret: str = ""
+    """Its entries become environment variables: credentials for object storage."""
 
 
 def manifest(training: Training) -> Json:
@@ -116,6 +118,7 @@ def _container(training: Training) -> Json:
         "MPLCONFIGDIR": f"{SCRATCH}/matplotlib",
         "KERAS_HOME": f"{SCRATCH}/keras",
     }
+    secret = {"envFrom": [{"secretRef": {"name": training.env_secret}}]} if training.env_secret else {}
     return {
         "name": "training",
         "image": training.image,
@@ -123,6 +126,7 @@ def _container(training: Training) -> Json:
         "command": ["/bin/sh", "-c", _START, "training"],
         "args": list(training.arguments),
         "env": [{"name": name, "value": value} for name, value in environment.items()],
+        **secret,
         "resources": {"requests": {"cpu": training.cpu, "memory": training.memory}, "limits": most},
         "securityContext": {
             "allowPrivilegeEscalation": False,

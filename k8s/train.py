@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import re
 from typing import Any
 
 from k8s import following, images, job, options
@@ -12,6 +13,8 @@ from k8s.errors import Conflict, K8sError
 from k8s.waiting import Deadline
 
 logger = logging.getLogger(__name__)
+
+_SECRET = re.compile(r"://[^/]*:[^/]*@|://[^?]*\?")
 
 HELP = "train as a Job and follow it; -- and options of `python -m training` come last"
 
@@ -23,6 +26,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--store-claim", required=True, metavar="PVC", help="gets the model store and the runs")
     parser.add_argument("--data-claim", default="", metavar="PVC", help="holds the images; mounted read-only")
     parser.add_argument("--data-path", default="", metavar="PATH", help="folder in the claim")
+    parser.add_argument(
+        "--env-secret", default="", metavar="NAME", help="Secret of variables: the credentials of -- --data s3://..."
+    )
     parser.add_argument("--cpu", default="2", help="cores asked for (2)")
     parser.add_argument("--memory", default="4Gi", help="memory asked for, and allowed (4Gi)")
     parser.add_argument("--gpus", type=int, default=0, metavar="N", help="NVIDIA GPUs (0)")
@@ -49,9 +55,11 @@ def request(args: argparse.Namespace) -> job.Training:
     taken = [option for option in ("--out", "--resume") if any(entry.split("=")[0] == option for entry in given)]
     if taken:
         raise K8sError(f"{taken[0]}: the run's folder is the store's runs/{args.name}; leave it out")
+    if any(_SECRET.search(entry) for entry in given):
+        raise K8sError("a URL after -- has a password, which everybody who sees the Job would read; use --env-secret")
     if not any(entry.split("=")[0] in ("--data", "--config") for entry in given):
         if not args.data_claim:
-            raise K8sError("say what to train on: --data-claim PVC, or -- --data digits")
+            raise K8sError("say what to train on: --data-claim PVC, or -- --data s3://BUCKET/DIR, or -- --data digits")
         given = ("--data", job.DATA, *given)
     return job.Training(
         options.release_name(args.name),
@@ -67,6 +75,7 @@ def request(args: argparse.Namespace) -> job.Training:
         int(args.keep),
         args.pull_policy,
         args.pull_secret,
+        args.env_secret,
     )
 
 

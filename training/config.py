@@ -9,6 +9,7 @@ from typing import Any
 
 from training.errors import UsageError
 from training.recipes import RECIPES
+from training.url import is_url, parse
 
 DATASETS = ("digits", "cifar10", "fashion-mnist")
 RATES = ("rotation", "horizontal_flip", "vertical_flip", "zoom", "shift")
@@ -48,8 +49,13 @@ class Config:
         "none", "recipe", "named options that each flag here can still change", choices=("none", *RECIPES)
     )
 
-    data: str = option("", "data", f"folder with one folder of images a class, or one of {', '.join(DATASETS)}")
-    test_data: str | None = option(None, "data", "folder of the same classes to test on, instead of a split")
+    data: str = option(
+        "",
+        "data",
+        "folder with one folder of images a class, as DIR, s3://, gs:// or az://BUCKET/DIR; or one of "
+        + ", ".join(DATASETS),
+    )
+    test_data: str | None = option(None, "data", "folder (or URL) of the same classes to test on, instead of a split")
     image_size: int = option(32, "data", "images are resized to N x N pixels", low=8, high=1024)
     validation_fraction: float = option(0.1, "data", "part kept for early stopping", low=0.01, high=0.5)
     test_fraction: float = option(0.1, "data", "part kept for the evaluation", low=0.01, high=0.5)
@@ -140,6 +146,9 @@ class Config:
     def __post_init__(self) -> None:
         for f in fields(self):
             _check(f.name, getattr(self, f.name), f.metadata)
+        for name in ("data", "test_data"):
+            if is_url(getattr(self, name) or ""):
+                parse(getattr(self, name), flag(name))
         if not _STORE_NAME.fullmatch(self.name):
             raise UsageError(
                 f"--name is {self.name!r}; it takes up to 63 of a-z, 0-9, '-', '_' and '.', the first and last "
@@ -178,7 +187,7 @@ class Config:
         """Return what can be run again from any folder: absolute paths, and no place for the result."""
 
         def absolute(path: str | None) -> str | None:
-            return path if path is None or path in DATASETS else str(Path(path).resolve())
+            return path if path is None or path in DATASETS or is_url(path) else str(Path(path).resolve())
 
         return replace(
             self,

@@ -22,6 +22,7 @@ from training.errors import DataError
 from training.folder import PART_NAMES, ImageFolder, Rejected, scan
 from training.imbalance import class_weights, imbalance_ratio, treatment
 from training.split import group_duplicates, label_conflicts, split
+from training.url import Url, is_url, parse
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ def load(config: Config) -> Dataset:
     balance = treatment(config.balance, counts)
     weights = class_weights(counts) if balance == "class-weights" else None
     summary = {
-        "name": config.data if config.data in DATASETS else _name(train_root),
+        "name": config.data if config.data in DATASETS else name_of(train_root),
         "root": str(train_root),
         "classes": class_names,
         "images": sum(len(part) for part in parts.values()),
@@ -140,20 +141,25 @@ def load(config: Config) -> Dataset:
     return Dataset(class_names, parts, balance, summary)
 
 
-def load_part(root: Path, config: Config, class_names: list[str]) -> tuple[Part, list[Rejected]]:
+def load_part(root: Path | Url, config: Config, class_names: list[str]) -> tuple[Part, list[Rejected]]:
     """Decode all of `root` as one part, with the labels of `class_names`."""
     source = _source(root, config, class_names)
     return source.part, source.folder.rejected + source.part.images.rejected
 
 
-def _roots(config: Config) -> tuple[Path, Path | None]:
+def _roots(config: Config) -> tuple[Path | Url, Path | Url | None]:
     if not config.data:
         raise DataError("no data: pass --data DIR, a folder with one folder of images a class")
-    test = Path(config.test_data) if config.test_data else None
+    test = locate(config.test_data) if config.test_data else None
     if config.data in DATASETS:
         train, own_test = builtin.prepare(config.data, cache_dir(config))
         return train, test or own_test
-    return Path(config.data), test
+    return locate(config.data), test
+
+
+def locate(text: str) -> Path | Url:
+    """Return the folder that an option names, on disk or in object storage."""
+    return parse(text, "--data") if is_url(text) else Path(text)
 
 
 def cache_dir(config: Config) -> Path:
@@ -164,7 +170,7 @@ def cache_dir(config: Config) -> Path:
     return Path(base) / "image-classifier"
 
 
-def _source(root: Path, config: Config, class_names: list[str] | None = None) -> _Source:
+def _source(root: Path | Url, config: Config, class_names: list[str] | None = None) -> _Source:
     folder = scan(root, class_names)
     if len(folder.class_names) < 2:
         raise DataError(f"{root} has one class only ({folder.class_names[0]}); a classifier needs at least two")
@@ -182,10 +188,10 @@ def _as_scalars(digests: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(digests).view(f"S{digests.shape[1]}").ravel()
 
 
-def _name(root: Path) -> str:
-    """The folder's name, with its parent's before one that names only a part of the data."""
-    root = root.resolve()
-    return f"{root.parent.name}/{root.name}" if root.name.lower() in PART_NAMES else root.name
+def name_of(root: Path | Url) -> str:
+    """Return the folder's name, with its parent's before one that names only a part of the data."""
+    parts = root.resolve().parts if isinstance(root, Path) else root.parts
+    return "/".join(parts[-2:] if parts[-1].lower() in PART_NAMES else parts[-1:])
 
 
 def _counts(part: Part, class_names: list[str]) -> dict[str, int]:

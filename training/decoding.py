@@ -1,4 +1,4 @@
-"""Decode a folder once, in parallel, into a cache that later runs open as it is."""
+"""Decode a folder once, in parallel, into a cache that later runs open as it is. Knows no network; `remote` does."""
 
 from __future__ import annotations
 
@@ -28,14 +28,19 @@ import PIL
 import imaging
 from training.decoded import DIGEST_BYTES, DIGESTS, PIXELS, REJECTED, DecodedImages
 from training.errors import DataError
-from training.folder import ImageFolder, Rejected
+from training.folder import ImageFolder, Rejected, Stat
 from training.progress import Bar
+from training.url import Url
 
 _FILES_A_TASK = 64
+_OBJECTS_A_TASK = 256
+"""More, for no requests are under way between two tasks."""
 _UNUSED_DAYS = 30
 
 Failure = tuple[int, str, str]
 """Row, code and reason of a file that didn't decode."""
+Task = tuple[str, int, Path | Url, list[str], list[Stat], int]
+"""File of pixels, first row, root, files below it, what is known of each, and the size of the decoded images."""
 
 
 def decode_folder(folder: ImageFolder, size: int, cache_dir: Path, workers: int) -> tuple[DecodedImages, bool]:
@@ -61,7 +66,10 @@ def decode_folder(folder: ImageFolder, size: int, cache_dir: Path, workers: int)
             partial.rename(entry)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-        return DecodedImages.open(entry, size), False
+        decoded = DecodedImages.open(entry, size)
+        if any(file.code == "changed" for file in decoded.rejected):
+            shutil.rmtree(entry)  # for this run alone: the same objects may be back in the next one
+        return decoded, False
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             free = shutil.disk_usage(cache_dir).free
@@ -73,9 +81,10 @@ def decode_folder(folder: ImageFolder, size: int, cache_dir: Path, workers: int)
 
 
 def _key(folder: ImageFolder, size: int) -> str:
-    digest = hashlib.sha256(f"{imaging.POLICY_VERSION} {PIL.__version__} {size} {folder.root.resolve()}".encode())
-    for file, (length, modified) in zip(folder.files, folder.stats, strict=True):
-        digest.update(f"\0{file}\0{length}\0{modified}".encode("utf-8", "surrogateescape"))
+    root = folder.root.resolve() if isinstance(folder.root, Path) else folder.root
+    digest = hashlib.sha256(f"{imaging.POLICY_VERSION} {PIL.__version__} {size} {root}".encode())
+    for file, (length, stamp) in zip(folder.files, folder.stats, strict=True):
+        digest.update(f"\0{file}\0{length}\0{stamp}".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:32]
 
 
@@ -98,10 +107,8 @@ def _fill(target: Path, folder: ImageFolder, size: int, workers: int) -> None:
         os.posix_fallocate(file.fileno(), 0, count * size * size * 3)
     digests = np.zeros((count, DIGEST_BYTES), np.uint8)
     failures: list[Failure] = []
-    tasks = [
-        (str(target / PIXELS), first, [str(folder.root / file) for file in folder.files[first:last]], size)
-        for first, last in ((i, min(i + _FILES_A_TASK, count)) for i in range(0, count, _FILES_A_TASK))
-    ]
+    step = _FILES_A_TASK if isinstance(folder.root, Path) else _OBJECTS_A_TASK
+    tasks = [_task(target, folder, slice(first, first + step), size) for first in range(0, count, step)]
     with Bar("Decoding", count) as bar:
         for first, part, failed in _results(tasks, workers):
             digests[first : first + len(part)] = part
@@ -114,15 +121,20 @@ def _fill(target: Path, folder: ImageFolder, size: int, workers: int) -> None:
     (target / REJECTED).write_text(json.dumps(entries), encoding="utf-8")
 
 
-def _results(
-    tasks: list[tuple[str, int, list[str], int]], workers: int
-) -> Iterator[tuple[int, np.ndarray, list[Failure]]]:
-    if workers == 1 or len(tasks) == 1:
+def _task(target: Path, folder: ImageFolder, files: slice, size: int) -> Task:
+    return str(target / PIXELS), files.start, folder.root, folder.files[files], folder.stats[files], size
+
+
+def _results(tasks: list[Task], workers: int) -> Iterator[tuple[int, np.ndarray, list[Failure]]]:
+    root = tasks[0][2]
+    # What waits for a network is never done here: only a process that is ended stops waiting at once.
+    if isinstance(root, Path) and (workers == 1 or len(tasks) == 1):
         yield from itertools.starmap(decode_files, tasks)
         return
     # Fresh interpreters: a fork of a process that has threads (a notebook's, TensorFlow's) can hang.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(workers, len(tasks)), context, initializer=_end_with_parent)
+    ended, end = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(min(workers, len(tasks)), context, initializer=_end_with_parent, initargs=(ended,))
     try:
         # A few tasks at a time, so that a long list of files isn't copied into the queue at once.
         waiting = iter(tasks)
@@ -132,41 +144,59 @@ def _results(
             for future in done:
                 running |= {pool.submit(decode_files, *task) for task in itertools.islice(waiting, 1)}
                 yield future.result()
+        pool.shutdown()
     except BrokenProcessPool:
         raise DataError(
             "a process that decodes images was killed (out of memory?); try fewer with --workers 1"
         ) from None
     finally:
+        end.close()  # in the middle of their tasks, where there are any left
         pool.shutdown(cancel_futures=True)
+        ended.close()
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(ended: connection.Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends us
     parent = multiprocessing.parent_process()
     assert parent is not None
 
     def watch() -> None:
-        connection.wait([parent.sentinel])
+        connection.wait([parent.sentinel, ended])
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
 
 
-def decode_files(pixels: str, first_row: int, files: list[str], size: int) -> tuple[int, np.ndarray, list[Failure]]:
+def decode_files(
+    pixels: str, first_row: int, root: Path | Url, files: list[str], stats: list[Stat], size: int
+) -> tuple[int, np.ndarray, list[Failure]]:
     """Decode `files` into rows `first_row`... of the file `pixels`; returns that row, digests and failures."""
     logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what is wrong with a file is in the report
     with warnings.catch_warnings(), open(pixels, "r+b", buffering=0) as out:
         warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
-        return first_row, *_decode_rows(out.fileno(), first_row, files, size)
+        return first_row, *_decode_rows(out.fileno(), first_row, _sources(root, files, stats), len(files), size)
 
 
-def _decode_rows(out: int, first_row: int, files: list[str], size: int) -> tuple[np.ndarray, list[Failure]]:
-    digests = np.zeros((len(files), DIGEST_BYTES), np.uint8)
+def _sources(root: Path | Url, files: list[str], stats: list[Stat]) -> Iterator[str | bytes | Rejected]:
+    if isinstance(root, Path):
+        return (str(root / file) for file in files)
+    from training.remote import contents
+
+    return contents(root, files, stats)
+
+
+def _decode_rows(
+    out: int, first_row: int, sources: Iterator[str | bytes | Rejected], count: int, size: int
+) -> tuple[np.ndarray, list[Failure]]:
+    digests = np.zeros((count, DIGEST_BYTES), np.uint8)
     failures: list[Failure] = []
     row_bytes = size * size * 3
-    for i, file in enumerate(files):
+    for i, source in enumerate(sources):
+        if isinstance(source, Rejected):
+            failures.append((first_row + i, source.code, source.reason))
+            continue
         try:
-            data = imaging.decode(file, size).tobytes()
+            data = imaging.decode(source, size).tobytes()
         except imaging.ImageError as error:
             failures.append((first_row + i, error.code, str(error)))
             continue

@@ -10,7 +10,7 @@ import numpy as np
 
 from training import environment, export, metrics, record
 from training.config import Config
-from training.dataset import load_part
+from training.dataset import load_part, locate
 from training.errors import DataError, ModelError
 
 
@@ -41,7 +41,8 @@ def evaluate(tag: str, runtime: str, config: Config) -> tuple[dict[str, Any], Pa
     class_names, size = about["class_names"], about["image_size"]
     if not config.data:
         raise DataError("no data: pass --data DIR, a folder with one folder of images a class")
-    part, rejected = load_part(Path(config.data), replace(config, image_size=size), class_names)
+    root = locate(config.data)
+    part, rejected = load_part(root, replace(config, image_size=size), class_names)
     if rejected and config.strict:
         raise DataError(f"--strict: {rejected[0].file}: {rejected[0].reason} ({len(rejected)} such files)")
     predict = _predictor(Path(stored.path), runtime, str(stored.tag))
@@ -50,7 +51,7 @@ def evaluate(tag: str, runtime: str, config: Config) -> tuple[dict[str, Any], Pa
     document = {
         "test": metrics.evaluate(part.labels, probabilities, class_names),
         "data": {
-            "name": Path(config.data).name,
+            "name": root.name,
             "root": config.data,
             "classes": class_names,
             "images": len(part),

@@ -1,4 +1,4 @@
-"""Find the images of a class-per-folder tree. Names and sizes only: no image is decoded here."""
+"""Find the images of a class-per-folder tree, on disk or in object storage. Names and sizes only: decodes nothing."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from imaging.sniff import SIGNATURE_BYTES, image_format
 from training.errors import DataError
+from training.url import Url
 
 # Somebody who passes the folder above these wants them as parts, not as classes.
 PART_NAMES = {"train", "training", "test", "testing", "val", "valid", "validation", "dev"}
@@ -17,27 +19,46 @@ PART_NAMES = {"train", "training", "test", "testing", "val", "valid", "validatio
 
 @dataclass(frozen=True)
 class Rejected:
-    """A file that is not trained on. `code` is one of `imaging`'s, or `unreadable` or `foreign`."""
+    """A file that is not trained on.
+
+    `code` is one of `imaging`'s, `unreadable` or `foreign`; of an object in storage also `too_large` or `changed`.
+    """
 
     file: str
     code: str
     reason: str
 
 
+Stat = tuple[int, int | str]
+"""Size in bytes, and what changes with the content: modification time in ns, or entity tag."""
+
+
+class Tree(Protocol):
+    """Where files lie."""
+
+    def top_level(self) -> tuple[list[str], list[str]]:
+        """Return the names of the folders and of the files beside them, hidden ones left out, in order."""
+
+    def is_image(self, name: str) -> bool:
+        """Whether the file `name` beside the folders begins like an image."""
+
+    def files(self, folder: str) -> Iterator[tuple[str, Stat]]:
+        """Yield every file at any depth of `folder` in a fixed order, by its path below the root."""
+
+
 @dataclass(frozen=True)
 class ImageFolder:
     """A tree of candidate images: `labels[i]` indexes `class_names` and belongs to `files[i]`."""
 
-    root: Path
+    root: Path | Url
     class_names: list[str]
     files: list[str]
     labels: list[int]
-    stats: list[tuple[int, int]]
-    """(size in bytes, modification time in ns) of each file."""
+    stats: list[Stat]
     rejected: list[Rejected] = field(default_factory=list)
 
 
-def scan(root: Path, class_names: list[str] | None = None) -> ImageFolder:
+def scan(root: Path | Url, class_names: list[str] | None = None) -> ImageFolder:
     """List every regular file below each class folder, hidden ones left out, in a fixed order.
 
     Args:
@@ -46,10 +67,11 @@ def scan(root: Path, class_names: list[str] | None = None) -> ImageFolder:
 
     Raises:
         DataError: no such folder, no class folders, images beside the class folders, a class that
-            `class_names` doesn't have.
+            `class_names` doesn't have; storage that can't be reached or refuses.
     """
-    folders, loose = _top_level(root)
-    loose_images = [name for name in loose if _is_image(root / name)]
+    tree = _tree(root)
+    folders, loose = tree.top_level()
+    loose_images = [name for name in loose if tree.is_image(name)]
     if not folders and not loose_images:
         raise DataError(f"{root} has no folders; it needs one folder of images a class")
     if not folders:
@@ -70,13 +92,36 @@ def scan(root: Path, class_names: list[str] | None = None) -> ImageFolder:
     found.rejected.extend(Rejected(name, "foreign", "beside the class folders") for name in loose)
     for name in folders:
         label = class_names.index(name)
-        for path, size_and_time in _regular_files(root / name):
-            found.files.append(os.path.relpath(path, root))
+        for file, size_and_stamp in tree.files(name):
+            found.files.append(file)
             found.labels.append(label)
-            found.stats.append(size_and_time)
+            found.stats.append(size_and_stamp)
     if not found.files:
         raise DataError(f"{root} has class folders ({_some(folders)}) but no images in them")
     return found
+
+
+def _tree(root: Path | Url) -> Tree:
+    if isinstance(root, Path):
+        return _OnDisk(root)
+    from training.remote import Listed
+
+    return Listed(root)
+
+
+class _OnDisk:
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def top_level(self) -> tuple[list[str], list[str]]:
+        return _top_level(self._root)
+
+    def is_image(self, name: str) -> bool:
+        return _is_image(self._root / name)
+
+    def files(self, folder: str) -> Iterator[tuple[str, Stat]]:
+        for path, size_and_time in _regular_files(self._root / folder):
+            yield os.path.relpath(path, self._root), size_and_time
 
 
 def _top_level(root: Path) -> tuple[list[str], list[str]]:
@@ -107,7 +152,7 @@ def _is_image(path: Path) -> bool:
         return False
 
 
-def _refuse_parts(root: Path, folders: list[str]) -> None:
+def _refuse_parts(root: Path | Url, folders: list[str]) -> None:
     if {name.lower() for name in folders} <= PART_NAMES:
         raise DataError(
             f"{root} holds parts of a data set ({_some(folders)}), not classes; "

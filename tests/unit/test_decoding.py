@@ -19,13 +19,13 @@ from training.folder import scan
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_each_row_is_what_imaging_decodes(tmp_path: Path, workers: int) -> None:
-    folder = scan(write_tree(tmp_path / "data", {"red": 80, "blue": 60}))
+    root = write_tree(tmp_path / "data", {"red": 80, "blue": 60})
+    folder = scan(root)
     decoded, cached = decode_folder(folder, 12, tmp_path / "cache", workers)
     assert not cached
     images = decoded[np.arange(140)]
     assert all(
-        (image == imaging.decode(folder.root / file, 12)).all()
-        for image, file in zip(images, folder.files, strict=True)
+        (image == imaging.decode(root / file, 12)).all() for image, file in zip(images, folder.files, strict=True)
     )
 
 

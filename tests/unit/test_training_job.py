@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from k8s import train
+from k8s.errors import K8sError
 from k8s.job import Training, manifest
 
 TRAINING = Training("photos", "t:1", "store", ("--data", "/data"), data_claim="images", data_path="photos/2026")
@@ -37,6 +40,28 @@ def test_the_data_is_read_only_and_the_store_is_not() -> None:
     assert mounts["store"] == {"name": "store", "mountPath": "/store"}
     alone = manifest(Training("digits", "t:1", "store", ("--data", "digits")))["spec"]["template"]["spec"]
     assert {volume["name"] for volume in alone["volumes"]} == {"store", "scratch"}
+
+
+def test_credentials_of_object_storage_come_from_a_secret() -> None:
+    arguments = ["demo", "--image", "t:1", "--store-claim", "models", "--env-secret", "bucket"]
+    made = manifest(request_of(*arguments, rest=["--data", "s3://photos/cats"]))
+    (container,) = made["spec"]["template"]["spec"]["containers"]
+    assert container["envFrom"] == [{"secretRef": {"name": "bucket"}}]
+    assert container["args"] == ["--data", "s3://photos/cats"]
+    assert "envFrom" not in manifest(TRAINING)["spec"]["template"]["spec"]["containers"][0]
+
+
+@pytest.mark.parametrize("url", ["s3://me:hunter2@photos/a", "--data=az://photos/a?sig=hunter2"])
+def test_a_secret_in_a_url_never_gets_into_a_job(url: str) -> None:
+    with pytest.raises(K8sError, match="has a password") as caught:
+        request_of("demo", "--image", "t:1", "--store-claim", "models", rest=["--data", url])
+    assert "hunter2" not in str(caught.value)
+
+
+def request_of(*arguments: str, rest: list[str]) -> Training:
+    parser = argparse.ArgumentParser()
+    train.add(parser)
+    return train.request(argparse.Namespace(**vars(parser.parse_args(arguments)), rest=rest))
 
 
 def test_mistakes_are_not_tried_again_but_kills_are() -> None:

@@ -1,0 +1,28 @@
+"""Environments beside the project's own, for what can't be installed with it; each as its lock file describes it."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+
+def environment(requirements: Path) -> Path:
+    """Return the Python of the environment that the lock file `requirements` describes, made when first wanted."""
+    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()[:12]
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "image-classifier" / "environments"
+    cache.mkdir(parents=True, exist_ok=True)
+    folder = cache / f"{requirements.stem}-{digest}"
+    python = folder / "bin" / "python"
+    with (cache / f"{requirements.stem}.lock").open("w") as alone:
+        fcntl.flock(alone, fcntl.LOCK_EX)
+        if not (folder / "installed").exists():
+            sys.stderr.write(f"installing {requirements.stem} and what it needs into {folder}\n")
+            subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+            quietly = ("--quiet", "--disable-pip-version-check", "--require-hashes")
+            subprocess.run([python, "-m", "pip", "install", *quietly, "-r", requirements], check=True)
+            (folder / "installed").touch()
+    return python
