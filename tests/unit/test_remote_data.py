@@ -10,7 +10,9 @@ from training import awsfiles
 from training.config import Config
 from training.dataset import locate, name_of
 from training.errors import DataError, UsageError
+from training.folder import Rejected
 from training.options import read, write
+from training.remote import MOST_BYTES, contents
 from training.storage import connect, explain
 from training.url import Url, is_url, parse
 
@@ -100,6 +102,13 @@ def test_each_scheme_has_a_store_that_asks_nothing_before_it_is_used(
     connect.cache_clear()
     assert connect(parse(text, "--data").root) is connect(parse(text, "--data").root)
     connect.cache_clear()
+
+
+def test_neither_an_empty_object_nor_a_huge_one_is_asked_for() -> None:
+    empty, huge = contents(Url("s3", "photos", "a"), ["red/1.png", "red/2.png"], [(0, "x"), (MOST_BYTES + 1, "y")])
+    assert empty == b""
+    assert isinstance(huge, Rejected)
+    assert (huge.file, huge.code) == ("red/2.png", "too_large")
 
 
 AWS_CONFIG = "[default]\nregion = eu-west-1\n[profile lab]\nregion = us-west-2\nendpoint_url = http://127.0.0.1:9000\n"
