@@ -31,6 +31,13 @@ class Progress:
     history: dict[str, list[float]] = field(default_factory=dict)
     seeds: list[list[int]] = field(default_factory=list)
     """State of each random layer, which Keras leaves out of its files."""
+    phases: list[dict[str, Any]] = field(default_factory=list)
+    """Those begun, the present one last: see `phases.run`."""
+
+    @property
+    def phase_start(self) -> int:
+        """Complete epochs before the present phase."""
+        return int(self.phases[-1]["start"]) if self.phases else 0
 
 
 class Checkpoint:

@@ -56,7 +56,10 @@ class Config:
         + ", ".join(DATASETS),
     )
     test_data: str | None = option(None, "data", "folder (or URL) of the same classes to test on, instead of a split")
-    image_size: int = option(32, "data", "images are resized to N x N pixels", low=8, high=1024)
+    # An int for all who read it: settled here, or by the backbone.
+    image_size: int = option(
+        None, "data", "images are resized to N x N pixels (32, or what the backbone is made for)", low=8, high=1024
+    )
     validation_fraction: float = option(0.1, "data", "part kept for early stopping", low=0.01, high=0.5)
     test_fraction: float = option(0.1, "data", "part kept for the evaluation", low=0.01, high=0.5)
     balance: str = option(
@@ -98,6 +101,26 @@ class Config:
     dropout: float = option(0.1, "network", "rate before the dense layer; half after each stage", low=0, high=0.9)
     dense: int = option(128, "network", "units of the hidden dense layer; 0 leaves it out", low=0, high=8192)
     l2: float = option(1e-4, "network", "L2 penalty on all kernels", low=0, high=1)
+
+    backbone: str | None = option(
+        None,
+        "backbone",
+        "a network that has been trained on other images to start from: resnet50, efficientnetb0, mobilenetv2, ..., "
+        "or a stored model as NAME:VERSION",
+    )
+    weights: str | None = option(
+        None, "backbone", "its weights: imagenet (downloaded by Keras), a file of Keras', or none (random) (imagenet)"
+    )
+    weights_sha256: str | None = option(None, "backbone", "refuse weights with another SHA-256")
+    head_epochs: int | None = option(
+        None, "backbone", "most epochs of the head alone (as --epochs)", low=0, high=10_000
+    )
+    fine_tune_layers: int = option(
+        20, "backbone", "last layers with weights to be trained after the head; 0 leaves them all", low=0, high=10_000
+    )
+    fine_tune_rate: float | None = option(
+        None, "backbone", "peak learning rate then (a tenth of --learning-rate)", low=1e-8, high=10
+    )
 
     epochs: int | None = option(None, "training", "most epochs (1,000 steps, within 20 to 60)", low=1, high=10_000)
     batch_size: int | None = option(None, "training", "images a step (16, 32 or 64, by their number)", low=1, high=8192)
@@ -144,6 +167,8 @@ class Config:
     publish: bool = option(True, "result", "put the model into the store")
 
     def __post_init__(self) -> None:
+        if self.image_size is None and self.backbone is None:
+            object.__setattr__(self, "image_size", 32)
         for f in fields(self):
             _check(f.name, getattr(self, f.name), f.metadata)
         for name in ("data", "test_data"):
@@ -181,18 +206,22 @@ class Config:
             steps = -(-images // batch_size)
             epochs = min(60, max(20, -(-1000 // steps)))
         patience = self.patience or max(5, -(-epochs // 3))
-        return replace(self, batch_size=batch_size, epochs=epochs, patience=patience)
+        head_epochs = epochs if self.head_epochs is None else self.head_epochs
+        return replace(self, batch_size=batch_size, epochs=epochs, patience=patience, head_epochs=head_epochs)
 
     def relocatable(self) -> Config:
         """Return what can be run again from any folder: absolute paths, and no place for the result."""
 
         def absolute(path: str | None) -> str | None:
-            return path if path is None or path in DATASETS or is_url(path) else str(Path(path).resolve())
+            if path in (None, *DATASETS, "imagenet", "none") or is_url(path):
+                return path
+            return str(Path(path).resolve())
 
         return replace(
             self,
             data=absolute(self.data) or "",
             test_data=absolute(self.test_data),
+            weights=absolute(self.weights),
             cache_dir=absolute(self.cache_dir),
             out=None,
         )

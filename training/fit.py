@@ -117,7 +117,7 @@ class _Loop(keras.callbacks.Callback):  # type: ignore[misc]
         # The rates that plateau lowers meanwhile have been lowered in the saved model already.
         optimizer = self.model.optimizer
         rate = keras.ops.convert_to_numpy(optimizer.learning_rate)
-        for epoch in range(self._progress.epochs):
+        for epoch in range(self._progress.phase_start, self._progress.epochs):
             past = {name: values[epoch] for name, values in self._progress.history.items()}
             for callback in self._others:
                 callback.on_epoch_end(epoch, past)

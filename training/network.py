@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from training import pretrained
 from training.config import Config
 
 # Matrix products of bfloat16; without them it is emulated, at a fraction of float32's speed.
@@ -18,6 +19,7 @@ def build(config: Config, classes: int) -> Any:
     with batch normalisation and a 2x2 max-pooling, in the manner of VGG (Simonyan & Zisserman, 2015). A "residual"
     one is a convolution with pooling, and two more whose result is added (He et al., 2016): the network that
     David Page made for speed on CIFAR-10 ("How to train your ResNet", 2018), with a block in each stage.
+    A backbone takes the place of all stages.
     """
     from keras import Input, Model, dtype_policies, layers, regularizers
 
@@ -51,12 +53,15 @@ def build(config: Config, classes: int) -> Any:
         return layers.Add(dtype=policy)([x, convolution(convolution(x, filters), filters)])
 
     image = Input((config.image_size, config.image_size, 3), dtype="uint8", name="image")
-    x = layers.Rescaling(1 / 255, name="to_unit_range")(image)
-    if config.block == "residual":
-        x = convolution(x, config.width // 2)
-    for stage in range(config.depth):
-        x = (residual if config.block == "residual" else plain)(x, config.width * 2**stage)
-        x = layers.Dropout(config.dropout / 2, dtype=policy)(x)
+    if config.backbone:
+        x = pretrained.features(config, image)
+    else:
+        x = layers.Rescaling(1 / 255, name="to_unit_range")(image)
+        if config.block == "residual":
+            x = convolution(x, config.width // 2)
+        for stage in range(config.depth):
+            x = (residual if config.block == "residual" else plain)(x, config.width * 2**stage)
+            x = layers.Dropout(config.dropout / 2, dtype=policy)(x)
     x = layers.GlobalAveragePooling2D(dtype="float32")(x)
     x = layers.Dropout(config.dropout)(x)
     if config.dense:

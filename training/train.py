@@ -12,7 +12,19 @@ from typing import Any
 import numpy as np
 
 import imaging
-from training import calibration, environment, explaining, export, golden, metrics, network, options, record
+from training import (
+    backbone,
+    calibration,
+    environment,
+    explaining,
+    export,
+    golden,
+    metrics,
+    network,
+    options,
+    phases,
+    record,
+)
 from training.augment import Augmenter
 from training.baseline import baseline
 from training.checkpoint import Checkpoint, Progress
@@ -49,11 +61,17 @@ def train(config: Config) -> Result:
     out = Path(config.out) if config.out else Path("runs", datetime.now().strftime("%Y%m%d-%H%M%S"))
     if (out / "config.toml").exists():
         raise UsageError(f"{out} holds a run already; continue it with --resume {out}, or give another --out")
+    config = backbone.settle(config)
     data = load(config)
     config = config.for_images(len(data.parts["train"]))
     out.mkdir(parents=True, exist_ok=True)
     options.write(config.relocatable(), out / "config.toml")
-    return _run(config, data, out)
+    try:
+        return _run(config, data, out)
+    except (UsageError, ModelError):
+        if not (out / "checkpoint").exists():  # weights that can't be had leave no run behind
+            (out / "config.toml").unlink()
+        raise
 
 
 def resume(out: Path) -> Result:
@@ -110,24 +128,12 @@ def _run(config: Config, data: Dataset, out: Path) -> Result:
 
 
 def _train(config: Config, data: Dataset, out: Path) -> tuple[Any, Progress]:
-    from training.fit import fit
-
     train_batches = training_batches(data.parts["train"], data, config)
     checkpoint = Checkpoint(out)
-    progress = checkpoint.load()
-    if progress is None:
-        progress = Progress(fingerprint=data.summary["fingerprint"])
-        model = network.build(config, len(data.class_names))
-        network.compile_model(model, config, train_batches.num_batches)
-    elif progress.fingerprint != data.summary["fingerprint"]:
+    progress = checkpoint.load() or Progress(fingerprint=data.summary["fingerprint"])
+    if progress.fingerprint != data.summary["fingerprint"]:
         raise ModelError(f"the images have changed since {out} was begun; start a new run")
-    else:
-        logger.info("going on after epoch %d of %d", progress.epochs, config.epochs)
-        model = checkpoint.load_model(progress)
-    if progress.stopped:
-        checkpoint.restore_best(model, progress)
-        return model, progress
-    return model, fit(model, train_batches, _held_out(data, config), config, checkpoint, progress)
+    return phases.run(config, len(data.class_names), train_batches, _held_out(data, config), checkpoint, progress)
 
 
 def _calibrate(model: Any, data: Dataset, config: Config) -> tuple[float, str | None]:
@@ -222,6 +228,8 @@ def _train_section(config: Config, progress: Progress, data: Dataset) -> dict[st
         "seconds": progress.seconds,
         "images_per_second": images / progress.seconds if progress.seconds else None,
         "history": progress.history,
+        "backbone": backbone.describe(config),
+        "phases": phases.report(progress),
         "config": asdict(config) | config.augmentation | {"balance": data.balance},
     }
 

@@ -1,0 +1,83 @@
+"""What the options of a backbone say, before any network is built."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from training.backbone import settle
+from training.config import Config
+from training.errors import ModelError, TrainingError, UsageError
+from training.phases import Phase, plan
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's own
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"backbone": "resnet5"}, "did you mean resnet50\\? It takes resnet50, .*, or a stored model as NAME:VERSION"),
+        ({"backbone": "ResNet-50"}, "did you mean resnet50\\?"),
+        ({"backbone": ""}, "--backbone is ''"),
+        ({"backbone": "resnet50", "image_size": 31}, "--image-size is 31; resnet50 needs at least 32"),
+        ({"backbone": "xception", "image_size": 70}, "--image-size is 70; xception needs at least 71"),
+        ({"backbone": "vgg16", "weights": "none.h5"}, "--weights none.h5: No such file"),
+        ({"backbone": "vgg16", "weights": "."}, "it takes imagenet, none, or a file"),
+        ({"backbone": "vgg16", "weights": "folder.h5"}, "--weights folder.h5: Is a directory"),
+        ({"backbone": "vgg16", "weights": "Imagenet"}, "it takes imagenet, none, or a file"),
+        ({"backbone": "vgg16", "weights": "some.h5", "weights_sha256": "ab"}, "some.h5 has the SHA-256 .*, not ab"),
+        ({"backbone": "vgg16", "weights_sha256": "ab"}, "give it with --weights FILE"),
+        ({"backbone": "vgg16", "head_epochs": 0, "fine_tune_layers": 0}, "leave nothing to train"),
+        ({"weights": "imagenet"}, "name it with --backbone"),
+        ({"backbone": "image_classifier:nowhere"}, "no such model in the store"),
+        ({"backbone": "a:b:c"}, "no such model in the store"),
+    ],
+)
+def test_a_wrong_option_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, object], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "some.h5").write_bytes(b"weights")
+    (tmp_path / "folder.h5").mkdir()
+    with pytest.raises(TrainingError, match=message) as caught:
+        settle(Config(data="x", **options))  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+    assert isinstance(caught.value, ModelError if "store" in message and "NAME" not in message else UsageError)
+
+
+def test_the_backbone_decides_the_image_size_and_whose_weights_it_has() -> None:
+    assert Config(data="x").image_size == 32
+    config = settle(Config(data="x", backbone="EfficientNetB3"))
+    assert (config.backbone, config.image_size, config.weights) == ("efficientnetb3", 300, "imagenet")
+    assert settle(Config(data="x", backbone="xception")).image_size == 299
+    assert settle(Config(data="x", backbone="vgg16", image_size=64)).image_size == 64
+
+
+def test_a_file_of_weights_is_known_by_its_digest_and_found_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("some.weights.h5").write_bytes(b"weights")
+    config = settle(Config(data="x", backbone="vgg16", weights="some.weights.h5"))
+    assert config.weights_sha256 == hashlib.sha256(b"weights").hexdigest()
+    assert config.relocatable().weights == str(tmp_path / "some.weights.h5")
+    assert settle(Config(data="x", backbone="vgg16", weights="none")).relocatable().weights == "none"
+
+
+def test_the_head_comes_first_and_what_has_no_weights_is_trained_whole() -> None:
+    config = Config(data="x", backbone="vgg16", epochs=30, fine_tune_layers=4).for_images(100)
+    head, tuning = plan(config)
+    assert head == Phase("head", 30, 0.002, 0)
+    assert (tuning.epochs, tuning.layers) == (30, 4)
+    assert tuning.learning_rate == pytest.approx(0.0002)
+    whole = [Phase("all layers", 30, 0.002, None)]
+    assert plan(Config(data="x", backbone="vgg16", weights="none", epochs=30).for_images(100)) == whole
+    assert plan(Config(data="x", epochs=30).for_images(100)) == whole
+
+
+def test_either_phase_can_be_left_out() -> None:
+    none = Config(data="x", backbone="vgg16", epochs=9, head_epochs=0, fine_tune_rate=0.5).for_images(100)
+    assert [(phase.name, phase.learning_rate) for phase in plan(none)] == [("fine-tuning", 0.5)]
+    only = Config(data="x", backbone="vgg16", epochs=9, fine_tune_layers=0).for_images(100)
+    assert [(phase.name, phase.epochs) for phase in plan(only)] == [("head", 9)]

@@ -1,0 +1,152 @@
+"""Which networks a training can start from, and what the options make of them. Builds none: see pretrained.py."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from training.config import Config
+from training.errors import ModelError, UsageError
+
+IMAGENET, NONE = "imagenet", "none"
+SUFFIXES = (".weights.h5", ".h5", ".keras")
+
+
+@dataclass(frozen=True)
+class Application:
+    """A network of `keras.applications`."""
+
+    constructor: str
+    scaling: str
+    """How its pixels are scaled: a key of `pretrained.SCALINGS`."""
+    default_size: int = 224
+    minimum_size: int = 32
+
+
+def _sizes(family: str, scaling: str, sizes: dict[str, int]) -> dict[str, Application]:
+    return {(family + name).lower(): Application(family + name, scaling, size) for name, size in sizes.items()}
+
+
+APPLICATIONS: dict[str, Application] = {
+    **_sizes("ResNet", "caffe", {"50": 224, "101": 224, "152": 224}),
+    **_sizes("ResNet", "tf", {"50V2": 224, "101V2": 224, "152V2": 224}),
+    **_sizes("VGG", "caffe", {"16": 224, "19": 224}),
+    **_sizes("MobileNet", "tf", {"": 224, "V2": 224, "V3Small": 224, "V3Large": 224}),
+    **_sizes("EfficientNet", "torch", {"B0": 224, "B1": 240, "B2": 260, "B3": 300, "B4": 380, "B5": 456}),
+    **_sizes("EfficientNetV2", "torch", {"B0": 224, "B1": 240, "B2": 260, "B3": 300}),
+    **_sizes("EfficientNetV2", "by_128", {"S": 384, "M": 480}),
+    **_sizes("DenseNet", "torch", {"121": 224, "169": 224, "201": 224}),
+    "xception": Application("Xception", "tf", 299, 71),
+    "inceptionv3": Application("InceptionV3", "tf", 299, 75),
+    "inceptionresnetv2": Application("InceptionResNetV2", "tf", 299, 75),
+}
+"""Sizes are those of Keras' own weights. ConvNeXt is missing: its layers have no ONNX form."""
+
+
+def is_stored(name: str) -> bool:
+    """Whether `name` is a tag of the model store; no network of Keras has a colon in its name."""
+    return ":" in name
+
+
+def is_pretrained(config: Config) -> bool:
+    """Whether the network begins with weights that are worth keeping."""
+    return config.backbone is not None and config.weights != NONE
+
+
+def settle(config: Config) -> Config:
+    """Check the backbone's options, and settle the ones that it decides: image size, weights, their digest.
+
+    Raises:
+        UsageError: a name, size or file that makes no sense.
+        ModelError: the store has no such model.
+    """
+    if config.backbone is None:
+        if config.weights or config.weights_sha256:
+            raise UsageError("--weights are those of a backbone; name it with --backbone")
+        return config
+    if is_pretrained(config) and not config.fine_tune_layers and config.head_epochs == 0:
+        raise UsageError("--fine-tune-layers 0 and --head-epochs 0 leave nothing to train")
+    return _stored(config) if is_stored(config.backbone) else _application(config)
+
+
+def _application(config: Config) -> Config:
+    name = (config.backbone or "").lower()
+    if name not in APPLICATIONS:
+        near = difflib.get_close_matches(name, APPLICATIONS, n=1, cutoff=0)[0]
+        raise UsageError(
+            f"--backbone is {config.backbone!r}; did you mean {near}? It takes {', '.join(APPLICATIONS)}, "
+            "or a stored model as NAME:VERSION"
+        )
+    network = APPLICATIONS[name]
+    size = config.image_size or network.default_size
+    if size < network.minimum_size:
+        raise UsageError(f"--image-size is {size}; {name} needs at least {network.minimum_size}")
+    weights, digest = config.weights or IMAGENET, config.weights_sha256
+    if weights in (IMAGENET, NONE):
+        if digest:
+            raise UsageError("--weights-sha256 is that of a file; give it with --weights FILE")
+    else:
+        digest = verified(Path(weights), digest)
+    return replace(config, backbone=name, image_size=size, weights=weights, weights_sha256=digest)
+
+
+def verified(file: Path, digest: str | None) -> str:
+    """Return the SHA-256 of the weights in `file`, which must be `digest` if that is given.
+
+    Raises:
+        UsageError: another one, no file, or none that can hold weights.
+    """
+    if not file.name.endswith(SUFFIXES):
+        raise UsageError(f"--weights is {str(file)!r}; it takes imagenet, none, or a file: *{', *'.join(SUFFIXES)}")
+    try:
+        with file.open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise UsageError(f"--weights {file}: {error.strerror}") from error
+    if digest and found != digest.lower():
+        raise UsageError(f"--weights {file} has the SHA-256 {found}, not {digest}")
+    return found
+
+
+def _stored(config: Config) -> Config:
+    stored = find(config.backbone or "")
+    size = int(stored.info.metadata["image_size"])
+    if config.image_size not in (None, size):
+        raise UsageError(f"--image-size is {config.image_size}; {stored.tag} takes {size}, leave the option out")
+    if config.weights not in (None, NONE):
+        raise UsageError(f"--weights is {config.weights!r}; {stored.tag} has its own: leave it out, or give none")
+    digest = config.weights_sha256
+    if config.weights is None:
+        digest = verified(Path(stored.path, "model.keras"), digest)
+    return replace(config, backbone=str(stored.tag), image_size=size, weights_sha256=digest)
+
+
+def find(tag: str) -> Any:
+    """Return the store's entry `tag`, which must be one of ours.
+
+    Raises:
+        ModelError: it isn't there, or has no Keras form.
+    """
+    import bentoml
+    from bentoml.exceptions import BentoMLException
+
+    try:
+        stored = bentoml.models.get(tag)
+    except (BentoMLException, ValueError) as error:
+        raise ModelError(
+            f"--backbone {tag}: no such model in the store; `bentoml models list` shows what there is"
+        ) from error
+    if "image_size" not in stored.info.metadata or not Path(stored.path, "model.keras").exists():
+        raise ModelError(f"--backbone {tag} was not made by this project's training: it has no model.keras")
+    return stored
+
+
+def describe(config: Config) -> dict[str, Any] | None:
+    """Return what the report says of the backbone; None without one."""
+    if config.backbone is None:
+        return None
+    weights = config.weights or "its own"
+    return {"name": config.backbone, "weights": weights, "sha256": config.weights_sha256}
