@@ -206,7 +206,7 @@ class Config:
             steps = -(-images // batch_size)
             epochs = min(60, max(20, -(-1000 // steps)))
         patience = self.patience or max(5, -(-epochs // 3))
-        head_epochs = epochs if self.head_epochs is None else self.head_epochs
+        head_epochs = epochs if self.backbone and self.head_epochs is None else self.head_epochs
         return replace(self, batch_size=batch_size, epochs=epochs, patience=patience, head_epochs=head_epochs)
 
     def relocatable(self) -> Config:
