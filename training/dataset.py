@@ -26,6 +26,9 @@ from training.url import Url, is_url, parse
 
 logger = logging.getLogger(__name__)
 
+_PIXELS_AT_ONCE = 128 * 128**2
+"""41 images of 224 x 224, say."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -48,8 +51,14 @@ class Part:
         """Return the part that has only `samples`."""
         return Part(self.images, self.rows[samples], self.labels[samples], self.file_sizes[samples])
 
-    def batches(self, size: int = 128) -> Iterator[np.ndarray]:
-        """Yield all images in order, at most `size` at a time."""
+    @property
+    def batch_size(self) -> int:
+        """How many images are classified at once: fewer large ones, whose feature maps would fill the memory."""
+        return max(1, min(128, _PIXELS_AT_ONCE // self.images.size**2))
+
+    def batches(self) -> Iterator[np.ndarray]:
+        """Yield all images in order, at most `batch_size` at a time."""
+        size = self.batch_size
         for start in range(0, len(self), size):
             yield self[start : start + size]
 

@@ -73,5 +73,7 @@ def _training_pictures(document: dict[str, Any], data: Dataset, config: Config) 
         "samples": pictures.sample_images(samples, part.labels[some], names),
     }
     if train["epochs"]:
-        shown["learning_curves"] = pictures.learning_curves(train["history"], train["best_epoch"])
+        shown["learning_curves"] = pictures.learning_curves(
+            train["history"], train["best_epoch"], [phase["start"] for phase in train["phases"][1:]]
+        )
     return shown

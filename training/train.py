@@ -37,8 +37,6 @@ from training.publish import publish
 
 logger = logging.getLogger(__name__)
 
-_EVALUATION_BATCH = 128
-
 _MOST_INT8_LOSS = 0.005
 """The int8 form is kept if it loses no more test accuracy than this."""
 
@@ -171,7 +169,7 @@ def _batches(part: Part, data: Dataset, config: Config) -> Any:
     """The images of `part` as they are, in order."""
     from training.batches import Batches
 
-    return Batches(part.images, part.rows, part.labels, len(data.class_names), _EVALUATION_BATCH)
+    return Batches(part.images, part.rows, part.labels, len(data.class_names), part.batch_size)
 
 
 def _export(model: Any, expected: np.ndarray, data: Dataset, config: Config, files: Path) -> dict[str, Any]:

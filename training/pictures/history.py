@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from training.pictures.style import FAINT, PART_COLOURS, as_percent, canvas, png
@@ -12,13 +13,14 @@ if TYPE_CHECKING:
 _PREFIXES = {"train": "", "validation": "val_"}
 
 
-def learning_curves(history: dict[str, list[float]], best_epoch: int) -> bytes:
+def learning_curves(history: dict[str, list[float]], best_epoch: int, phases: Sequence[int] = ()) -> bytes:
     """Draw loss, accuracy and learning rate over the epochs.
 
     Args:
         history: "loss", "accuracy", "val_loss", "val_accuracy" and "learning_rate", a value an epoch;
             any may be missing, and NaN is left blank.
         best_epoch: the one whose weights were kept, counted from 1.
+        phases: epochs after which another phase began.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -35,6 +37,8 @@ def learning_curves(history: dict[str, list[float]], best_epoch: int) -> bytes:
             axes.set_title(title)
             axes.grid(True)
             axes.axvline(best_epoch, color=FAINT, linewidth=1, linestyle=(0, (4, 3)), label="best epoch")
+            for i, epoch in enumerate(phases):
+                axes.axvline(epoch + 0.5, color=FAINT, linewidth=1, label="next phase" if i == 0 else None)
         loss.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         rate.set_xlabel("epoch")
         as_percent(accuracy, "y")

@@ -22,18 +22,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # TensorF
 OTHERS = (3, 8)
 FEW = 20
 PHASES = [
-    "--head-epochs",
-    "12",
-    "--epochs",
-    "12",
-    "--patience",
-    "12",
-    "--learning-rate",
-    "0.02",
-    "--fine-tune-layers",
-    "2",
-    "--preset",
-    "none",
+    *("--head-epochs", 12, "--epochs", 12, "--patience", 12, "--learning-rate", 0.02),
+    *("--fine-tune-layers", 2, "--preset", "none"),
 ]
 
 

@@ -1,0 +1,124 @@
+"""What a backbone that we train ourselves is worth: CIFAR-10's eight classes first, then few images of the other two.
+
+    python -m benchmarks.transfer [--data TAR] [--seeds N] [--images N] [--classes A B] [--json FILE]
+
+For each seed the two classes are learned twice from the same images by the same network: with the eight classes'
+weights (head, then fine-tuning) and from scratch. Both are tested on all test images of the two classes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import logging
+import os
+import statistics
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+DATA = Path("../shared/data/cifar10-jpg.tar.xz")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser("python -m benchmarks.transfer")
+    parser.add_argument("--data", type=Path, default=DATA, metavar="TAR", help=f"CIFAR-10 as JPEG files ({DATA})")
+    parser.add_argument(
+        "--classes", nargs=2, default=["cat", "dog"], metavar="NAME", help="to be learned last (cat dog)"
+    )
+    parser.add_argument("--images", type=int, default=100, metavar="N", help="of each of the two (100)")
+    parser.add_argument("--base-images", type=int, default=1000, metavar="N", help="of each of the eight (1,000)")
+    parser.add_argument("--base-epochs", type=int, default=12, metavar="N", help="for the eight (12)")
+    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="runs of each kind (3)")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    options = parser.parse_args()
+    if not options.data.exists():
+        parser.error(f"no {options.data}; give CIFAR-10 as a tar of JPEG files, train/CLASS/*.jpg and test/CLASS/*.jpg")
+    with tempfile.TemporaryDirectory() as folder:
+        result = measure(options, Path(folder))
+    print(f"eight classes: {result['base_accuracy']:.1%} in {result['base_seconds']:.0f} s")  # noqa: T201
+    print(f"{'seed':>4}  {'scratch':>8}  {'backbone':>8}  {'seconds':>16}")  # noqa: T201
+    for run in result["runs"]:
+        seconds = f"{run['scratch']['seconds']:.0f} and {run['backbone']['seconds']:.0f}"
+        scratch, backbone = run["scratch"]["accuracy"], run["backbone"]["accuracy"]
+        print(f"{run['seed']:4}  {scratch:8.1%}  {backbone:8.1%}  {seconds:>16}")  # noqa: T201
+    print(f"mean  {result['scratch']:8.1%}  {result['backbone']:8.1%}")  # noqa: T201
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=2))
+
+
+def measure(options: argparse.Namespace, root: Path) -> dict[str, Any]:
+    """Return the accuracies of all runs, and their means."""
+    os.environ |= {"BENTOML_HOME": str(root / "home"), "BENTOML_DO_NOT_TRACK": "True"}
+    extract(options.data, root, options.classes, options.images, options.base_images)
+    logging.disable(logging.WARNING)
+    base = run(root, "eight", epochs=options.base_epochs, block="residual", width=32, dense=0)
+    runs: list[dict[str, Any]] = []
+    for seed in range(options.seeds):
+        few = {"backbone": base["tag"], "seed": seed, "dense": 0, "publish": False}
+        runs.append(
+            {
+                "seed": seed,
+                "backbone": run(root, "two", **few),
+                "scratch": run(root, "two", weights="none", **few),
+            }
+        )
+    means = {kind: statistics.mean(run[kind]["accuracy"] for run in runs) for kind in ("scratch", "backbone")}
+    return {
+        "classes": options.classes,
+        "images_a_class": options.images,
+        "base_accuracy": base["accuracy"],
+        "base_seconds": base["seconds"],
+        "runs": runs,
+        **means,
+    }
+
+
+def extract(archive: Path, root: Path, classes: list[str], few: int, many: int) -> None:
+    """Write `many` training images of most classes as `eight`, `few` of `classes` as `two`; all test images of both."""
+    taken: dict[str, int] = {}
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            if not member.isfile():
+                continue
+            part, name, file = Path(member.name).parts[-3:]
+            most = few if name in classes else many
+            taken[f"{part}/{name}"] = count = taken.get(f"{part}/{name}", 0) + 1
+            if part == "train" and count > most:
+                continue
+            target = root / ("two" if name in classes else "eight") / part / name / file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            content = tar.extractfile(member)
+            assert content is not None
+            target.write_bytes(content.read())
+
+
+def run(root: Path, task: str, **options: Any) -> dict[str, Any]:
+    """Train on the images of `task`; returns the accuracy on its test images, the seconds and the tag."""
+    from training.config import Config
+    from training.train import train
+
+    data, out = root / task, root / "runs" / str(time.time_ns())
+    config = Config(
+        data=str(data / "train"), test_data=str(data / "test"), cache_dir=str(root / "cache"), out=str(out), int8=False,
+        **options,
+    )  # fmt: skip
+    with contextlib.redirect_stderr(io.StringIO()):
+        result = train(config)
+    section = result.report["train"]
+    return {
+        "accuracy": result.report["test"]["accuracy"],
+        "seconds": section["seconds"],
+        "epochs": section["epochs"],
+        "best_epoch": section["best_epoch"],
+        "tag": result.tag,
+    }
+
+
+if __name__ == "__main__":
+    main()
