@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from training.display import printable
 from training.errors import TrainingError, UsageError
 from training.options import add_arguments, merge
 from training.progress import ConsoleHandler, console
@@ -15,6 +16,7 @@ from training.progress import ConsoleHandler, console
 _DESCRIPTION = """Train an image classifier on a folder with one folder of images a class, evaluate it on images
 it has never seen, and publish it to the BentoML model store."""
 _EPILOG = """Further commands: `python -m training evaluate TAG --data DIR` tests a stored model on another folder,
+`python -m training check --data DIR` looks for copies, wrong labels and outliers,
 `python -m training tune --data DIR` searches for better options.
 Exit codes: 0 published (or done, with --no-publish), 1 something is wrong with data, disk or model,
 2 wrong options, 3 below --min-accuracy, 130 interrupted before there was anything to keep."""
@@ -25,7 +27,7 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[ConsoleHandler()])
     for noisy in ("absl", "tensorflow", "tf2onnx", "bentoml", "matplotlib", "PIL"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
-    command = {"evaluate": _evaluate, "tune": _tune}.get(arguments[0] if arguments else "", _train)
+    command = {"evaluate": _evaluate, "check": _check, "tune": _tune}.get(arguments[0] if arguments else "", _train)
     try:
         command(arguments)
     except TrainingError as error:
@@ -98,6 +100,42 @@ def _tune(arguments: list[str]) -> None:
     from training.tune.cli import main as tune
 
     tune(arguments[1:])
+
+
+def _check(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(
+        "python -m training check",
+        description="Look for copies, wrong labels, outliers and names that give the class away. Changes no image.",
+    )
+    parser.add_argument("command", choices=["check"], help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--fix",
+        action="store_true",
+        help="also write suspects.csv to the report's folder: the files that --exclude leaves out",
+    )
+    parser.add_argument(
+        "--labels",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="look for wrong labels, which trains three small networks and takes minutes for 50,000 images",
+    )
+    add_arguments(
+        parser,
+        only=("data", "test_data", "image_size", "workers", "cache_dir", "exclude", "preset", "seed", "out"),
+    )
+    given: dict[str, Any] = vars(parser.parse_args(arguments))
+    given.pop("command")
+
+    from training.checks.command import check
+
+    labels, fix = given.pop("labels"), given.pop("fix")
+    done = check(merge(given, None), labels, fix)
+    for finding in done.findings or ["Nothing suspicious found."]:
+        sys.stdout.write(f"{printable(finding)}\n")
+    console.print(f"Report: {done.report}", markup=False)
+    if done.listed is not None:
+        where = done.list_path
+        console.print(f"{where}: {done.listed} lines; delete those to keep, then --exclude {where}", markup=False)
 
 
 def _show(report: dict[str, Any]) -> None:

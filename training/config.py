@@ -75,6 +75,13 @@ class Config:
         None, "data", "folder of decoded images, 3 x N x N bytes each (~/.cache/image-classifier)"
     )
 
+    exclude: str | None = option(
+        None, "checks", "leave out the files of this list, as `python -m training check --fix` writes it"
+    )
+    check_labels: bool = option(
+        False, "checks", "look for wrong labels before training, by training smaller networks three times"
+    )
+
     preset: str = option(
         "auto",
         "augmentation",
@@ -223,6 +230,7 @@ class Config:
             test_data=absolute(self.test_data),
             weights=absolute(self.weights),
             cache_dir=absolute(self.cache_dir),
+            exclude=absolute(self.exclude),
             out=None,
         )
 

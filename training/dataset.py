@@ -7,19 +7,20 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from training import builtin
+from training.checks import suspects
 from training.config import DATASETS, Config
 from training.decoded import DecodedImages
 from training.decoding import decode_folder
 from training.errors import DataError
-from training.folder import PART_NAMES, ImageFolder, Rejected, scan
+from training.folder import PART_NAMES, ImageFolder, Rejected, as_text, scan
 from training.imbalance import class_weights, imbalance_ratio, treatment
 from training.split import group_duplicates, label_conflicts, split
 from training.url import Url, is_url, parse
@@ -74,6 +75,8 @@ class Dataset:
     parts: dict[str, Part]
     balance: str
     summary: dict[str, Any]
+    folders: dict[str, ImageFolder]
+    """By part: the folder whose files the part's rows number."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ class _Source:
     folder: ImageFolder
     part: Part
     cached: bool
+    excluded: int = 0
 
 
 def load(config: Config) -> Dataset:
@@ -91,8 +95,7 @@ def load(config: Config) -> Dataset:
     """
     started = time.perf_counter()
     train_root, test_root = _roots(config)
-    main = _source(train_root, config)
-    test = _source(test_root, config, main.folder.class_names) if test_root is not None else None
+    main, test = _sources(train_root, test_root, config)
     seconds = time.perf_counter() - started
 
     digests = main.part.images.digests[main.part.rows]
@@ -105,7 +108,7 @@ def load(config: Config) -> Dataset:
         leaked = int(in_test.sum())
         if leaked:
             logger.warning("%d training images are in the test folder too; left out of training", leaked)
-        main = _Source(main.folder, main.part.select(np.flatnonzero(~in_test)), main.cached)
+        main = replace(main, part=main.part.select(np.flatnonzero(~in_test)))
         groups = groups[~in_test]
     if rejected and config.strict:
         raise DataError(f"--strict: {rejected[0].file}: {rejected[0].reason} ({len(rejected)} such files)")
@@ -140,14 +143,26 @@ def load(config: Config) -> Dataset:
         },
         "duplicates": len(groups) - len(np.unique(groups)),
         "label_conflicts": _conflicts(main, groups),
-        "rejected": [{"file": _text(r.file), "code": r.code, "reason": r.reason} for r in rejected],
+        "rejected": [{"file": as_text(r.file), "code": r.code, "reason": r.reason} for r in rejected],
         "leaked": leaked,
+        "excluded": main.excluded + (test.excluded if test is not None else 0),
         "fingerprint": _fingerprint(class_names, parts),
         "decode_seconds": seconds,
         "cached": main.cached and (test is None or test.cached),
     }
     _tell(summary, rejected)
-    return Dataset(class_names, parts, balance, summary)
+    folders = dict.fromkeys(indices, main.folder) | ({"test": test.folder} if test is not None else {})
+    return Dataset(class_names, parts, balance, summary, folders)
+
+
+def load_whole(config: Config) -> list[tuple[Part, ImageFolder]]:
+    """Decode the images of `config.data` and, where it is given, of `config.test_data`, without dividing them.
+
+    Raises:
+        DataError: a folder that can't be used, or has no usable image.
+    """
+    main, test = _sources(*_roots(config), config)
+    return [(source.part, source.folder) for source in (main, test) if source is not None]
 
 
 def load_part(root: Path | Url, config: Config, class_names: list[str]) -> tuple[Part, list[Rejected]]:
@@ -179,7 +194,22 @@ def cache_dir(config: Config) -> Path:
     return Path(base) / "image-classifier"
 
 
-def _source(root: Path | Url, config: Config, class_names: list[str] | None = None) -> _Source:
+def _sources(train_root: Path | Url, test_root: Path | Url | None, config: Config) -> tuple[_Source, _Source | None]:
+    excluded = suspects.read(Path(config.exclude)) if config.exclude else {"data": set(), "test-data": set()}
+    main = _source(train_root, config, None, excluded["data"])
+    test = _source(test_root, config, main.folder.class_names, excluded["test-data"]) if test_root else None
+    listed = sum(map(len, excluded.values()))
+    found = main.excluded + (test.excluded if test is not None else 0)
+    if listed:
+        logger.info("%d files left out, as %s says", found, config.exclude)
+    if found < listed:
+        logger.warning("%s lists %d files that are not among the images", config.exclude, listed - found)
+    return main, test
+
+
+def _source(
+    root: Path | Url, config: Config, class_names: list[str] | None = None, excluded: Collection[str] = ()
+) -> _Source:
     folder = scan(root, class_names)
     if len(folder.class_names) < 2:
         raise DataError(f"{root} has one class only ({folder.class_names[0]}); a classifier needs at least two")
@@ -189,8 +219,15 @@ def _source(root: Path | Url, config: Config, class_names: list[str] | None = No
     if not len(rows):
         first = images.rejected[0]
         raise DataError(f"{root} has no usable image among {len(folder.files)} files; {first.file}: {first.reason}")
+    kept = rows
+    if excluded:
+        # Only now, so that the cache serves with any list.
+        kept = rows[[folder.files[row] not in excluded for row in rows]]
+        if not len(kept):
+            raise DataError(f"{root}: {config.exclude} leaves out every image")
     sizes = np.array([size for size, _ in folder.stats])
-    return _Source(folder, Part(images, rows, np.array(folder.labels)[rows], sizes[rows]), cached)
+    part = Part(images, kept, np.array(folder.labels)[kept], sizes[kept])
+    return _Source(folder, part, cached, len(rows) - len(kept))
 
 
 def _as_scalars(digests: np.ndarray) -> np.ndarray:
@@ -215,16 +252,11 @@ def _conflicts(source: _Source, groups: np.ndarray) -> list[dict[str, list[str]]
     names, files, part = source.folder.class_names, source.folder.files, source.part
     return [
         {
-            "files": [_text(files[part.rows[i]]) for i in samples],
+            "files": [as_text(files[part.rows[i]]) for i in samples],
             "classes": sorted({names[part.labels[i]] for i in samples}),
         }
         for samples in label_conflicts(part.labels, groups)
     ]
-
-
-def _text(name: str) -> str:
-    """A file name as text that can be written: bytes that aren't UTF-8 become \\x escapes."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _fingerprint(class_names: list[str], parts: dict[str, Part]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from training.checks.findings import of_checks
 from training.display import percent, printable
 from training.metrics import wilson_interval
 
@@ -20,6 +21,7 @@ def findings(report: dict[str, Any]) -> list[str]:
         *_of_test(report["test"]),
         *(_of_train(report["train"]) if "train" in report else ()),
         *(_of_data(report["data"]) if "data" in report else ()),
+        *(of_checks(report["checks"]) if "checks" in report else ()),
     ]
 
 

@@ -188,3 +188,8 @@ def _raise(error: OSError) -> None:
 
 def _some(names: list[str], most: int = 5) -> str:
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+
+
+def as_text(name: str) -> str:
+    """A file name as text that can be written: bytes that aren't UTF-8 become \\x escapes."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -46,6 +46,8 @@ def _add_argument(group: Any, f: Field[Any]) -> None:
     metavar = {str: "NAME", int: "N", float: "X"}[kind]
     if f.name in ("data", "test_data", "out", "cache_dir"):
         metavar = "DIR"
+    if f.name == "exclude":
+        metavar = "LIST"
     if f.metadata["choices"]:
         metavar = "{" + ",".join(f.metadata["choices"]) + "}"
     group.add_argument(flag(f.name), type=kind, metavar=metavar, **settings)

@@ -28,6 +28,7 @@ from training import (
 from training.augment import Augmenter
 from training.baseline import baseline
 from training.checkpoint import Checkpoint, Progress
+from training.checks.run import of_training
 from training.config import Config
 from training.dataset import Dataset, Part, load
 from training.errors import BelowMinimumAccuracy, ModelError, UsageError
@@ -86,6 +87,7 @@ def resume(out: Path) -> Result:
 
 def _run(config: Config, data: Dataset, out: Path) -> Result:
     described = environment.describe()
+    checked = of_training(data, config, out)
     environment.start_keras(config.seed)
     model, progress = _train(config, data, out)
     model = network.for_serving(model)
@@ -105,6 +107,7 @@ def _run(config: Config, data: Dataset, out: Path) -> Result:
         "calibration": calibration.describe(temperature, uncalibrated, test.labels, probabilities),
         "validation": validation,
         "data": data.summary,
+        "checks": checked.section,
         "train": _train_section(config, progress, data),
         "model": _export(model, probabilities, data, config, files),
         "environment": described,
@@ -119,7 +122,7 @@ def _run(config: Config, data: Dataset, out: Path) -> Result:
         )
         section["published"] = True
     document["explanations"], shown = explaining.explain(model, test, probabilities, data.class_names)
-    record.write(out, document, data, config, probabilities, shown)
+    record.write(out, document, data, config, probabilities, shown | checked.pictures)
     if section["refused"]:
         raise BelowMinimumAccuracy(f"not published: {section['refused']}; report: {out / 'report.html'}")
     return Result(out, document, section["tag"])

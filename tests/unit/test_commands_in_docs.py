@@ -83,7 +83,7 @@ def test_the_module_takes_its_options(command: str) -> None:
     if module == "bento.recommend":
         recommend._arguments(arguments)
     elif arguments:
-        verb = arguments[:1] if module == "cluster" or arguments[0] in ("evaluate", "tune") else []
+        verb = arguments[:1] if module == "cluster" or arguments[0] in ("evaluate", "check", "tune") else []
         assert not unknown_flags(arguments, help_of(sys.executable, "-m", module, *verb))
 
 

@@ -87,6 +87,15 @@ def explanations(
         return png(figure)
 
 
+def captioned(images: np.ndarray, above: list[str], below: list[str]) -> bytes:
+    """Show images, each with a line above and one below it; `images` is (N, S, S, 3) uint8."""
+    with canvas(_WIDTH, _height(len(images), lines=2)) as figure:
+        for axes, title, label in zip(_grid(figure, images), above, below, strict=True):
+            axes.set_title(title, fontsize=7, fontweight="normal", color=VERMILION, loc="center", pad=3)
+            axes.set_xlabel(label, fontsize=7, labelpad=3)
+        return png(figure)
+
+
 def _height(images: int, lines: int) -> float:
     rows = -(-images // _COLUMNS)
     return rows * (_WIDTH / _COLUMNS + 0.17 * lines) + 0.1

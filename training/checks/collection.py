@@ -1,0 +1,104 @@
+"""The images that are checked, of all parts, as one numbered list. Reads pixels; judges nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from training.dataset import Part
+from training.folder import ImageFolder, as_text
+
+_CHUNK_BYTES = 16_000_000
+
+
+@dataclass(frozen=True)
+class Source:
+    """Images of one part. `option` is where its folder was named: "data" or "test-data"."""
+
+    name: str
+    part: Part
+    folder: ImageFolder
+    option: str
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Sample i is the i-th image, counted through `sources` in order."""
+
+    class_names: list[str]
+    sources: list[Source]
+
+    def __len__(self) -> int:
+        return sum(len(source.part) for source in self.sources)
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """(N,) int, indices into `class_names`."""
+        return np.concatenate([source.part.labels for source in self.sources])
+
+    @cached_property
+    def file_sizes(self) -> np.ndarray:
+        """(N,) int, bytes."""
+        return np.concatenate([source.part.file_sizes for source in self.sources])
+
+    @cached_property
+    def digests(self) -> np.ndarray:
+        """(N, B) uint8, equal for images that are equal once decoded."""
+        return np.concatenate([source.part.images.digests[source.part.rows] for source in self.sources])
+
+    @cached_property
+    def source_of(self) -> np.ndarray:
+        """(N,) int, indices into `sources`."""
+        return np.repeat(np.arange(len(self.sources)), [len(source.part) for source in self.sources])
+
+    @cached_property
+    def _starts(self) -> np.ndarray:
+        return np.cumsum([0, *(len(source.part) for source in self.sources)])
+
+    @property
+    def size(self) -> int:
+        """Width and height of every image, in pixels."""
+        return self.sources[0].part.images.size
+
+    def __getitem__(self, samples: np.ndarray) -> np.ndarray:
+        """Return the images of `samples`, (n, S, S, 3) uint8."""
+        images = np.empty((len(samples), self.size, self.size, 3), np.uint8)
+        for i, source in enumerate(self.sources):
+            here = np.flatnonzero(self.source_of[samples] == i)
+            if len(here):
+                images[here] = source.part[samples[here] - self._starts[i]]
+        return images
+
+    def chunks(self) -> Iterator[np.ndarray]:
+        """Yield all samples in order, as many at a time as 16 MB of pixels."""
+        step = max(1, _CHUNK_BYTES // (3 * self.size * self.size))
+        for start in range(0, len(self), step):
+            yield np.arange(start, min(start + step, len(self)))
+
+    def option(self, sample: int) -> str:
+        """Return where the sample's folder was named: "data" or "test-data"."""
+        return self.sources[int(self.source_of[sample])].option
+
+    def file(self, sample: int) -> str:
+        """Return the sample's path below its folder, as the system has it: not always UTF-8."""
+        i = int(self.source_of[sample])
+        source = self.sources[i]
+        return source.folder.files[int(source.part.rows[sample - self._starts[i]])]
+
+    def path(self, sample: int) -> Path | None:
+        """Return the sample's path; None where its folder is in object storage."""
+        root = self.sources[int(self.source_of[sample])].folder.root
+        return root / self.file(sample) if isinstance(root, Path) else None
+
+    def describe(self, sample: int) -> dict[str, Any]:
+        """Return what a report says of the sample."""
+        return {
+            "file": as_text(self.file(sample)),
+            "part": self.sources[self.source_of[sample]].name,
+            "class": self.class_names[self.labels[sample]],
+        }

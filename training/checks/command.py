@@ -1,0 +1,72 @@
+"""`python -m training check`: every check on a folder, a report of its own, and the list for `--exclude`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from training import report
+from training.checks import run, suspects
+from training.checks.collection import Collection, Source
+from training.checks.findings import of_checks
+from training.config import DATASETS, Config
+from training.dataset import load_whole, name_of
+from training.errors import UsageError
+from training.folder import as_text
+
+DEFAULT_OUT = "check"
+_LISTED_FILES = 200
+
+
+@dataclass(frozen=True)
+class Done:
+    """Where the report lies, what to look at, and how many lines the list has, if one was asked for."""
+
+    report: Path
+    findings: list[str]
+    listed: int | None
+    list_path: Path
+
+
+def check(config: Config, labels: bool, fix: bool) -> Done:
+    """Check `config.data`, and `config.test_data` with it, and write report.html and check.json to `config.out`.
+
+    Raises:
+        DataError: a folder that can't be used.
+        UsageError: `fix`, and the list is there already: somebody may have edited it.
+    """
+    out = Path(config.out or DEFAULT_OUT)
+    list_path = out / "suspects.csv"
+    if fix and list_path.exists():
+        raise UsageError(f"{list_path} is there already; use it with --exclude, remove it, or give another --out")
+    out.mkdir(parents=True, exist_ok=True)
+    loaded = load_whole(config)
+    options = ("data", "test-data")
+    sources = [Source(name, part, folder, name) for name, (part, folder) in zip(options, loaded, strict=False)]
+    images = Collection(loaded[0][1].class_names, sources)
+    checked = run.run(images, config, labels, out / "folds")
+    rejected = [r for part, folder in loaded for r in (*folder.rejected, *part.images.rejected)]
+    document: dict[str, Any] = {
+        "data": {
+            "name": as_text(config.data if config.data in DATASETS else name_of(loaded[0][1].root)),
+            "classes": images.class_names,
+            "rejected": [{"file": as_text(r.file), "code": r.code, "reason": r.reason} for r in rejected],
+        },
+        "checks": checked.section,
+    }
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    (out / "check.json").write_text(text, encoding="utf-8")
+    found = list(of_checks(checked.section))
+    for name, png in checked.pictures.items():
+        (out / f"{name}.png").write_bytes(png)
+    page = report.template("check.html.j2").render(
+        **document,
+        findings=found,
+        pictures={name: report.picture(png) for name, png in checked.pictures.items()},
+        most_files=_LISTED_FILES,
+    )
+    (out / "report.html").write_bytes(page.encode("utf-8", "backslashreplace"))
+    listed = suspects.write(list_path, checked.suspects) if fix else None
+    return Done(out / "report.html", found, listed, list_path)

@@ -1,0 +1,79 @@
+"""All checks in turn, on the images of a training or of `python -m training check`. Writes nothing but `state`."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from training.checks import duplicates, names, outliers, sizes, wrong_labels
+from training.checks.collection import Collection, Source
+from training.checks.suspects import Suspect
+from training.config import Config
+from training.dataset import Dataset
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The report's section, its pictures, and the files better left out, each with its path below its folder."""
+
+    section: dict[str, Any]
+    pictures: dict[str, bytes]
+    suspects: list[tuple[str, str, Suspect]]
+
+
+def run(images: Collection, config: Config, labels: bool, state: Path) -> Checked:
+    """Check `images`; `labels` adds the check that trains networks, which keeps what it has done in `state`."""
+    seconds: dict[str, float] = {}
+    section: dict[str, Any] = {"images": len(images), "seconds": seconds}
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    # The matrices are so small that threads mostly wait for each other: on a busy machine 80 times as long.
+    with threadpool_limits(1, "blas"):
+        with _timed("duplicates", seconds):
+            section["duplicates"], copies, groups = duplicates.find(images)
+        with _timed("outliers", seconds):
+            section["outliers"], outlying, far = outliers.find(images, config.seed)
+    with _timed("names", seconds):
+        section["names"], misnamed = names.find(images, config.seed)
+    with _timed("sizes", seconds):
+        section["sizes"] = sizes.describe(images, config.seed)
+    wrong: list[Suspect] = []
+    doubtful = np.empty(0, np.int64)
+    section["labels"] = {"skipped": wrong_labels.NOT_ASKED}
+    if labels:
+        with _timed("labels", seconds):
+            section["labels"], wrong, doubtful = wrong_labels.find(images, config, state)
+    suspects = [*copies, *wrong, *misnamed, *outlying]
+    section["suspects"] = len({suspect.sample for suspect in suspects})
+    with _timed("pictures", seconds):
+        from training.pictures import checks
+
+        pictures = checks.of_checks(images, section, groups, doubtful, far, images.class_names)
+    logger.info("data checked in %.1f s: %d suspicious files", sum(seconds.values()), section["suspects"])
+    return Checked(section, pictures, [(images.file(s.sample), images.option(s.sample), s) for s in suspects])
+
+
+def of_training(data: Dataset, config: Config, out: Path) -> Checked:
+    """Check the parts of a training."""
+    apart = data.folders["test"] is not data.folders["train"]
+    sources = [
+        Source(name, part, data.folders[name], "test-data" if apart and name == "test" else "data")
+        for name, part in data.parts.items()
+    ]
+    return run(Collection(data.class_names, sources), config, config.check_labels, out / "checks")
+
+
+@contextmanager
+def _timed(name: str, seconds: dict[str, float]) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    seconds[name] = time.perf_counter() - started

@@ -1,0 +1,75 @@
+"""The list of files that `check --fix` writes and `--exclude` reads. Deletes and moves nothing."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.errors import UsageError
+
+_COLUMNS = ("file", "in", "problem", "action", "why")
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A sample that is better left out, what is wrong with it, and what a person may do instead."""
+
+    sample: int
+    problem: str
+    action: str
+    why: str
+
+
+def write(path: Path, rows: Iterable[tuple[str, str, Suspect]]) -> int:
+    """Write (file, option, suspect) rows as CSV, one a file and problem; returns how many.
+
+    Names that are no UTF-8 keep their bytes. Each opens with "./", so that no spreadsheet takes "=..." for a formula.
+
+    Raises:
+        OSError: the list can't be written.
+    """
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    count = 0
+    try:
+        with partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            table = csv.writer(file)
+            table.writerow(_COLUMNS)
+            for name, option, suspect in rows:
+                table.writerow((f"./{name}", option, suspect.problem, suspect.action, suspect.why))
+                count += 1
+        partial.rename(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return count
+
+
+def read(path: Path) -> dict[str, set[str]]:
+    """Return the files of a list, below their folder, by the option that names the folder: "data" or "test-data".
+
+    A list without the column `in` is taken for `data`.
+
+    Raises:
+        UsageError: the file can't be read, or is no such list.
+    """
+    found: dict[str, set[str]] = {"data": set(), "test-data": set()}
+    try:
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            table = csv.DictReader(file)
+            if "file" not in (table.fieldnames or ()):
+                raise UsageError(f"--exclude {path} has no column `file`; take the list that `check --fix` writes")
+            for row in table:
+                option = row.get("in") or "data"
+                if option not in found:
+                    raise UsageError(
+                        f"--exclude {path}, line {table.line_num}: `in` is {option!r}, not data or test-data"
+                    )
+                if row["file"]:
+                    found[option].add(os.path.normpath(row["file"]))
+    except OSError as error:
+        raise UsageError(f"--exclude {path}: {error.strerror}") from error
+    except csv.Error as error:
+        raise UsageError(f"--exclude {path}: {error}") from error
+    return found
