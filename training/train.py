@@ -140,6 +140,8 @@ def _train(config: Config, data: Dataset, out: Path) -> tuple[Any, Progress]:
 def _calibrate(model: Any, data: Dataset, config: Config) -> tuple[float, str | None]:
     if not config.calibrate:
         return 1.0, "switched off"
+    if config.refit:
+        return 1.0, "no validation images were left"
     validation = data.parts["validation"]
     return calibration.calibrate(model, _batches(validation, data, config), validation.labels)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,8 @@ from training.tune.space import Space
 
 SEARCHES = ("random", "tpe", "hyperband", "grid")
 
-# They decide where a search happens and what becomes of its best trial, not what a trial finds.
-_IRRELEVANT = ("data", "test_data", "strict", "workers", "cache_dir", "out", "name", "min_accuracy", "int8", "publish")
+# They decide where the images are and how they are decoded; which they are, the fingerprint tells.
+_ELSEWHERE = ("data", "test_data", "strict", "workers", "cache_dir")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,9 @@ class Plan:
 
     def identity(self) -> dict[str, Any]:
         """Return what must be the same for trials to belong to one study, as JSON can hold it."""
-        options = {name: value for name, value in asdict(self.config).items() if name not in _IRRELEVANT}
+        # What becomes of the best trial makes no difference to what a trial finds.
+        trained = [f.name for f in fields(Config) if f.metadata["group"] != "result" and f.name not in _ELSEWHERE]
+        options = {name: value for name, value in asdict(self.config).items() if name in trained}
         return {
             "data": self.fingerprint,
             "space": self.space.document(),

@@ -102,6 +102,7 @@ def test_the_best_is_trained_on_all_but_the_test_images_and_published(searched: 
     assert set(run["data"]["splits"]) == {"train", "test"}
     assert sum(run["data"]["splits"]["train"].values()) == sum(found["data"]["images"].values())
     assert run["validation"] is None
+    assert run["calibration"]["temperature"] == 1
     assert "val_loss" not in run["train"]["history"]
 
 
