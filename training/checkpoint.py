@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,10 @@ class Checkpoint:
 
     def restore_best(self, model: Any, progress: Progress) -> None:
         """Give `model` the best epoch's weights."""
-        model.load_weights(self._best(progress.best_epoch))
+        with warnings.catch_warnings():
+            # That of an earlier phase had other variables. Its state isn't wanted.
+            warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
+            model.load_weights(self._best(progress.best_epoch))
 
     def _last(self, epoch: int) -> Path:
         return self._folder / f"last-{epoch:04}.keras"

@@ -56,6 +56,8 @@ def search(request: Request, show: Callable[[dict[str, Any]], None]) -> Result |
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     chosen = space.read(request.space).without(request.fixed)
     config = request.config
+    if config.backbone:
+        raise UsageError("a search trains networks from scratch; leave --backbone out")
     out = Path(config.out) if config.out else Path("runs", f"tune-{_name(config)}")
     url = storage.address(request.storage, out)
     if storage.is_shared(url) and not request.study:
