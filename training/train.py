@@ -140,6 +140,8 @@ def _train(config: Config, data: Dataset, out: Path) -> tuple[Any, Progress]:
 def _calibrate(model: Any, data: Dataset, config: Config) -> tuple[float, str | None]:
     if not config.calibrate:
         return 1.0, "switched off"
+    if config.refit:
+        return 1.0, "with --refit no image was held out to fit a temperature on"
     validation = data.parts["validation"]
     return calibration.calibrate(model, _batches(validation, data, config), validation.labels)
 
