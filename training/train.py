@@ -141,7 +141,7 @@ def _calibrate(model: Any, data: Dataset, config: Config) -> tuple[float, str | 
     if not config.calibrate:
         return 1.0, "switched off"
     if config.refit:
-        return 1.0, "no validation images were left"
+        return 1.0, "with --refit no image was held out to fit a temperature on"
     validation = data.parts["validation"]
     return calibration.calibrate(model, _batches(validation, data, config), validation.labels)
 

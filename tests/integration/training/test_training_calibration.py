@@ -90,3 +90,15 @@ def test_a_part_too_small_to_calibrate_on_is_named(run: tuple[Path, dict[str, An
     assert found["temperature"] == 1
     assert "validation images are too few" in found["reason"]
     assert found["before"] == pytest.approx(found["after"])
+
+
+def test_a_run_that_holds_nothing_out_is_not_calibrated(sandbox: Sandbox, mislabelled: Path) -> None:
+    out = sandbox.root / "refitted"
+    done = sandbox.run(
+        "--data", mislabelled, "--out", out, "--refit", "--epochs", 1, "--no-publish", "--no-int8", *SMALL
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads((out / "metrics.json").read_text())["calibration"]
+    assert found["temperature"] == 1
+    assert "no image was held out" in found["reason"]
+    assert "no image was held out" in (out / "report.html").read_text()
