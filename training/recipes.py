@@ -1,4 +1,4 @@
-"""Named sets of options; docs/training.md has what each reaches. What an option means is said in `config`."""
+"""Named sets of options. What an option means is said in `config`."""
 
 from __future__ import annotations
 
