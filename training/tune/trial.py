@@ -34,8 +34,8 @@ class Objective:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._data = searched(load(plan.config))
-        if self._data.summary["fingerprint"] != plan.fingerprint:
+        self.data = searched(load(plan.config))
+        if self.data.summary["fingerprint"] != plan.fingerprint:
             raise ModelError("the images have changed since the search was begun; start the command again")
 
     def __call__(self, trial: Trial, begin: Callable[[], None]) -> float:
@@ -75,9 +75,9 @@ class Objective:
         from training.fit import fit
         from training.train import training_batches
 
-        train, validation = (self._data.parts[name] for name in ("train", "validation"))
-        classes = len(self._data.class_names)
-        batches = training_batches(train, self._data, config)
+        train, validation = (self.data.parts[name] for name in ("train", "validation"))
+        classes = len(self.data.class_names)
+        batches = training_batches(train, self.data, config)
         held_out = Batches(validation.images, validation.rows, validation.labels, classes, _EVALUATION_BATCH)
         model = network.build(config, classes)
         network.compile_model(model, config, batches.num_batches)
