@@ -34,9 +34,9 @@ class Plan:
 
     def identity(self) -> dict[str, Any]:
         """Return what must be the same for trials to belong to one study, as JSON can hold it."""
-        # What becomes of the best trial makes no difference to what a trial finds.
-        trained = [f.name for f in fields(Config) if f.metadata["group"] != "result" and f.name not in _ELSEWHERE]
-        options = {name: value for name, value in asdict(self.config).items() if name in trained}
+        # Nor do checks and what becomes of the best trial make a difference to what a trial finds.
+        other = [f.name for f in fields(Config) if f.metadata["group"] in ("result", "checks")]
+        options = {name: value for name, value in asdict(self.config).items() if name not in (*other, *_ELSEWHERE)}
         return {
             "data": self.fingerprint,
             "space": self.space.document(),
