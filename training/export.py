@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import logging
 import warnings
 from collections.abc import Iterable, Iterator
@@ -31,7 +33,7 @@ def to_onnx(model: Any, path: Path) -> None:
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _copies_given_back():
             warnings.simplefilter("ignore")  # tf2onnx asks NumPy for names that it no longer has
             model.export(raw, format="onnx", verbose=False)
     finally:
@@ -46,6 +48,23 @@ def to_onnx(model: Any, path: Path) -> None:
     options.optimized_model_filepath = str(path)
     onnxruntime.InferenceSession(raw, options, providers=["CPUExecutionProvider"])
     raw.unlink()
+
+
+@contextlib.contextmanager
+def _copies_given_back() -> Iterator[None]:
+    """Collect garbage often: tf2onnx copies the graph, weights and all, for each of its passes, in cycles.
+
+    Of 12 MB of weights it else takes 840 MB of memory, of a ResNet-50's 95 MB over 6 GB.
+    """
+    threshold = gc.get_threshold()
+    gc.collect()
+    gc.freeze()  # what is there already would make each collection long, and so rare
+    gc.set_threshold(700, 5, 2)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*threshold)
+        gc.unfreeze()
 
 
 def _rename(graph: Any) -> None:
