@@ -20,6 +20,8 @@ class Progress:
 
     fingerprint: str = ""
     """Of the data, so that a resumed run can't go on with other images."""
+    backend: str = ""
+    """Of Keras; each rounds in its own way."""
     epochs: int = 0
     best_epoch: int = 0
     """Counted from 1; 0 before the first."""

@@ -25,7 +25,7 @@ Exit codes: 0 published (or done, with --no-publish), 1 something is wrong with 
 def main(arguments: list[str]) -> int:
     """Run one command; returns the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[ConsoleHandler()])
-    for noisy in ("absl", "tensorflow", "tf2onnx", "bentoml", "matplotlib", "PIL"):
+    for noisy in ("absl", "jax", "tensorflow", "tf2onnx", "bentoml", "matplotlib", "PIL"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     command = {"evaluate": _evaluate, "check": _check, "tune": _tune}.get(arguments[0] if arguments else "", _train)
     try:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from training import converter
 from training.errors import ModelError
 
 INPUT, OUTPUT = "image", "probabilities"
@@ -26,17 +26,7 @@ def to_onnx(model: Any, path: Path) -> None:
     import onnxruntime
 
     raw = path.with_suffix(".raw.onnx")
-    loggers = [logging.getLogger(name) for name in ("tf2onnx", "tensorflow")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # tf2onnx asks NumPy for names that it no longer has
-            model.export(raw, format="onnx", verbose=False)
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+    converter.convert(model, raw)
     graph = onnx.load(raw)
     _rename(graph)
     onnx.save(graph, raw)

@@ -14,6 +14,7 @@ import numpy as np
 import imaging
 from training import (
     backbone,
+    backend,
     calibration,
     environment,
     explaining,
@@ -57,6 +58,7 @@ def train(config: Config) -> Result:
     Raises:
         TrainingError: see `training.errors`; a refused model's report is written all the same.
     """
+    backend.check()
     out = Path(config.out) if config.out else Path("runs", datetime.now().strftime("%Y%m%d-%H%M%S"))
     if (out / "config.toml").exists():
         raise UsageError(f"{out} holds a run already; continue it with --resume {out}, or give another --out")
@@ -81,6 +83,10 @@ def resume(out: Path) -> Result:
     if document and document["model"]["published"] and document["train"]["stopped"] != "interrupted":
         logger.info("%s is complete already; nothing to do", out)
         return Result(out, document, document["model"]["tag"])
+    progress = Checkpoint(out).load()
+    if progress:
+        backend.go_on_with(progress.backend)
+    backend.check()
     config = options.merge({}, out / "config.toml")
     return _run(config, load(config), out)
 
@@ -89,6 +95,7 @@ def _run(config: Config, data: Dataset, out: Path) -> Result:
     described = environment.describe()
     checked = of_training(data, config, out)
     environment.start_keras(config.seed)
+    described |= backend.describe()
     model, progress = _train(config, data, out)
     model = network.for_serving(model)
     network.compile_model(model, config, 1)
@@ -131,7 +138,7 @@ def _run(config: Config, data: Dataset, out: Path) -> Result:
 def _train(config: Config, data: Dataset, out: Path) -> tuple[Any, Progress]:
     train_batches = training_batches(data.parts["train"], data, config)
     checkpoint = Checkpoint(out)
-    progress = checkpoint.load() or Progress(fingerprint=data.summary["fingerprint"])
+    progress = checkpoint.load() or Progress(data.summary["fingerprint"], backend.describe()["backend"])
     if progress.fingerprint != data.summary["fingerprint"]:
         raise ModelError(f"the images have changed since {out} was begun; start a new run")
     return phases.run(config, len(data.class_names), train_batches, _held_out(data, config), checkpoint, progress)
