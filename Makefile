@@ -11,7 +11,7 @@ CLUSTER_NEEDS := containerd runc iptables conntrack catatonit docker-registry ip
 UV_LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
 	--no-emit-index-url --no-emit-find-links --no-header
 
-.PHONY: help setup run image training-image loadtests-image package check format test e2e manifests values bench overload soak
+.PHONY: help setup run image training-image loadtests-image package check format test backends e2e manifests values bench overload soak
 .PHONY: cluster cluster-down lock clean
 
 help:  ## list the targets
@@ -48,6 +48,10 @@ test: setup  ## every test that needs no cluster
 	@scripts/helm which >/dev/null || true
 	@scripts/build-tools tools/kubeconform >/dev/null || true
 	@$(BIN)/pytest
+
+backends: setup  ## test training under every Keras backend; PyTorch's environment takes 5 GB, once (docs/training.md)
+	@scripts/torch -c "import torch"
+	@$(BIN)/pytest tests/integration/training/test_backends.py
 
 e2e: setup  ## test the real image, then chart and releases on a real Kubernetes (docs/cluster.md)
 	@scripts/packages podman mmdebstrap prometheus $(CLUSTER_NEEDS)
@@ -86,6 +90,7 @@ lock: setup  ## resolve the requirements anew
 	@$(UV_LOCK) --upgrade bento/requirements.in -o bento/requirements.txt
 	@$(UV_LOCK) --upgrade requirements/dev.in -o requirements/dev.txt
 	@$(UV_LOCK) --upgrade requirements/training.in -o requirements/training.txt
+	@$(UV_LOCK) --upgrade requirements/torch.in -o requirements/torch.txt
 	@$(UV_LOCK) --upgrade requirements/loadtests.in -o requirements/loadtests.txt
 	@$(UV_LOCK) --upgrade image/sbom.in -o image/sbom.txt
 	@$(UV_LOCK) --upgrade tests/moto.in -o tests/moto.txt

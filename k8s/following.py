@@ -9,6 +9,7 @@ import sys
 import time
 from typing import Any
 
+from k8s import workers
 from k8s.cluster import Cluster, Json
 from k8s.errors import Forbidden, K8sError, Refused, from_api
 from k8s.rollout import Trouble, rollout_state
@@ -39,7 +40,8 @@ def follow(cluster: Cluster, name: str, deadline: Deadline) -> dict[str, Any]:
     logged, troubled, said = set[str](), dict[str, float](), ""
     while True:
         pods = cluster.items(cluster.core.list_namespaced_pod, f"batch.kubernetes.io/job-name={name}")
-        for pod in sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp"))):
+        telling = [pod for pod in pods if workers.tells_of_all(pod) is not False]
+        for pod in sorted(telling, key=lambda pod: str(pod["metadata"].get("creationTimestamp"))):
             started = pod.get("status", {}).get("phase") in ("Running", "Succeeded", "Failed")
             if started and pod["metadata"]["name"] not in logged:
                 logged.add(pod["metadata"]["name"])
@@ -48,6 +50,8 @@ def follow(cluster: Cluster, name: str, deadline: Deadline) -> dict[str, Any]:
         else:
             found = cluster.ask(cluster.batch.read_namespaced_job, name, cluster.namespace)
             if ended(found):
+                if ended(found) == "Failed" and (other := _culprit(pods)) and other["metadata"]["name"] not in logged:
+                    said += "\n" + _log(cluster, other["metadata"]["name"], deadline)
                 return _verdict(name, found, pods, said.strip().splitlines())
             _give_up_on(name, pods, troubled)
             time.sleep(_INTERVAL)
@@ -104,14 +108,29 @@ def _verdict(name: str, found: Json, pods: list[Json], said: list[str]) -> dict[
     raise TrainingFailed(f"job {name} failed: exit code {code}{reason}: {said[-1] if said else why}", code or 1)
 
 
+def _culprit(pods: list[Json]) -> Json | None:
+    """Return the pod that ended last; of several workers, one that didn't end because of another."""
+    ended = [pod for pod in pods if _terminated(pod)]
+    ended.sort(key=lambda pod: str(pod["metadata"].get("creationTimestamp")), reverse=True)
+    # A Job that fails has those of its pods stopped that still run.
+    passive = (0, workers.LOST, 130, 137, 143)
+    own = [pod for pod in ended if _terminated(pod)["exitCode"] not in passive]
+    return next(iter(own + ended), None)
+
+
+def _terminated(pod: Json) -> Json:
+    states = [container.get("state", {}) for container in pod.get("status", {}).get("containerStatuses", [])]
+    found: Json = next((state["terminated"] for state in states if state.get("terminated")), {})
+    return found
+
+
 def _exit(pods: list[Json]) -> tuple[int | None, str]:
-    for pod in sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp")), reverse=True):
-        for container in pod.get("status", {}).get("containerStatuses", []):
-            ended = container.get("state", {}).get("terminated")
-            if ended:
-                reason = ended.get("reason", "Error")
-                return int(ended["exitCode"]), "" if reason == "Error" else f" ({reason})"
-    return None, ""
+    culprit = _culprit(pods)
+    if culprit is None:
+        return None, ""
+    ended = _terminated(culprit)
+    reason = ended.get("reason", "Error")
+    return int(ended["exitCode"]), "" if reason == "Error" else f" ({reason})"
 
 
 def _give_up_on(name: str, pods: list[Json], troubled: dict[str, float]) -> None:

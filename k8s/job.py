@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from k8s import workers
 from k8s.cluster import Json
 
 DATA, STORE, SCRATCH = "/data", "/store", "/tmp"
@@ -35,13 +36,15 @@ class Training:
     memory: str = "4Gi"
     gpus: int = 0
     attempts: int = 3
-    """Restarts after a kill; a mistake in data or options isn't tried again."""
+    """Restarts after a kill (of several workers, each); a mistake in data or options isn't tried again."""
     keep: int = 86400
     """Seconds that the finished Job stays to be looked at."""
     pull_policy: str = "IfNotPresent"
     pull_secret: str = ""
     env_secret: str = ""
     """Its entries become environment variables: credentials for object storage."""
+    workers: int = 1
+    """Pods that train it together."""
 
 
 def manifest(training: Training) -> Json:
@@ -52,7 +55,7 @@ def manifest(training: Training) -> Json:
         "app.kubernetes.io/component": "training",
         "app.kubernetes.io/managed-by": "image-classifier",
     }
-    return {
+    job: Json = {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {"name": training.name, "labels": labels},
@@ -73,6 +76,7 @@ def manifest(training: Training) -> Json:
             "template": {"metadata": {"labels": dict(labels)}, "spec": _pod(training)},
         },
     }
+    return job if training.workers == 1 else workers.divide(job, training.workers)
 
 
 def _pod(training: Training) -> Json:

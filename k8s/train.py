@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import re
+from dataclasses import replace
 from typing import Any
 
-from k8s import following, images, job, options
+from k8s import following, images, job, options, workers
 from k8s.cluster import Json
 from k8s.errors import Conflict, K8sError
 from k8s.waiting import Deadline
@@ -21,6 +23,12 @@ HELP = "train as a Job and follow it; -- and options of `python -m training` com
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the verb's flags."""
+    common(parser)
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="pods that train it together, on JAX (1)")
+
+
+def common(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of every Job that trains."""
     parser.add_argument("name", metavar="NAME", help="of the Job, and of the run in the store")
     parser.add_argument("--image", required=True, metavar="IMAGE", help="training image")
     parser.add_argument("--store-claim", required=True, metavar="PVC", help="gets the model store and the runs")
@@ -41,7 +49,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pull-policy", choices=("Always", "IfNotPresent", "Never"), default="IfNotPresent")
     parser.add_argument("--pull-secret", default="", metavar="NAME", help="imagePullSecret")
     parser.add_argument("--timeout", type=options.duration, default=86400, metavar="T", help="stop waiting after (24h)")
-    parser.add_argument("--dry-run", action="store_true", help="print the manifest")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be made")
 
 
 def request(args: argparse.Namespace) -> job.Training:
@@ -85,7 +93,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     Raises:
         K8sError: the Job can't be made, can't come right, or failed.
     """
-    return submit(args, job.manifest(request(args)))
+    if not 1 <= args.workers <= 1000:
+        raise K8sError(f"--workers {args.workers}: takes 1 to 1000")
+    return submit(args, job.manifest(replace(request(args), workers=args.workers)))
 
 
 def submit(args: argparse.Namespace, manifest: Json) -> dict[str, Any]:
@@ -97,18 +107,24 @@ def submit(args: argparse.Namespace, manifest: Json) -> dict[str, Any]:
     if args.dry_run:
         import yaml
 
-        return {"manifest": manifest, "message": yaml.safe_dump(manifest, sort_keys=False).rstrip()}
+        made = {"manifest": manifest} | ({"service": workers.service(manifest)} if workers.are_in(manifest) else {})
+        return made | {"message": yaml.safe_dump_all(made.values(), sort_keys=False).rstrip()}
     cluster, deadline = options.cluster_of(args), Deadline(args.timeout, undoing=False)
     for claim in filter(None, (args.store_claim, args.data_claim)):
         cluster.ask(cluster.core.read_namespaced_persistent_volume_claim, claim, cluster.namespace)
     try:
-        cluster.ask(cluster.batch.create_namespaced_job, cluster.namespace, manifest)
+        found = cluster.ask(cluster.batch.create_namespaced_job, cluster.namespace, manifest)
         logger.info("job %s is made", args.name)
     except Conflict as error:
-        if following.ended(cluster.ask(cluster.batch.read_namespaced_job, args.name, cluster.namespace)):
+        found = cluster.ask(cluster.batch.read_namespaced_job, args.name, cluster.namespace)
+        if following.ended(found):
             away = f"kubectl delete job {args.name} --namespace {cluster.namespace}"
             raise K8sError(f"job {args.name} has ended already; choose another NAME, or {away}") from error
         logger.info("job %s is under way; following it", args.name)
+    if workers.are_in(found):
+        with contextlib.suppress(Conflict):  # it is there
+            service = workers.service(found, found["metadata"]["uid"])
+            cluster.ask(cluster.core.create_namespaced_service, cluster.namespace, service)
     try:
         return following.follow(cluster, args.name, deadline)
     except KeyboardInterrupt:

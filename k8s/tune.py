@@ -24,7 +24,7 @@ exec python -m training tune "$@" --study "$RUN" --out "$run"
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the verb's flags: those of `train`, for each worker, and its own."""
-    train.add(parser)
+    train.common(parser)
     group = parser.add_argument_group("search")
     group.add_argument("--workers", type=int, default=2, metavar="N", help="pods that do trials (2)")
     group.add_argument(

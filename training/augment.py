@@ -32,9 +32,14 @@ class Augmenter:
         """Whether any rate is above zero."""
         return any(rate > 0 for rate in self._rates.values())
 
-    def __call__(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return augmented copies; `images` is (N, size, size, 3) uint8."""
-        count, rates = len(images), self._rates
+    def __call__(
+        self, images: np.ndarray, rng: np.random.Generator, first: int = 0, whole: int | None = None
+    ) -> np.ndarray:
+        """Return augmented copies; `images` is (N, size, size, 3) uint8.
+
+        They may be the part from `first` of a batch of `whole` images, and are drawn as they would be in it.
+        """
+        count, rates = whole or len(images), self._rates
 
         def even(rate: float) -> np.ndarray:
             return rng.uniform(-rate, rate, count)
@@ -50,13 +55,14 @@ class Augmenter:
         matrices = self._matrices(angle, scale, shift, flip_x, flip_y)
         corners = self._margin + np.rint(shift).astype(int)
         result = np.empty_like(images)
-        for i in range(count):
+        for at in range(len(images)):
+            i = first + at
             if resampled[i]:
-                result[i] = self._resample(wide[i], matrices[:, i])
+                result[at] = self._resample(wide[at], matrices[:, i])
             else:
                 x, y = corners[:, i]
-                window = wide[i, y : y + self._size, x : x + self._size]
-                result[i] = window[:: -1 if flip_y[i] else 1, :: -1 if flip_x[i] else 1]
+                window = wide[at, y : y + self._size, x : x + self._size]
+                result[at] = window[:: -1 if flip_y[i] else 1, :: -1 if flip_x[i] else 1]
         return result
 
     def _resample(self, wide: np.ndarray, matrix: np.ndarray) -> np.ndarray:

@@ -28,6 +28,8 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         mixer: blends the images of a batch and their labels, if given.
         class_weights: (C,) weights of the loss, if given.
         oversample: repeat the images of smaller classes.
+        share: which worker's part of each batch, as (its number, how many there are).
+        multiple: each batch has a multiple of so many images; those over are left out of an epoch.
     """
 
     def __init__(
@@ -43,6 +45,8 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         mixer: Mixer | None = None,
         class_weights: np.ndarray | None = None,
         oversample: bool = False,
+        share: tuple[int, int] = (0, 1),
+        multiple: int = 1,
     ) -> None:
         super().__init__()
         self._images, self._rows, self._labels = images, rows, labels
@@ -53,6 +57,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         self._mixer = mixer if mixer is not None and mixer.active else None
         self._class_weights = class_weights
         self._oversample = oversample
+        self._share, self._multiple = share, multiple
         self.start_epoch(0)
 
     def start_epoch(self, epoch: int) -> None:
@@ -63,7 +68,8 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
             return
         rng = np.random.default_rng([self._seed, epoch])
         order = oversampled(self._labels, rng) if self._oversample else np.arange(len(self._rows))
-        self._order = rng.permutation(order)
+        # Other images each epoch, for the order is another one.
+        self._order = rng.permutation(order)[: len(order) // self._multiple * self._multiple]
 
     @property
     def num_batches(self) -> int:
@@ -75,14 +81,19 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
         chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+        whole, (number, count) = len(chosen), self._share
+        mine = slice(number * whole // count, (number + 1) * whole // count)
+        read = mine if self._mixer is None else slice(0, whole)  # mixed, an image may need any other
+        chosen = chosen[read]
         images = self._images[self._rows[chosen]]
         if self._augmenter is not None:
-            images = self._augmenter(images, np.random.default_rng([self._seed or 0, self._epoch, index, 1]))
+            rng = np.random.default_rng([self._seed or 0, self._epoch, index, 1])
+            images = self._augmenter(images, rng, read.start, whole)
         targets = self._one_hot[self._labels[chosen]]
         if self._mixer is not None:
-            images, targets = self._mixer(
-                images, targets, np.random.default_rng([self._seed or 0, self._epoch, index, 2])
-            )
+            rng = np.random.default_rng([self._seed or 0, self._epoch, index, 2])
+            images, targets = self._mixer(images, targets, rng)
+            images, targets = images[mine], targets[mine]
         if self._class_weights is None:
             return images, targets
         return images, targets, targets @ self._class_weights

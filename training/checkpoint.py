@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from training.errors import ModelError
+from training.workers import undivided
 
 _STATE = "state.json"
 
@@ -20,6 +21,8 @@ class Progress:
 
     fingerprint: str = ""
     """Of the data, so that a resumed run can't go on with other images."""
+    backend: str = ""
+    """Of Keras; each rounds in its own way."""
     epochs: int = 0
     best_epoch: int = 0
     """Counted from 1; 0 before the first."""
@@ -44,8 +47,10 @@ class Progress:
 class Checkpoint:
     """The folder `checkpoint/` of a run. `kill -9` at any moment leaves the previous state readable."""
 
-    def __init__(self, run: Path) -> None:
+    def __init__(self, run: Path, *, writes: bool = True) -> None:
         self._folder = run / "checkpoint"
+        self._writes = writes
+        """Of several workers one does, for all."""
 
     def load(self) -> Progress | None:
         """Return the saved progress, or None where nothing was saved yet."""
@@ -63,11 +68,17 @@ class Checkpoint:
 
         from training.averaging import averaged
 
-        self._folder.mkdir(parents=True, exist_ok=True)
-        model.save(self._last(progress.epochs))
+        if self._writes:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with undivided():
+                model.save(self._last(progress.epochs))
         if progress.best_epoch == progress.epochs:
-            with averaged(model):
-                model.save_weights(self._best(progress.best_epoch))
+            # On all workers: the weights are theirs together.
+            with averaged(model), undivided():
+                if self._writes:
+                    model.save_weights(self._best(progress.best_epoch))
+        if not self._writes:
+            return
         progress.seeds = [[int(word) for word in keras.ops.convert_to_numpy(state)] for state in _seed_states(model)]
         self.save_progress(progress)
         wanted = {_STATE, self._last(progress.epochs).name, self._best(progress.best_epoch).name}
@@ -77,6 +88,8 @@ class Checkpoint:
 
     def save_progress(self, progress: Progress) -> None:
         """Save `progress` alone; the files it speaks of must be there."""
+        if not self._writes:
+            return
         temporary = self._folder / f"{_STATE}.new"
         temporary.write_text(json.dumps(asdict(progress)), encoding="utf-8")
         os.replace(temporary, self._folder / _STATE)

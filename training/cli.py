@@ -19,13 +19,14 @@ _EPILOG = """Further commands: `python -m training evaluate TAG --data DIR` test
 `python -m training check --data DIR` looks for copies, wrong labels and outliers,
 `python -m training tune --data DIR` searches for better options.
 Exit codes: 0 published (or done, with --no-publish), 1 something is wrong with data, disk or model,
-2 wrong options, 3 below --min-accuracy, 130 interrupted before there was anything to keep."""
+2 wrong options, 3 below --min-accuracy, 130 interrupted before there was anything to keep; of several
+workers (docs/distributed-training.md) 69 they didn't meet, 75 one is gone: start all again."""
 
 
 def main(arguments: list[str]) -> int:
     """Run one command; returns the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[ConsoleHandler()])
-    for noisy in ("absl", "tensorflow", "tf2onnx", "bentoml", "matplotlib", "PIL"):
+    for noisy in ("absl", "jax", "tensorflow", "tf2onnx", "bentoml", "matplotlib", "PIL"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     command = {"evaluate": _evaluate, "check": _check, "tune": _tune}.get(arguments[0] if arguments else "", _train)
     try:
@@ -42,6 +43,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _fail(message: str, code: int) -> int:
+    console.quiet = False
     console.print(f"error: {message}", style="red", markup=False)
     return code
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import itertools
 import json
@@ -57,19 +58,22 @@ def decode_folder(folder: ImageFolder, size: int, cache_dir: Path, workers: int)
     needed = len(folder.files) * size * size * 3
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
-        _prune(cache_dir)
-        partial = cache_dir / f"{entry.name}.{os.getpid()}"
-        partial.mkdir(exist_ok=True)
-        try:
-            _fill(partial, folder, size, workers)
-            shutil.rmtree(entry, ignore_errors=True)  # an incomplete one
-            partial.rename(entry)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-        decoded = DecodedImages.open(entry, size)
-        if any(file.code == "changed" for file in decoded.rejected):
-            shutil.rmtree(entry)  # for this run alone: the same objects may be back in the next one
-        return decoded, False
+        with _alone(cache_dir):
+            with contextlib.suppress(OSError, ValueError):
+                return DecodedImages.open(entry, size), False  # by who was here before
+            _prune(cache_dir)
+            partial = cache_dir / f"{entry.name}.{os.getpid()}"
+            partial.mkdir(exist_ok=True)
+            try:
+                _fill(partial, folder, size, workers)
+                shutil.rmtree(entry, ignore_errors=True)  # an incomplete one
+                partial.rename(entry)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+            decoded = DecodedImages.open(entry, size)
+            if any(file.code == "changed" for file in decoded.rejected):
+                shutil.rmtree(entry)  # for this run alone: the same objects may be back in the next one
+            return decoded, False
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             free = shutil.disk_usage(cache_dir).free
@@ -78,6 +82,18 @@ def decode_folder(folder: ImageFolder, size: int, cache_dir: Path, workers: int)
                 f"{free / 1e6:,.1f} MB are free; pass another --cache-dir"
             ) from error
         raise DataError(f"the decoded images can't be written to {cache_dir}: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def _alone(cache_dir: Path) -> Iterator[None]:
+    """Wait for whoever else decodes into `cache_dir`: workers that train together begin at the same moment."""
+    handle = os.open(cache_dir, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _key(folder: ImageFolder, size: int) -> str:

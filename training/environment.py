@@ -13,7 +13,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = ("tensorflow", "keras", "numpy", "pillow", "scikit-learn", "onnx", "onnxruntime", "bentoml")
+from training import backend
+
+_PACKAGES = ("tensorflow", "jax", "torch", "keras", "numpy", "pillow", "scikit-learn", "onnx", "onnxruntime", "bentoml")
 
 
 def describe() -> dict[str, Any]:
@@ -51,11 +53,28 @@ def git_revision() -> str:
 
 def start_keras(seed: int) -> None:
     """Import Keras quietly and seed everything it draws from."""
-    import_keras().utils.set_random_seed(seed)
+    keras = import_keras()
+    if keras.backend.backend() == "tensorflow":
+        keras.utils.set_random_seed(seed)
+        return
+    # Keras would import TensorFlow in order to seed it: three seconds and 300 MB for nothing.
+    loaded = sys.modules.get("tensorflow")
+    sys.modules["tensorflow"] = None  # type: ignore[assignment]
+    try:
+        keras.utils.set_random_seed(seed)
+    finally:
+        del sys.modules["tensorflow"]
+        if loaded is not None:
+            sys.modules["tensorflow"] = loaded
 
 
 def import_keras() -> Any:
-    """Return the module `keras`, imported without TensorFlow's remarks on the machine."""
+    """Return the module `keras`, imported without TensorFlow's remarks on the machine.
+
+    Raises:
+        UsageError: KERAS_BACKEND names no backend that is here.
+    """
+    backend.check()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _native_stderr_closed():
         import keras

@@ -31,6 +31,18 @@ class BelowMinimumAccuracy(TrainingError):
     exit_code = 3
 
 
+class WorkersLost(TrainingError):
+    """Another worker of this run is gone, or all were stopped from outside: start all of them again."""
+
+    exit_code = 75
+
+
+class WorkersApart(TrainingError):
+    """The workers of this run never met."""
+
+    exit_code = 69
+
+
 class Interrupted(TrainingError):
     """Ctrl-C before there was anything to keep, or a second Ctrl-C."""
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import logging
-import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from training import converter
 from training.errors import ModelError
 
 INPUT, OUTPUT = "image", "probabilities"
@@ -28,17 +26,7 @@ def to_onnx(model: Any, path: Path) -> None:
     import onnxruntime
 
     raw = path.with_suffix(".raw.onnx")
-    loggers = [logging.getLogger(name) for name in ("tf2onnx", "tensorflow")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), _copies_given_back():
-            warnings.simplefilter("ignore")  # tf2onnx asks NumPy for names that it no longer has
-            model.export(raw, format="onnx", verbose=False)
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+    converter.convert(model, raw)
     graph = onnx.load(raw)
     _rename(graph)
     onnx.save(graph, raw)
@@ -48,23 +36,6 @@ def to_onnx(model: Any, path: Path) -> None:
     options.optimized_model_filepath = str(path)
     onnxruntime.InferenceSession(raw, options, providers=["CPUExecutionProvider"])
     raw.unlink()
-
-
-@contextlib.contextmanager
-def _copies_given_back() -> Iterator[None]:
-    """Collect garbage often: tf2onnx copies the graph, weights and all, for each of its passes, in cycles.
-
-    Of 12 MB of weights it else takes 840 MB of memory, of a ResNet-50's 95 MB over 6 GB.
-    """
-    threshold = gc.get_threshold()
-    gc.collect()
-    gc.freeze()  # what is there already would make each collection long, and so rare
-    gc.set_threshold(700, 5, 2)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*threshold)
-        gc.unfreeze()
 
 
 def _rename(graph: Any) -> None:

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import math
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 from typing import Any
 
 import keras
@@ -16,15 +12,23 @@ from training.averaging import EvaluateAveraged
 from training.batches import Batches
 from training.checkpoint import Checkpoint, Progress
 from training.config import Config
-from training.errors import Interrupted, TrainingError
+from training.errors import TrainingError
+from training.interruption import Interruption, ctrl_c
 from training.progress import Bar, console
+from training.workers import Workers, guarded
 
 # Drawing at every step of a small network would cost as much as a tenth of it.
 _SECONDS_A_FRAME = 0.2
 
 
 def fit(
-    model: Any, train: Batches, validation: Batches | None, config: Config, checkpoint: Checkpoint, progress: Progress
+    model: Any,
+    train: Batches,
+    validation: Batches | None,
+    config: Config,
+    checkpoint: Checkpoint,
+    progress: Progress,
+    workers: Workers = Workers(),  # noqa: B008 - it is frozen
 ) -> Progress:
     """Train until the last epoch, early stopping or Ctrl-C; `model` ends up with the best epoch's weights.
 
@@ -34,12 +38,14 @@ def fit(
         config: settled by `for_images`.
         checkpoint: written after every epoch.
         progress: where to go on from; `Progress()` for a new run.
+        workers: who trains.
 
     Returns:
         The progress at the end; `stopped` is "finished", "early_stopping" or "interrupted".
 
     Raises:
         Interrupted: a second Ctrl-C.
+        WorkersLost: another worker is gone, or all were stopped from outside.
         TrainingError: the loss is no finite number any more.
     """
     watched = "loss" if validation is None else "val_loss"
@@ -50,7 +56,7 @@ def fit(
         callbacks.append(
             keras.callbacks.ReduceLROnPlateau(watched, factor=0.3, patience=max(1, (config.patience or 1) // 3))
         )
-    with _ctrl_c() as interruption:
+    with ctrl_c(workers) as interruption, guarded(workers):
         loop = _Loop(train, checkpoint, progress, list(callbacks), interruption)
         model.fit(
             train,
@@ -61,40 +67,16 @@ def fit(
             shuffle=False,  # the batches have their own, seeded order
             verbose=0,
         )
+        interruption.settle(progress.epochs)
     if interruption.requested:
         progress.stopped = "interrupted"
     else:
         progress.stopped = "early_stopping" if progress.epochs < (config.epochs or 0) else "finished"
         checkpoint.save_progress(progress)
     if progress.best_epoch:
+        workers.wait("the best epoch's weights")
         checkpoint.restore_best(model, progress)
     return progress
-
-
-class _Interruption:
-    requested = False
-
-
-@contextmanager
-def _ctrl_c() -> Iterator[_Interruption]:
-    """Turn the first Ctrl-C into a request to stop, the second into `Interrupted`."""
-    interruption = _Interruption()
-
-    def handle(signum: int, frame: FrameType | None) -> None:
-        if interruption.requested:
-            raise Interrupted("interrupted twice: stopped at once, nothing was published")
-        interruption.requested = True
-        console.print("Ctrl-C: keeping the best epoch so far; once more stops at once.")
-
-    try:
-        previous = signal.signal(signal.SIGINT, handle)
-    except ValueError:  # not the main thread: whoever runs that one handles Ctrl-C
-        yield interruption
-        return
-    try:
-        yield interruption
-    finally:
-        signal.signal(signal.SIGINT, previous)
 
 
 class _Loop(keras.callbacks.Callback):  # type: ignore[misc]
@@ -106,7 +88,7 @@ class _Loop(keras.callbacks.Callback):  # type: ignore[misc]
         checkpoint: Checkpoint,
         progress: Progress,
         others: list[Any],
-        interruption: _Interruption,
+        interruption: Interruption,
     ) -> None:
         super().__init__()
         self._train, self._checkpoint, self._progress = train, checkpoint, progress
@@ -139,7 +121,7 @@ class _Loop(keras.callbacks.Callback):  # type: ignore[misc]
             logs = logs or {}
             done = (batch + 1) * self._train.batch_size
             self._bar.show(done, f"loss {logs['loss']:.3f} accuracy {logs['accuracy']:.3f}")
-        if self._interruption.requested:
+        if self._interruption.step():
             self.model.stop_training = True
 
         # Again at the start of a validation, which is no part of it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,18 @@ def build(config: Config, classes: int) -> Any:
     David Page made for speed on CIFAR-10 ("How to train your ResNet", 2018), with a block in each stage.
     A backbone takes the place of all stages.
     """
-    from keras import Input, Model, dtype_policies, layers, regularizers
+    from keras import Input, Model, backend, dtype_policies, layers, regularizers
 
     from training.normalization import FusedBatchNormalization
 
     policy = dtype_policies.DTypePolicy("mixed_bfloat16" if uses_bfloat16(config) else "float32")
     penalty = regularizers.L2(config.l2) if config.l2 else None
+    # PyTorch's own dropout draws from a state that no checkpoint has. Keras draws where a layer has a seed.
+    torch = backend.backend() == "torch"
+    seeds = itertools.count(config.seed)
+
+    def dropout(rate: float, policy: Any = None) -> Any:
+        return layers.Dropout(rate, seed=next(seeds) if torch else None, dtype=policy)
 
     def convolution(x: Any, filters: int, pooled: bool = False) -> Any:
         x = layers.Conv2D(
@@ -61,9 +68,9 @@ def build(config: Config, classes: int) -> Any:
             x = convolution(x, config.width // 2)
         for stage in range(config.depth):
             x = (residual if config.block == "residual" else plain)(x, config.width * 2**stage)
-            x = layers.Dropout(config.dropout / 2, dtype=policy)(x)
+            x = dropout(config.dropout / 2, policy)(x)
     x = layers.GlobalAveragePooling2D(dtype="float32")(x)
-    x = layers.Dropout(config.dropout)(x)
+    x = dropout(config.dropout)(x)
     if config.dense:
         x = layers.Dense(
             config.dense,

@@ -85,4 +85,7 @@ def read(path: Path) -> dict[str, Any]:
 
 def write(config: Config, path: Path) -> None:
     """Write `config` the way `read` takes it; what is None (left to the data) is left out."""
-    path.write_text(tomli_w.dumps({k: v for k, v in asdict(config).items() if v is not None}), encoding="utf-8")
+    # Another worker may look at any moment.
+    aside = path.with_suffix(".new")
+    aside.write_text(tomli_w.dumps({k: v for k, v in asdict(config).items() if v is not None}), encoding="utf-8")
+    aside.replace(path)

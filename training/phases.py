@@ -10,6 +10,7 @@ from training import network, pretrained
 from training.backbone import is_pretrained
 from training.checkpoint import Checkpoint, Progress
 from training.config import Config
+from training.workers import Workers
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +43,19 @@ def plan(config: Config) -> list[Phase]:
     return phases
 
 
+def ended(config: Config, progress: Progress) -> bool:
+    """Whether the last phase of a run has come to its end."""
+    return bool(progress.stopped) and len(progress.phases) == len(plan(config))
+
+
 def run(
-    config: Config, classes: int, train: Any, validation: Any, checkpoint: Checkpoint, progress: Progress
+    config: Config,
+    classes: int,
+    train: Any,
+    validation: Any,
+    checkpoint: Checkpoint,
+    progress: Progress,
+    workers: Workers = Workers(),  # noqa: B008 - it is frozen
 ) -> tuple[Any, Progress]:
     """Train all phases from where `progress` stands; returns the model with the best epoch's weights.
 
@@ -53,6 +65,7 @@ def run(
         train, validation: `Batches`.
         checkpoint: written after every epoch; it knows the phase.
         progress: `Progress` of a new run or of the checkpoint.
+        workers: who trains.
     """
     from training.fit import fit
 
@@ -71,7 +84,7 @@ def run(
             _begin(phase, model, config, train.num_batches, progress)
             _tell(number, phases, progress, model)
         ends = progress.phase_start + phase.epochs
-        progress = fit(model, train, validation, replace(config, epochs=ends), checkpoint, progress)
+        progress = fit(model, train, validation, replace(config, epochs=ends), checkpoint, progress, workers)
         if progress.stopped == "interrupted":
             break
     return model, progress

@@ -14,6 +14,7 @@ import numpy as np
 import imaging
 from training import (
     backbone,
+    backend,
     calibration,
     environment,
     explaining,
@@ -31,10 +32,11 @@ from training.checkpoint import Checkpoint, Progress
 from training.checks.run import of_training
 from training.config import Config
 from training.dataset import Dataset, Part, load
-from training.errors import BelowMinimumAccuracy, ModelError, UsageError
+from training.errors import BelowMinimumAccuracy, Interrupted, ModelError, UsageError
 from training.imbalance import class_weights
 from training.mixing import Mixer
 from training.publish import publish
+from training.workers import Workers, here, join, part_from, shares
 
 logger = logging.getLogger(__name__)
 
@@ -57,18 +59,22 @@ def train(config: Config) -> Result:
     Raises:
         TrainingError: see `training.errors`; a refused model's report is written all the same.
     """
+    group = here()
+    if group.count > 1 and not config.out:
+        raise UsageError("several workers need --out DIR, a folder that all of them see")
     out = Path(config.out) if config.out else Path("runs", datetime.now().strftime("%Y%m%d-%H%M%S"))
-    if (out / "config.toml").exists():
+    if group.leads and (out / "config.toml").exists():
         raise UsageError(f"{out} holds a run already; continue it with --resume {out}, or give another --out")
     config = backbone.settle(config)
     data = load(config)
-    config = config.for_images(len(data.parts["train"]))
-    out.mkdir(parents=True, exist_ok=True)
-    options.write(config.relocatable(), out / "config.toml")
+    config = group.settle(config.for_images(len(data.parts["train"])), given=config.batch_size)
+    if group.leads:
+        out.mkdir(parents=True, exist_ok=True)
+        options.write(config.relocatable(), out / "config.toml")
     try:
-        return _run(config, data, out)
+        return _run(config, data, out, group)
     except (UsageError, ModelError):
-        if not (out / "checkpoint").exists():  # weights that can't be had leave no run behind
+        if group.leads and not (out / "checkpoint").exists():  # weights that can't be had leave no run behind
             (out / "config.toml").unlink()
         raise
 
@@ -81,15 +87,24 @@ def resume(out: Path) -> Result:
     if document and document["model"]["published"] and document["train"]["stopped"] != "interrupted":
         logger.info("%s is complete already; nothing to do", out)
         return Result(out, document, document["model"]["tag"])
+    progress = Checkpoint(out).load()
+    if progress:
+        backend.go_on_with(progress.backend)
+    group = here()
     config = options.merge({}, out / "config.toml")
-    return _run(config, load(config), out)
+    if progress and phases.ended(config, progress):
+        group = group.disbanded()  # what is left takes no training
+    return _run(config, load(config), out, group)
 
 
-def _run(config: Config, data: Dataset, out: Path) -> Result:
+def _run(config: Config, data: Dataset, out: Path, group: Workers) -> Result:
     described = environment.describe()
-    checked = of_training(data, config, out)
+    checked = of_training(data, config, out) if group.count == 1 else None
     environment.start_keras(config.seed)
-    model, progress = _train(config, data, out)
+    join(group)
+    described |= backend.describe() | ({"workers": group.count} if group.count > 1 else {})
+    model, progress = _train(config, data, out, group)
+    checked = checked or of_training(data, config, out)  # of several workers, when no other one waits
     model = network.for_serving(model)
     network.compile_model(model, config, 1)
     test = data.parts["test"]
@@ -128,13 +143,21 @@ def _run(config: Config, data: Dataset, out: Path) -> Result:
     return Result(out, document, section["tag"])
 
 
-def _train(config: Config, data: Dataset, out: Path) -> tuple[Any, Progress]:
-    train_batches = training_batches(data.parts["train"], data, config)
-    checkpoint = Checkpoint(out)
-    progress = checkpoint.load() or Progress(fingerprint=data.summary["fingerprint"])
+def _train(config: Config, data: Dataset, out: Path, group: Workers) -> tuple[Any, Progress]:
+    train_batches = training_batches(data.parts["train"], data, config, group)
+    checkpoint = Checkpoint(out, writes=group.leads)
+    progress = checkpoint.load() or Progress(data.summary["fingerprint"], backend.describe()["backend"])
+    group.agree(config, data.summary["fingerprint"], progress.epochs)
     if progress.fingerprint != data.summary["fingerprint"]:
         raise ModelError(f"the images have changed since {out} was begun; start a new run")
-    return phases.run(config, len(data.class_names), train_batches, _held_out(data, config), checkpoint, progress)
+    held_out = _held_out(data, config, shares() // group.count)
+    model, progress = phases.run(config, len(data.class_names), train_batches, held_out, checkpoint, progress, group)
+    if part_from(group):
+        if not progress.best_epoch:
+            raise Interrupted("interrupted before there was anything to keep")
+        model = checkpoint.load_model(progress)  # as this process's own
+        checkpoint.restore_best(model, progress)
+    return model, progress
 
 
 def _calibrate(model: Any, data: Dataset, config: Config) -> tuple[float, str | None]:
@@ -146,10 +169,13 @@ def _calibrate(model: Any, data: Dataset, config: Config) -> tuple[float, str | 
     return calibration.calibrate(model, _batches(validation, data, config), validation.labels)
 
 
-def training_batches(part: Part, data: Dataset, config: Config) -> Any:
+def training_batches(part: Part, data: Dataset, config: Config, group: Workers = Workers()) -> Any:  # noqa: B008
     """Return `part` as what `fit` trains on: shuffled, augmented, balanced; `config` settled by `for_images`."""
     from training.batches import Batches
 
+    devices = shares()
+    if (config.batch_size or 1) % devices:
+        raise UsageError(f"--batch-size {config.batch_size} can't be shared by {devices} devices; take a multiple")
     counts = np.bincount(part.labels, minlength=len(data.class_names))
     return Batches(
         part.images,
@@ -162,19 +188,22 @@ def training_batches(part: Part, data: Dataset, config: Config) -> Any:
         mixer=Mixer(config.mixup, config.cutmix),
         class_weights=class_weights(counts) if data.balance == "class-weights" else None,
         oversample=data.balance == "oversample",
+        share=(group.index, group.count),
+        multiple=devices,
     )
 
 
-def _held_out(data: Dataset, config: Config) -> Any:
+def _held_out(data: Dataset, config: Config, copies: int = 1) -> Any:
     """The validation part's images, or None where they are trained on."""
-    return None if config.refit else _batches(data.parts["validation"], data, config)
+    return None if config.refit else _batches(data.parts["validation"], data, config, copies)
 
 
-def _batches(part: Part, data: Dataset, config: Config) -> Any:
-    """The images of `part` as they are, in order."""
+def _batches(part: Part, data: Dataset, config: Config, copies: int = 1) -> Any:
+    """The images of `part` as they are, in order; with `copies` of each, every device of a worker gets all."""
     from training.batches import Batches
 
-    return Batches(part.images, part.rows, part.labels, len(data.class_names), part.batch_size)
+    rows, labels = np.repeat(part.rows, copies), np.repeat(part.labels, copies)
+    return Batches(part.images, rows, labels, len(data.class_names), part.batch_size * copies)
 
 
 def _export(model: Any, expected: np.ndarray, data: Dataset, config: Config, files: Path) -> dict[str, Any]:

@@ -1,14 +1,17 @@
-"""Training as a Job on data from a volume, killed on the way; its model, in the shared store, is released."""
+"""Training as a Job, by one pod and by two, killed on the way; its model, in the shared store, is released."""
 
 from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import subprocess
+import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +25,7 @@ from tests.folders import write_tree
 # At a second each, so that the kill comes in the middle.
 EPOCHS = 24
 KILLED_AFTER = 3
+EPOCHS_OF_TWO = 8
 # Where real photos are: the CIFAR-10 images as JPEG, a folder a class.
 PHOTOS = REPOSITORY.parent / "shared" / "data" / "cifar10-jpg.tar.xz"
 PHOTOS_A_CLASS = 100
@@ -111,15 +115,55 @@ def test_a_killed_training_goes_on_from_its_checkpoint_and_its_model_is_released
     figure(f"killed after epoch {KILLED_AFTER}, went on with epoch {resumed[0]} of {EPOCHS}; {model} released")
 
 
-def kill(release: Release) -> None:
+def test_two_workers_on_two_nodes_learn_what_one_does_though_one_is_killed(
+    release: Release, training_image: str, tmp_path: Path, figure: Callable[[str], None]
+) -> None:
+    options = ["--data", "digits", "--image-size", "8", "--depth", "1", "--width", "8", "--batch-size", "64"]
+    options += ["--epochs", str(EPOCHS_OF_TWO), "--patience", str(EPOCHS_OF_TWO), "--no-int8"]
+    release.cluster.apply(release.namespace, workloads.claim("models"))
+    flags = ["--store-claim", "models", "--workers", "2", "--cpu", "200m", "--output", "json"]
+    losses: dict[int, str] = {}
+    nodes, last = set[str](), 0
+    with command.start(release, "train", "--image", training_image, *flags, "--", *options) as training:
+        assert training.stderr
+        assert training.stdout
+        for line in training.stderr:
+            if found := re.match(r"Epoch +(\d+)/\d+ +loss ([\d.]+)", line):
+                losses[int(found[1])] = found[2]
+                if len(losses) == 2 and not nodes:
+                    nodes, last = {pod["spec"]["nodeName"] for pod in pods(release)}, int(found[1])
+                    kill(release, index=1)
+        said = training.stdout.read()
+    assert training.returncode == 0, said
+    assert len(nodes) == 2
+    assert {pod["status"]["phase"] for pod in pods(release)} == {"Succeeded", "Failed"}
+    assert list(losses) == list(range(1, EPOCHS_OF_TWO + 1))
+
+    command_ = [sys.executable, "-m", "training", *options, "--no-publish", "--out", str(tmp_path / "alone")]
+    here = {"KERAS_BACKEND": "jax", "BENTOML_HOME": str(tmp_path)}
+    subprocess.run(command_, env=os.environ | here, cwd=REPOSITORY, capture_output=True, check=True, timeout=200)
+    alone = json.loads((tmp_path / "alone" / "metrics.json").read_text())["train"]["history"]["loss"]
+    # Summed in another order; the differences grow with every step.
+    assert [float(loss) for loss in losses.values()] == pytest.approx(alone, rel=0.01)
+    figure(f"two workers, one killed after epoch {last} of {EPOCHS_OF_TWO}: last loss {losses[EPOCHS_OF_TWO]}")
+
+
+def kill(release: Release, index: int | None = None) -> None:
     """As a node does that goes away: nobody is asked."""
-    pod = ("delete", "pod", only_pod(release), "--force", "--grace-period=0")
-    release.cluster.kubectl("-n", release.namespace, *pod)
+    (pod,) = (pod["metadata"]["name"] for pod in pods(release, index))
+    release.cluster.kubectl("-n", release.namespace, "delete", "pod", pod, "--force", "--grace-period=0")
+
+
+def pods(release: Release, index: int | None = None) -> list[dict[str, Any]]:
+    """Those of the Job, or of its worker `index`."""
+    selector = f"batch.kubernetes.io/job-name={release.name}"
+    selector += "" if index is None else f",batch.kubernetes.io/job-completion-index={index}"
+    found: list[dict[str, Any]] = release.cluster.get("pods", "-n", release.namespace, "-l", selector)["items"]
+    return found
 
 
 def only_pod(release: Release) -> str:
-    selector = f"batch.kubernetes.io/job-name={release.name}"
-    (pod,) = release.cluster.get("pods", "-n", release.namespace, "-l", selector)["items"]
+    (pod,) = pods(release)
     return str(pod["metadata"]["name"])
 
 

@@ -46,20 +46,27 @@ def reconcile(objects: Objects, fates: dict[str, Fate], most_pods: int) -> None:
 def _run(objects: Objects, job: Json, fates: dict[str, Fate]) -> None:
     name, template = job["metadata"]["name"], job["spec"]["template"]["spec"]
     fate = _fate(fates, template)
-    indexed = job["spec"].get("completionMode") == "Indexed"
-    for called in [f"{name}-{i}-abcde" for i in range(job["spec"]["completions"])] if indexed else [f"{name}-abcde"]:
+    indexes = range(job["spec"]["completions"]) if job["spec"].get("completionMode") == "Indexed" else [None]
+    for index in indexes:
+        called = f"{name}-abcde" if index is None else f"{name}-{index}-abcde"
         pod = objects.get("pods", called)
         if pod is None:
             labels = {"set": "job", "batch.kubernetes.io/job-name": name}
-            pod = objects.put("pods", {"kind": "Pod", "metadata": {"name": called, "labels": labels}, "spec": {}})
+            labels |= {} if index is None else {"batch.kubernetes.io/job-completion-index": str(index)}
+            spec = {key: template[key] for key in ("subdomain",) if key in template}
+            pod = objects.put("pods", {"kind": "Pod", "metadata": {"name": called, "labels": labels}, "spec": spec})
         pod["status"] = _status(fate, template)
         if fate.state.isdigit():
-            code = int(fate.state)
+            # Of several workers the last one is at fault; the others lost it.
+            lost = "subdomain" in template and index != indexes[-1] and fate.state != "0"
+            code = 75 if lost else int(fate.state)
             state = {"terminated": {"exitCode": code, "reason": "Error" if code else "Completed"}}
             pod["status"]["containerStatuses"][0]["state"] = state
             pod["status"]["phase"] = "Failed" if code else "Succeeded"
-            conditions = [{"type": "Failed" if code else "Complete", "status": "True", "message": "told by the policy"}]
-            job["status"] = {"conditions": conditions}
+    if fate.state.isdigit():
+        code = int(fate.state)
+        conditions = [{"type": "Failed" if code else "Complete", "status": "True", "message": "told by the policy"}]
+        job["status"] = {"conditions": conditions}
 
 
 def _roll(objects: Objects, deployment: Json, fates: dict[str, Fate], most_pods: int) -> None:

@@ -75,7 +75,7 @@ def test_locks_carry_hashes_and_name_no_registry() -> None:
         text = lock.read_text()
         assert "://" not in text, lock
         pins = [line for line in text.splitlines() if "==" in line and not line.lstrip().startswith("#")]
-        assert len(pins) > 30
+        assert len(pins) >= 30
         assert all(line.endswith("\\") for line in pins), lock
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ import pytest
 from k8s import train
 from k8s.errors import K8sError
 from k8s.job import Training, manifest
+from k8s.workers import service
+from training.errors import WorkersApart, WorkersLost
+from training.workers import from_environment
 
 TRAINING = Training("photos", "t:1", "store", ("--data", "/data"), data_claim="images", data_path="photos/2026")
 
@@ -95,3 +99,31 @@ def test_a_pod_goes_on_with_the_run_of_the_one_before(tmp_path: Path, begun: boo
     command = [*container["command"][:2], script, container["command"][3], *container["args"]]
     said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
     assert said == f"-m training --resume {run}" if begun else f"-m training --data /data --out {run}"
+
+
+def test_several_workers_are_an_indexed_job_and_a_headless_service() -> None:
+    alone, divided = manifest(TRAINING), manifest(replace(TRAINING, workers=3))
+    spec = divided["spec"]
+    assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", 3, 3)
+    assert spec["backoffLimit"] == 3 * alone["spec"]["backoffLimit"]
+    *same, lost = spec["podFailurePolicy"]["rules"]
+    assert same == alone["spec"]["podFailurePolicy"]["rules"]
+    assert (lost["action"], lost["onExitCodes"]["values"]) == ("Ignore", [WorkersLost.exit_code])
+    assert WorkersApart.exit_code not in same[0]["onExitCodes"]["values"]
+
+    pod = spec["template"]["spec"]
+    (container,) = pod["containers"]
+    given = {entry["name"]: entry.get("value", "2") for entry in container["env"]}
+    found = from_environment(given)
+    assert (found.count, found.index) == (3, 2)
+    headless = service(divided, uid="1234")
+    host, _, port = found.coordinator.partition(":")
+    assert host == f"photos-0.{headless['metadata']['name']}"
+    assert pod["subdomain"] == headless["metadata"]["name"]
+    assert headless["spec"]["clusterIP"] == "None"
+    assert headless["spec"]["publishNotReadyAddresses"] is True
+    assert [entry["port"] for entry in headless["spec"]["ports"]] == [int(port)]
+    assert headless["metadata"]["ownerReferences"][0]["uid"] == "1234"
+    # All else is as for one.
+    assert pod["securityContext"] == alone["spec"]["template"]["spec"]["securityContext"]
+    assert container["command"] == alone["spec"]["template"]["spec"]["containers"][0]["command"]

@@ -59,6 +59,32 @@ def test_a_dry_run_prints_the_manifest(train: Run, api: KubeApi) -> None:
     assert api.objects.all("jobs") == []
 
 
+def test_several_workers_get_a_service_that_goes_with_the_job_and_the_first_one_is_followed(
+    train: Run, api: KubeApi
+) -> None:
+    done = train("1", "--workers", "3")
+    assert done.code == 0, done.err
+    assert done.err.count("epoch 1") == 1
+    assert done.out == "job photos is complete: image_classifier:abcd\n"
+    (job,), (service,) = api.objects.all("jobs"), api.objects.all("services")
+    assert service["metadata"]["ownerReferences"][0]["uid"] == job["metadata"]["uid"]
+    assert service["spec"]["selector"] == {"batch.kubernetes.io/job-name": "photos"}
+
+
+def test_the_worker_at_fault_is_the_one_that_is_told_of(train: Run) -> None:
+    done = train("bad", "--workers", "2")
+    assert done.code == 3
+    assert done.err.endswith("error: job photos failed: exit code 3: error: not published\n")
+
+
+def test_several_workers_dry_run_is_both_manifests(train: Run, api: KubeApi) -> None:
+    done = train("1", "--workers", "2", "--dry-run")
+    assert [document["kind"] for document in yaml.safe_load_all(done.out)] == ["Job", "Service"]
+    assert "&" not in done.out
+    assert api.objects.all("jobs") == []
+    assert train("1", "--workers", "0").error == "--workers 0: takes 1 to 1000"
+
+
 @pytest.mark.parametrize(
     ("right", "named"),
     [(("create", "batch", "jobs"), "create jobs.batch"), (("get", "", "pods/log"), "get pods/log")],

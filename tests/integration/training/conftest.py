@@ -24,6 +24,7 @@ class Sandbox:
 
     root: Path
     variables: dict[str, str] = field(default_factory=dict)
+    python: str = sys.executable
 
     @property
     def environment(self) -> dict[str, str]:
@@ -38,7 +39,7 @@ class Sandbox:
 
     def start(self, *arguments: object) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "training", *map(str, arguments)],
+            [self.python, "-m", "training", *map(str, arguments)],
             cwd=self.root,
             env=self.environment,
             stdout=subprocess.PIPE,

@@ -1,0 +1,77 @@
+"""Which of Keras' backends computes: KERAS_BACKEND, checked before Keras is imported, and where it runs."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from typing import Any
+
+from training.errors import UsageError
+
+BACKENDS = ("tensorflow", "jax", "torch")
+_VARIABLE = "KERAS_BACKEND"
+
+
+def check() -> None:
+    """Fail before any work where KERAS_BACKEND names nothing that can run.
+
+    Raises:
+        UsageError: an unknown backend, or one that isn't installed.
+    """
+    name = os.environ.get(_VARIABLE)
+    if not name:
+        return  # Keras' own default, or what its keras.json says
+    if name not in BACKENDS:
+        raise UsageError(f"{_VARIABLE} is {name!r}; choose one of {', '.join(BACKENDS)}")
+    if importlib.util.find_spec(name) is None:
+        raise UsageError(f"{_VARIABLE}={name} needs the package {name}, which isn't installed: pip install {name}")
+
+
+def go_on_with(name: str) -> None:
+    """Take the backend that a run was begun with; another one would round differently.
+
+    Raises:
+        UsageError: KERAS_BACKEND names another one.
+    """
+    given = os.environ.get(_VARIABLE) or name
+    if name and given != name:
+        raise UsageError(f"the run was begun with {_VARIABLE}={name}, not {given}; resume it with that")
+    if name:
+        os.environ[_VARIABLE] = name
+
+
+def describe() -> dict[str, Any]:
+    """Return the backend in force and the kind and number of its devices, of Keras once it is imported."""
+    import keras
+
+    name = keras.backend.backend()
+    return {"backend": name, "device": _DEVICES[name]()}
+
+
+def _tensorflow() -> str:
+    import tensorflow as tf
+
+    return _count([device.device_type.lower() for device in tf.config.list_logical_devices()])
+
+
+def _jax() -> str:
+    import jax
+
+    return _count([device.platform for device in jax.devices()])
+
+
+def _torch() -> str:
+    import torch
+
+    return _count(["cpu"] + ["gpu"] * torch.cuda.device_count())
+
+
+_DEVICES = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
+
+
+def _count(kinds: list[str]) -> str:
+    """What computes: accelerators where there are any, else the CPU."""
+    others = [kind for kind in kinds if kind != "cpu"]
+    if not others:
+        return "cpu"
+    return others[0] if len(others) == 1 else f"{len(others)} x {others[0]}"
