@@ -231,7 +231,7 @@ def test_memory_stays_flat_however_much_is_read(tmp_path: Path, s3: S3) -> None:
         "from training.dataset import load\n"
         "if __name__ == '__main__':\n"
         "    data = load(Config(data='s3://large', image_size=1024, workers=2, cache_dir=sys.argv[1]))\n"
-        "    assert sum(len(batch) for part in data.parts.values() for batch in part.batches(4)) == 80\n"
+        "    assert sum(len(batch) for part in data.parts.values() for batch in part.batches()) == 80\n"
         # Not by getrusage, which counts what this process had when it forked.
         "    print(int(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]) * 1024)\n"
         "    print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)\n"
