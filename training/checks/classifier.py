@@ -52,20 +52,27 @@ def held_out(
     key = _key(images, samples, folds, config)
     with Bar("Checking labels", FOLDS * 100) as bar:
         for fold in range(FOLDS) if only is None else only:
-            kept, predicted = state / f"fold-{fold}-{key}.npy", None
+            kept = state / f"fold-{fold}-{key}.npy"
             seen, here = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
             if kept.exists():
                 predicted = np.load(kept)
-            if predicted is None:
+            else:
                 model = _trained(images, samples[seen], labels[seen], config, fold, bar)
                 predicted = _predict(model, images, samples[here], config)
-                partial = kept.with_name(f"{kept.name}.{os.getpid()}")
-                with partial.open("wb") as file:
-                    np.save(file, predicted)
-                partial.rename(kept)
+                _keep(predicted, kept)
             probabilities[here] = predicted
             bar.show((fold + 1) * 100, "")
     return probabilities
+
+
+def _keep(predicted: np.ndarray, kept: Path) -> None:
+    partial = kept.with_name(f"{kept.name}.{os.getpid()}")
+    try:
+        with partial.open("wb") as file:
+            np.save(file, predicted)
+        partial.rename(kept)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _key(images: Collection, samples: np.ndarray, folds: np.ndarray, config: Config) -> str:

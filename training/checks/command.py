@@ -41,8 +41,8 @@ def check(config: Config, labels: bool, fix: bool) -> Done:
     list_path = out / "suspects.csv"
     if fix and list_path.exists():
         raise UsageError(f"{list_path} is there already; use it with --exclude, remove it, or give another --out")
-    out.mkdir(parents=True, exist_ok=True)
     loaded = load_whole(config)
+    out.mkdir(parents=True, exist_ok=True)
     options = ("data", "test-data")
     sources = [Source(name, part, folder, name) for name, (part, folder) in zip(options, loaded, strict=False)]
     images = Collection(loaded[0][1].class_names, sources)

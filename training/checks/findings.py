@@ -13,11 +13,14 @@ def of_checks(checks: dict[str, Any]) -> Iterator[str]:
     copies, labels, outliers = checks["duplicates"], checks["labels"], checks["outliers"]
     if copies["across_parts"]:
         yield (
-            f"{_count(copies['across_parts'], 'image has', 'images have')} copies in another part of the data, saved "
-            "anew: accuracy on them is no test."
+            f"{_count(copies['across_parts'], 'image has', 'images have')} copies in another part of the data: "
+            "accuracy on them is no test."
         )
     if copies["several_labels"]:
         yield f"{_count(copies['several_labels'], 'image has', 'images have')} copies under another label."
+    files = copies["exact"] + copies["near"]
+    if files:
+        yield f"{_count(files, 'file is a copy', 'files are copies')} of another."
     if labels.get("suspects"):
         yield (
             f"{_count(labels['suspects'], 'label seems', 'labels seem')} wrong "
@@ -38,7 +41,7 @@ def of_checks(checks: dict[str, Any]) -> Iterator[str]:
     if outliers["one_colour"]:
         yield f"{_count(outliers['one_colour'], 'image shows', 'images show')} one colour only."
     if outliers["far"]:
-        yield f"{_count(outliers['far'], 'image is', 'images are')} unlike all others of the class."
+        yield f"{_count(outliers['far'], 'image is', 'images are')} unlike the rest of the class."
 
 
 def _count(number: int, one: str, many: str) -> str:

@@ -34,6 +34,7 @@ def run(images: Collection, config: Config, labels: bool, state: Path) -> Checke
     """Check `images`; `labels` adds the check that trains networks, which keeps what it has done in `state`."""
     seconds: dict[str, float] = {}
     section: dict[str, Any] = {"images": len(images), "seconds": seconds}
+    import sklearn.covariance  # noqa: F401  (brings SciPy's BLAS; the limit below holds for what is loaded)
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     # The matrices are so small that threads mostly wait for each other: on a busy machine 80 times as long.

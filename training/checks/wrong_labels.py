@@ -15,7 +15,7 @@ from training.config import Config
 from training.display import percent, printable
 from training.split import group_duplicates
 
-NOT_ASKED = "it trains networks: --check-labels, or `python -m training check`, does it"
+NOT_ASKED = "that trains networks, and is done on demand (a training's --check-labels, or python -m training check)"
 _FEWEST = 20
 """Images of a class; of fewer, a held-out third says too little."""
 _LEAST_ACCURACY = 0.6
