@@ -19,7 +19,7 @@ from tests.folders import write_tree
 from tests.integration.training.conftest import SMALL, Run, Sandbox
 
 CHECK = ["--preset", "text", "--image-size", 8]
-HOSTILE = "<script>alert(1)</script>.png"
+HOSTILE = "<script>alert(1).png"
 
 
 def write_noisy_digits(root: Path, noise: float = 0.06) -> set[str]:
