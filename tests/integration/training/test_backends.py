@@ -17,23 +17,22 @@ from tests.integration.training.test_training_interrupted import epochs_of, wait
 from training.export import TOLERANCE
 
 
-def backend(sandbox: Sandbox, name: str) -> Sandbox:
-    """A sandbox in which KERAS_BACKEND is `name`; skips where its environment wasn't made."""
-    if name != "torch":
-        return replace(sandbox, variables={"KERAS_BACKEND": name})
+@pytest.fixture
+def torch(sandbox: Sandbox) -> Sandbox:
+    """A sandbox for PyTorch; skips where its environment wasn't made."""
     made = subprocess.run(["scripts/torch", "which"], capture_output=True, text=True, check=False)
     if made.returncode:
         pytest.skip("PyTorch's environment (5 GB) isn't made; `make backends` makes it and runs this")
     path = os.pathsep.join([os.getcwd(), sysconfig.get_path("purelib")])
-    variables = {"KERAS_BACKEND": name, "PYTHONPATH": path}
+    variables = {"KERAS_BACKEND": "torch", "PYTHONPATH": path}
     return replace(sandbox, python=made.stdout.strip(), variables=variables)
 
 
 @pytest.mark.parametrize("name", ["jax", "torch"])
 def test_a_run_is_published_and_repeats_exactly_through_a_kill_and_a_resume(
-    name: str, sandbox: Sandbox, data: Path, tmp_path: Path
+    name: str, request: pytest.FixtureRequest, data: Path, tmp_path: Path
 ) -> None:
-    sandbox = backend(sandbox, name)
+    sandbox: Sandbox = request.getfixturevalue(name)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     options = ("--data", data, "--epochs", 6, "--schedule", "plateau", "--patience", 3, "--no-int8", *SMALL)
     before = sandbox.stored()

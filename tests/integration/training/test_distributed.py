@@ -23,17 +23,6 @@ LOST, APART = 75, 69
 Pair = list[subprocess.Popen[str]]
 
 
-@pytest.fixture(scope="module")
-def jax(sandbox: Sandbox) -> Sandbox:
-    """What was compiled once serves all of these runs."""
-    cache = {
-        "JAX_COMPILATION_CACHE_DIR": str(sandbox.root / "xla"),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0",
-    }
-    return replace(sandbox, variables={"KERAS_BACKEND": "jax", **cache})
-
-
 @contextlib.contextmanager
 def two(sandbox: Sandbox, *arguments: object) -> Iterator[Pair]:
     """Start worker 0 and worker 1; ends both."""
