@@ -55,8 +55,8 @@ class Sandbox:
             process.kill()
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
-    def stored(self) -> list[Path]:
-        models = self.root / "home" / "models" / "image_classifier"
+    def stored(self, name: str = "image_classifier") -> list[Path]:
+        models = self.root / "home" / "models" / name
         return [entry for entry in models.iterdir() if entry.is_dir()] if models.exists() else []
 
 

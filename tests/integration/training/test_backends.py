@@ -35,10 +35,9 @@ def test_a_run_is_published_and_repeats_exactly_through_a_kill_and_a_resume(
     sandbox: Sandbox = request.getfixturevalue(name)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     options = ("--data", data, "--epochs", 6, "--schedule", "plateau", "--patience", 3, "--no-int8", *SMALL)
-    before = sandbox.stored()
-    done = sandbox.run(*options, "--out", whole)
+    done = sandbox.run(*options, "--out", whole, "--name", f"by-{name}")
     assert done.returncode == 0, done.stderr
-    (entry,) = [entry for entry in sandbox.stored() if entry not in before]
+    (entry,) = sandbox.stored(f"by-{name}")
     assert {"model.keras", "model.onnx", "golden"} <= {file.name for file in entry.iterdir()}
     expected = metrics(whole)
     assert expected["environment"]["backend"] == name

@@ -59,7 +59,7 @@ def train_of(out: Path) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def whole(jax: Sandbox, data: Path) -> Path:
     """What two workers make, left alone."""
-    out = jax.root / "two"
+    out = jax.root / "together"
     before = jax.stored()
     with two(jax, "--data", data, "--out", out, *OPTIONS) as pair:
         (code, answer, error), other = ends(pair)
@@ -75,7 +75,7 @@ def whole(jax: Sandbox, data: Path) -> Path:
 
 
 def test_two_workers_learn_what_one_does_with_the_same_batches(whole: Path, jax: Sandbox, data: Path) -> None:
-    alone = jax.root / "one"
+    alone = jax.root / "alone"
     done = jax.run("--data", data, "--out", alone, "--no-publish", *OPTIONS)
     assert done.returncode == 0, done.stderr
     expected, found = train_of(alone)["history"], train_of(whole)["history"]
