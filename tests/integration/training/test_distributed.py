@@ -60,14 +60,13 @@ def train_of(out: Path) -> dict[str, Any]:
 def whole(jax: Sandbox, data: Path) -> Path:
     """What two workers make, left alone."""
     out = jax.root / "together"
-    before = jax.stored()
-    with two(jax, "--data", data, "--out", out, *OPTIONS) as pair:
+    with two(jax, "--data", data, "--out", out, "--name", "by-two", *OPTIONS) as pair:
         (code, answer, error), other = ends(pair)
     assert code == 0, error
     assert "Epoch   6/6" in error
-    assert answer.splitlines()[-1].startswith("image_classifier:")
+    assert answer.splitlines()[-1].startswith("by-two:")
     assert other == (0, "", "")
-    assert len(jax.stored()) == len(before) + 1
+    assert len(jax.stored("by-two")) == 1
     document = json.loads((out / "metrics.json").read_text())
     assert document["environment"]["workers"] == 2
     assert document["model"]["tag"] == answer.splitlines()[-1]
