@@ -73,6 +73,10 @@ def tuned(box: Sandbox, digits: Path, eight: str) -> dict[str, Any]:
 def test_what_eight_digits_have_taught_need_not_be_learned_again_for_the_other_two(
     box: Sandbox, digits: Path, eight: str, tuned: dict[str, Any]
 ) -> None:
+    """That the weights get there and count; not what they are worth, for the settings were chosen so that they win.
+
+    What a backbone is worth is measured by `python -m benchmarks.transfer`.
+    """
     options = ["--weights", "none", "--epochs", "12", "--preset", "none", "--no-publish", "--no-int8"]
     done = box.run(*start(digits, eight, "scratch"), *options)
     assert done.returncode == 0, done.stderr
