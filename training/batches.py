@@ -79,6 +79,10 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     def images_an_epoch(self) -> int:
         return len(self._order)
 
+    def sample(self, count: int) -> np.ndarray:
+        """Return up to `count` images from all over the rows, not augmented; the same ones at each call."""
+        return self._images[self._rows[:: -(-len(self._rows) // count)]]
+
     def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
         chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
         whole, (number, count) = len(chosen), self._share

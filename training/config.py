@@ -102,6 +102,9 @@ class Config:
     )
 
     block: str = option("plain", "network", "what a stage is made of", choices=("plain", "residual"))
+    whitening: bool = option(
+        False, "network", "begin with a convolution that whitens patches of pixels, computed from training images"
+    )
     depth: int = option(3, "network", "stages of convolutions and a pooling", low=1, high=8)
     width: int = option(32, "network", "filters of the first stage; each further one has twice", low=4, high=512)
     activation: str = option("relu", "network", "", choices=("relu", "silu", "elu", "leaky_relu"))
@@ -155,7 +158,7 @@ class Config:
     precision: str = option(
         "float32",
         "training",
-        "of the arithmetic of training; auto is bfloat16 where the processor has instructions for it",
+        "of the arithmetic of training; auto is bfloat16 where the processor is faster with it",
         choices=("float32", "bfloat16", "auto"),
     )
     patience: int | None = option(

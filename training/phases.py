@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, replace
 from typing import Any
 
-from training import network, pretrained
+from training import network, pretrained, whitening
 from training.backbone import is_pretrained
 from training.checkpoint import Checkpoint, Progress
 from training.config import Config
@@ -75,6 +75,8 @@ def run(
         logger.info("going on after epoch %d", progress.epochs)
     else:
         model = network.build(config, classes)
+        if not is_pretrained(config):
+            whitening.fit(model, train.sample(whitening.images_needed(config.image_size)))
     if progress.stopped:
         checkpoint.restore_best(model, progress)
     for number, phase in enumerate(phases):
@@ -108,14 +110,14 @@ def _begin(phase: Phase, model: Any, config: Config, steps: int, progress: Progr
 
 
 def _freeze(backbone: Any, layers: int) -> None:
-    """Leave only the last `layers` of `backbone` that have weights free; batch normalisation is never one."""
+    """Leave only the last `layers` of `backbone` that have weights free; not batch normalisation, nor whitening."""
     from keras.layers import BatchNormalization
 
     backbone.trainable = True
     able = [
         layer
         for layer in pretrained.leaves(backbone)
-        if layer.trainable_variables and not isinstance(layer, BatchNormalization)
+        if layer.trainable_variables and not isinstance(layer, BatchNormalization) and layer.name != whitening.NAME
     ]
     free = set(map(id, able[-layers:] if layers else []))
     backbone.trainable = bool(free)

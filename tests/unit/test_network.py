@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,31 @@ def test_fused_normalisation_is_keras_own() -> None:
     for mine, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
         assert np.allclose(mine, other, rtol=1e-5)
     assert np.allclose(ours(images, training=False), theirs(images, training=False), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "faster"),
+    [
+        ("vendor_id : AuthenticAMD\nflags : avx512f avx512_bf16", True),
+        ("vendor_id : GenuineIntel\nflags : avx512f avx512_bf16", False),
+        ("vendor_id : GenuineIntel\nflags : avx512f avx512_bf16 amx_bf16", True),
+        ("Features : asimd bf16", True),
+        ("vendor_id : AuthenticAMD\nflags : avx512f", False),
+    ],
+)
+def test_bfloat16_is_chosen_where_it_is_faster(cpuinfo: str, faster: bool, tmp_path: Path) -> None:
+    (tmp_path / "cpuinfo").write_text(cpuinfo)
+    assert network.bfloat16_is_faster(tmp_path / "cpuinfo") == faster
+    assert not network.bfloat16_is_faster(tmp_path / "nothing")
+
+
+def test_averaged_weights_have_statistics_averaged_over_as_many_steps() -> None:
+    def momenta(config: Config) -> set[float]:
+        layers = network.build(config, 2).layers
+        return {layer.momentum for layer in layers if isinstance(layer, keras.layers.BatchNormalization)}
+
+    assert momenta(Config(width=4, depth=1, image_size=8)) == {0.9}
+    assert momenta(Config(width=4, depth=1, image_size=8, ema=0.995)) == {0.995}
 
 
 @pytest.mark.parametrize("block", ["plain", "residual"])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import imaging
-from training import environment
+from training import environment, whitening
 from training.augment import Augmenter
 from training.checks.collection import Collection
 from training.config import Config
@@ -20,7 +20,7 @@ FOLDS = 3
 EPOCHS = 6
 _FEWEST_STEPS = 300
 """Of fewer images more epochs are trained, up to so many steps."""
-_VERSION = 1
+_VERSION = 2
 _STAGES = (32, 128, 128)
 _WHITENED = 3_000
 
@@ -139,7 +139,7 @@ def _network(some: np.ndarray, classes: int) -> Any:
     pixels = some[:, : size - size % shrink, : size - size % shrink].astype(np.float32)
     pixels = pixels.reshape(len(some), size // shrink, shrink, size // shrink, shrink, 3).mean(axis=(2, 4))
     mean, variance = pixels.mean(axis=(0, 1, 2)), np.maximum(pixels.var(axis=(0, 1, 2)), 1.0)
-    filters = _whitening((pixels - mean) / np.sqrt(variance))
+    filters = whitening.kernel((pixels - mean) / np.sqrt(variance))
 
     def convolution(x: Any, width: int) -> Any:
         penalty = regularizers.L2(2.5e-4)
@@ -165,13 +165,3 @@ def _network(some: np.ndarray, classes: int) -> Any:
     x = layers.GlobalMaxPooling2D()(x)
     scores = layers.Rescaling(0.125)(layers.Dense(classes, use_bias=False)(x))
     return Model(image, layers.Softmax()(scores))
-
-
-def _whitening(pixels: np.ndarray) -> np.ndarray:
-    """Return (2, 2, 3, 24) filters: the eigenvectors of patches, each with its opposite, scaled to equal variance."""
-    windows = np.lib.stride_tricks.sliding_window_view(pixels, (2, 2), axis=(1, 2))
-    patches = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, 12)
-    values, vectors = np.linalg.eigh(patches.T @ patches / len(patches))
-    filters = vectors / np.sqrt(values + 5e-4)
-    both: np.ndarray = np.concatenate([filters, -filters], axis=1).reshape(2, 2, 3, 24)
-    return both.astype(np.float32)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training import environment, network
+from training import environment, network, whitening
 from training.checkpoint import Checkpoint, Progress
 from training.config import Config
 from training.dataset import Dataset, load
@@ -80,6 +80,7 @@ class Objective:
         batches = training_batches(train, self.data, config)
         held_out = Batches(validation.images, validation.rows, validation.labels, classes, _EVALUATION_BATCH)
         model = network.build(config, classes)
+        whitening.fit(model, batches.sample(whitening.images_needed(config.image_size)))
         network.compile_model(model, config, batches.num_batches)
         _measure(model)
         progress = fit(model, batches, held_out, config, watched, Progress())

@@ -1,0 +1,61 @@
+"""The whitening convolution: what it makes of images, and where it is left alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from training import environment, network, whitening
+from training.config import Config
+
+keras: Any = environment.import_keras()
+CONFIG = Config(whitening=True, width=4, depth=1, image_size=16, dense=0)
+
+
+def smooth_images(count: int = 40, size: int = 16) -> np.ndarray:
+    """Return images whose neighbouring pixels are alike, as in photographs."""
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 200, (count, size // 4, size // 4, 3)).repeat(4, axis=1).repeat(4, axis=2)
+    smoothed = (coarse + np.roll(coarse, 1, axis=1) + np.roll(coarse, 1, axis=2)) // 3
+    return (smoothed + rng.integers(0, 20, smoothed.shape)).astype(np.uint8)
+
+
+def test_features_are_uncorrelated_and_of_equal_variance() -> None:
+    images = smooth_images()
+    layer = whitening.layer("float32")
+    layer.build((None, 16, 16, 3))
+    layer.set_weights([whitening.kernel(images / 255)])
+    # The last row and column see padding.
+    features = np.asarray(layer(images.astype(np.float32) / 255))[:, :-1, :-1]
+    half = features.shape[-1] // 2
+    assert np.allclose(features[..., :half], -features[..., half:], atol=1e-4)
+    covariance = np.cov(features[..., :half].reshape(-1, half), rowvar=False)
+    assert np.allclose(covariance, np.diag(np.diag(covariance)), atol=0.01)
+    assert np.diag(covariance) == pytest.approx(1, abs=0.25)  # the smallest are held down
+    raw = np.cov((images / 255)[:, :-1, :-1].reshape(-1, 3), rowvar=False)
+    assert np.diag(raw).max() < 0.1
+
+
+@pytest.mark.parametrize("images", [np.zeros((3, 8, 8, 3), np.uint8), smooth_images(1, 4)], ids=["black", "one"])
+def test_any_image_gives_a_finite_kernel(images: np.ndarray) -> None:
+    assert np.isfinite(whitening.kernel(images / 255)).all()
+
+
+def test_training_leaves_it_alone() -> None:
+    model, images = network.build(CONFIG, 2), smooth_images()
+    whitening.fit(model, images)
+    network.compile_model(model, CONFIG.for_images(len(images)), steps_per_epoch=2)
+    before, rest = model.get_layer(whitening.NAME).get_weights()[0], model.get_layer("probabilities").get_weights()[0]
+    model.fit(images, np.eye(2)[np.arange(len(images)) % 2], batch_size=20, verbose=0)
+    assert (model.get_layer(whitening.NAME).get_weights()[0] == before).all()
+    assert np.allclose(before, whitening.kernel(images / 255), rtol=1e-3)
+    assert (model.get_layer("probabilities").get_weights()[0] != rest).any()
+
+
+def test_a_network_without_it_is_left_alone() -> None:
+    model = network.build(Config(width=4, depth=1, image_size=16), 2)
+    before = model.get_weights()
+    whitening.fit(model, smooth_images())
+    assert all((a == b).all() for a, b in zip(before, model.get_weights(), strict=True))
