@@ -54,7 +54,7 @@ backends: setup  ## test training under every Keras backend; PyTorch's environme
 	@$(BIN)/pytest tests/integration/training/test_backends.py
 
 e2e: setup  ## test the real image, then chart and releases on a real Kubernetes (docs/cluster.md)
-	@scripts/packages podman mmdebstrap prometheus $(CLUSTER_NEEDS)
+	@scripts/packages podman mmdebstrap prometheus postgres $(CLUSTER_NEEDS)
 	@scripts/can-build 12000 || true  # what tests would say after half an hour
 	@$(BIN)/pytest tests/image tests/cluster
 

@@ -15,7 +15,7 @@ import pytest
 from cluster import lifecycle, settings, state, tools
 from cluster.errors import ClusterError
 from tests.cluster.kubectl import Cluster, environment
-from tests.cluster.product import Product, Release, Workshop
+from tests.cluster.product import Product, Release, Workshop, job_image
 from tests.cluster.target import Target, behind_the_gateway
 
 RESTRICTED = {
@@ -122,6 +122,12 @@ def product(workshop: Workshop) -> Product:
 def newer(workshop: Workshop, product: Product, tmp_path_factory: pytest.TempPathFactory) -> Product:
     """Another version: another model in another image."""
     return workshop.newer(tmp_path_factory.mktemp("newer"))
+
+
+@pytest.fixture(scope="session")
+def training_image(cluster: Cluster) -> Iterator[str]:
+    with job_image(cluster, "training") as image:
+        yield image
 
 
 @pytest.fixture

@@ -9,16 +9,16 @@ import re
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from cluster.settings import REPOSITORY
 from tests.cluster import command, workloads
+from tests.cluster.jobs import kill, pods
 from tests.cluster.kubectl import Cluster
-from tests.cluster.product import Product, Release, job_image
+from tests.cluster.product import Product, Release
 from tests.cluster.target import RESOURCES
 from tests.folders import write_tree
 
@@ -29,12 +29,6 @@ EPOCHS_OF_TWO = 8
 # Where real photos are: the CIFAR-10 images as JPEG, a folder a class.
 PHOTOS = REPOSITORY.parent / "shared" / "data" / "cifar10-jpg.tar.xz"
 PHOTOS_A_CLASS = 100
-
-
-@pytest.fixture(scope="module")
-def training_image(cluster: Cluster) -> Iterator[str]:
-    with job_image(cluster, "training") as image:
-        yield image
 
 
 @pytest.fixture
@@ -146,20 +140,6 @@ def test_two_workers_on_two_nodes_learn_what_one_does_though_one_is_killed(
     # Summed in another order; the differences grow with every step.
     assert [float(loss) for loss in losses.values()] == pytest.approx(alone, rel=0.01)
     figure(f"two workers, one killed after epoch {last} of {EPOCHS_OF_TWO}: last loss {losses[EPOCHS_OF_TWO]}")
-
-
-def kill(release: Release, index: int | None = None) -> None:
-    """As a node does that goes away: nobody is asked."""
-    (pod,) = (pod["metadata"]["name"] for pod in pods(release, index))
-    release.cluster.kubectl("-n", release.namespace, "delete", "pod", pod, "--force", "--grace-period=0")
-
-
-def pods(release: Release, index: int | None = None) -> list[dict[str, Any]]:
-    """Those of the Job, or of its worker `index`."""
-    selector = f"batch.kubernetes.io/job-name={release.name}"
-    selector += "" if index is None else f",batch.kubernetes.io/job-completion-index={index}"
-    found: list[dict[str, Any]] = release.cluster.get("pods", "-n", release.namespace, "-l", selector)["items"]
-    return found
 
 
 def only_pod(release: Release) -> str:

@@ -1,0 +1,67 @@
+"""A PostgreSQL among the pods, for studies that several of them share; Debian's, in an image of the tests' own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster import archive, images
+from tests.cluster import workloads
+from tests.cluster.kubectl import Cluster
+from tests.cluster.product import digest, push_archive
+
+USER, DATABASE = "tuner", "postgres"
+_PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+# With /bin/sh, by which initdb starts the server, and a name for the user that it runs as.
+_START = """set -e
+initdb -D /data/db -U "$PGUSER" -A scram-sha-256 --pwfile /password/password --no-locale --no-sync
+exec postgres -D /data/db -k /data -c listen_addresses=* -c fsync=off -c shared_buffers=16MB
+"""
+
+
+def start(cluster: Cluster, namespace: str, password: str, folder: Path) -> str:
+    """Start it and make the Secret `studies` with its URL; returns the Secret's name."""
+    secret: dict[str, Any] = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "studies"}}
+    secret["stringData"] = {
+        "url": f"postgresql+psycopg://{USER}:{password}@postgresql/{DATABASE}",
+        "password": password,
+    }
+    ready = {"exec": {"command": ["pg_isready", "-h", "127.0.0.1", "-q"]}, "periodSeconds": 1}
+    pod = workloads.pod(
+        "postgresql",
+        _image(cluster.registry, folder),
+        "-c",
+        _START,
+        env=[{"name": "PATH", "value": f"{_PROGRAMS[-1]}:/bin"}, {"name": "PGUSER", "value": USER}],
+        volumeMounts=[{"name": "password", "mountPath": "/password"}, {"name": "data", "mountPath": "/data"}],
+        readinessProbe=ready,
+    )
+    pod["spec"]["volumes"] = [
+        {"name": "password", "secret": {"secretName": "studies"}},
+        {"name": "data", "emptyDir": {}},
+    ]
+    cluster.apply(namespace, secret, pod, workloads.service("postgresql", port=5432))
+    cluster.kubectl("-n", namespace, "wait", "--for=condition=Ready", "pod/postgresql", "--timeout=120s")
+    return "studies"
+
+
+def files() -> dict[str, Path]:
+    """What the image has: where Debian has it, for the programs find the rest by their own place."""
+    if not _PROGRAMS:
+        pytest.skip("needs Debian's postgresql")
+    programs = [_PROGRAMS[-1] / name for name in ("postgres", "initdb", "pg_isready")]
+    modules = [_PROGRAMS[-1].parent / "lib" / f"{name}.so" for name in ("dict_snowball", "plpgsql")]
+    data = Path("/usr/share/postgresql", _PROGRAMS[-1].parent.name)
+    found = {str(file): file for file in (*programs, *modules, *data.rglob("*")) if file.is_file()}
+    for program in (*programs, *modules, Path("/bin/sh")):
+        found |= images.libraries(program)
+    return found | {"/bin/sh": Path("/bin/sh"), "/etc/passwd": Path("/etc/passwd")}
+
+
+def _image(registry: str, folder: Path) -> str:
+    packed, name = folder / "postgresql.tar", "localhost/postgresql:test"
+    archive.write(packed, name, files(), entrypoint=["/bin/sh"], user=images.NOBODY)
+    push_archive(packed, name, f"{registry}/postgresql:test")
+    return f"{registry}/postgresql@{digest(registry, 'postgresql', 'test')}"
