@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from training import environment, network, whitening
+from training import environment, network, phases, whitening
 from training.config import Config
 
 keras: Any = environment.import_keras()
@@ -59,3 +59,18 @@ def test_a_network_without_it_is_left_alone() -> None:
     before = model.get_weights()
     whitening.fit(model, smooth_images())
     assert all((a == b).all() for a, b in zip(before, model.get_weights(), strict=True))
+
+
+def test_it_is_none_of_the_layers_that_are_fine_tuned() -> None:
+    backbone = network.build(CONFIG, 2)
+    phases._freeze(backbone, 100)
+    tuned = {layer.name for layer in backbone.layers if layer.trainable and layer.weights}
+    assert whitening.NAME not in tuned
+    assert "probabilities" in tuned
+
+
+def test_it_is_found_within_a_backbone() -> None:
+    backbone, images = network.build(CONFIG, 2), smooth_images()
+    image = keras.Input((16, 16, 3), dtype="uint8")
+    whitening.fit(keras.Model(image, backbone(image)), images)
+    assert np.allclose(backbone.get_layer(whitening.NAME).get_weights()[0], whitening.kernel(images / 255), rtol=1e-3)
