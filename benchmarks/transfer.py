@@ -21,13 +21,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from training.recipes import RECIPES
-
 _EPOCHS = 60
 """At most, both ways: a third of them for the head where there is a backbone."""
-
-_WIDTH = 32
-"""Filters of the network's first stage, half of the recipe's."""
 
 DATA = Path("../shared/data/cifar10-jpg.tar.xz")
 
@@ -40,8 +35,8 @@ def main() -> None:
         "--classes", nargs=2, default=["cat", "dog"], metavar="NAME", help="to be learned last (cat dog)"
     )
     parser.add_argument("--images", type=int, default=100, metavar="N", help="of each of the two (100)")
-    parser.add_argument("--base-images", type=int, default=5000, metavar="N", help="of each of the eight (5,000)")
-    parser.add_argument("--base-epochs", type=int, default=6, metavar="N", help="for the eight (6)")
+    parser.add_argument("--base-images", type=int, default=1000, metavar="N", help="of each of the eight (1,000)")
+    parser.add_argument("--base-epochs", type=int, default=10, metavar="N", help="for the eight (10)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="of the runs (0 1 2)")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
@@ -59,7 +54,7 @@ def measure(options: argparse.Namespace, root: Path) -> dict[str, Any]:
     os.environ |= {"BENTOML_HOME": str(root / "home"), "BENTOML_DO_NOT_TRACK": "True"}
     extract(options.data, root, options.classes, options.images, options.base_images)
     logging.disable(logging.WARNING)
-    base = run(root, "eight", **RECIPES["accurate"] | {"epochs": options.base_epochs, "width": _WIDTH})
+    base = run(root, "eight", epochs=options.base_epochs, block="residual", width=16, dense=0)
     print(f"eight classes: {base['accuracy']:.1%} in {base['seconds']:.0f} s", flush=True)  # noqa: T201
     print(f"{'seed':>4}  {'scratch':>8}  {'backbone':>8}  {'seconds':>16}")  # noqa: T201
     runs: list[dict[str, Any]] = []
