@@ -172,6 +172,12 @@ class Config:
     out: str | None = option(None, "result", "folder for report.html, metrics.json and pictures (runs/DATE-TIME)")
     name: str = option("image_classifier", "result", "name in the model store")
     min_accuracy: float = option(0.0, "result", "refuse to publish below this test accuracy", low=0, high=1)
+    mirrored: bool = option(
+        False,
+        "result",
+        "answer for an image and its mirror image together, where --horizontal-flip says that they are the same: "
+        "fewer mistakes for twice the work",
+    )
     calibrate: bool = option(True, "result", "fit the confidence to how often validation images are right")
     int8: bool = option(True, "result", "also export an int8 form")
     publish: bool = option(True, "result", "put the model into the store")
@@ -204,6 +210,11 @@ class Config:
             preset = "text" if self.data in _TEXT_DATASETS else "photo"
         given = {rate: getattr(self, rate) for rate in RATES}
         return PRESETS[preset] | {rate: value for rate, value in given.items() if value is not None}
+
+    @property
+    def answers_mirrored(self) -> bool:
+        """Whether the model looks at the mirror image too: only where training showed mirror images."""
+        return self.mirrored and self.augmentation["horizontal_flip"] > 0
 
     def for_images(self, images: int) -> Config:
         """Settle what depends on the number of training images.

@@ -103,9 +103,16 @@ def bfloat16_is_faster(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     return any(needed <= words for needed in _BFLOAT16)
 
 
-def for_serving(model: Any) -> Any:
-    """Return `model` with the same weights, all in float32 and of Keras' own layers, so that anyone can load it."""
+def for_serving(model: Any, mirrored: bool = False) -> Any:
+    """Return `model` with the same weights, all in float32 and of Keras' own layers, so that anyone can load it.
+
+    Args:
+        model: of `build`.
+        mirrored: look at each image and at its mirror image, and answer from the mean of their pooled features,
+            the simplest form of test-time augmentation (as by Krizhevsky et al., 2012).
+    """
     import keras
+    from keras import layers, ops
 
     from training.normalization import FusedBatchNormalization
 
@@ -113,10 +120,18 @@ def for_serving(model: Any) -> Any:
         settings = layer.get_config()
         if isinstance(settings.get("dtype"), dict):
             settings["dtype"] = "float32"
-        kind = keras.layers.BatchNormalization if isinstance(layer, FusedBatchNormalization) else type(layer)
+        kind = layers.BatchNormalization if isinstance(layer, FusedBatchNormalization) else type(layer)
         return kind.from_config(settings)
 
-    copy = keras.models.clone_model(model, clone_function=plain)
+    def twice(layer: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
+        if layer.name == model.layers[1].name:
+            x = layers.Concatenate(axis=0, name=pretrained.MIRRORED)([x, x[:, :, ::-1]])
+        x = layer(x, *args, **kwargs)
+        if isinstance(layer, layers.GlobalAveragePooling2D):
+            x = ops.mean(ops.reshape(x, (2, -1, x.shape[-1])), axis=0)
+        return x
+
+    copy = keras.models.clone_model(model, clone_function=plain, call_function=twice if mirrored else None)
     copy.set_weights(model.get_weights())
     return copy
 

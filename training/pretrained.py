@@ -15,6 +15,9 @@ from training.backbone import APPLICATIONS, IMAGENET, NONE, find, is_pretrained,
 from training.config import Config
 from training.errors import ModelError, UsageError
 
+MIRRORED = "with_mirror_image"
+"""Name of the layer that puts the mirror images into the batch, where a model answers for both."""
+
 _SECONDS_WITHOUT_AN_ANSWER = 15
 
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -170,7 +173,9 @@ def _stored(config: Config) -> Any:
     pooling = [layer for layer in model.layers if isinstance(layer, keras.layers.GlobalAveragePooling2D)]
     if not pooling:
         raise ModelError(f"{option} has no average pooling, before which its features could be taken")
-    backbone = keras.Model(model.input, pooling[-1].input, name="backbone")
+    # A mirror image beside each image is what the other model's answer wants, not what its features need.
+    begins = [layer.output for layer in model.layers if layer.name == MIRRORED] or [model.input]
+    backbone = keras.Model(begins[0], pooling[-1].input, name="backbone")
     # Made again from their description, the layers have new weights.
     return backbone if is_pretrained(config) else keras.Model.from_config(backbone.get_config())
 

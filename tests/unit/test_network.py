@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from imaging.gradcam import GradCam
 from training import environment, network
 from training.config import Config
 from training.options import merge
@@ -66,6 +68,31 @@ def test_what_is_served_has_the_same_weights_in_layers_of_keras_alone(block: str
     difference = np.abs(trained.predict(images, verbose=0) - served.predict(images, verbose=0)).max()
     assert difference <= (1e-6 if precision == "float32" else 0.02)
     assert [weight.shape for weight in trained.get_weights()] == [weight.shape for weight in served.get_weights()]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # TensorFlow's own
+def test_a_mirrored_model_answers_the_same_for_the_mirror_image(tmp_path: Path) -> None:
+    from training import export
+
+    config = Config(data="photos", block="residual", width=8, depth=2, image_size=16, dense=0, mirrored=True)
+    assert config.answers_mirrored
+    assert not replace(config, data="digits").answers_mirrored
+    trained = network.build(config, 3)
+    served = network.for_serving(trained, mirrored=True)
+    images = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
+    mirror = np.ascontiguousarray(images[:, :, ::-1])
+    answer = served.predict(images, verbose=0)
+    assert answer == pytest.approx(served.predict(mirror, verbose=0), abs=1e-6)
+    # With no dense layer between them, the mean of features is the mean of scores.
+    scores = np.log(trained.predict(images, verbose=0)) + np.log(trained.predict(mirror, verbose=0))
+    both = np.exp(scores / 2) / np.exp(scores / 2).sum(axis=1, keepdims=True)
+    assert answer == pytest.approx(both, abs=1e-5)
+
+    served.save(tmp_path / "model.keras")
+    assert np.array_equal(answer, keras.saving.load_model(tmp_path / "model.keras").predict(images, verbose=0))
+    export.to_onnx(served, tmp_path / "model.onnx")
+    assert answer == pytest.approx(export.OnnxModel(tmp_path / "model.onnx")(images), abs=1e-5)
+    assert GradCam(keras, served)(images[0], 1).shape == (4, 4)
 
 
 def test_one_cycle_rises_and_falls() -> None:
