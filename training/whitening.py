@@ -16,8 +16,9 @@ from training.pretrained import leaves
 NAME = "whitening"
 _PATCH = 2
 """Pixels a side. Of 2 x 2 x 3 values, so many features and the same ones negated, for what clips below zero."""
-_LEAST_SHARE = 5e-4
-"""Added to each feature's variance, as a share of their mean: the smallest ones are noise."""
+_FLOOR = 0.02
+"""More than in the sources, whose images are no JPEG files: those keep little of what differs between neighbouring
+pixels, least of colour, and what little there is would be made as large as all the rest."""
 _PIXELS = 2**20
 """That are looked at: 1,024 images of 32 x 32, 20 of 224 x 224."""
 
@@ -47,8 +48,13 @@ def fit(model: Any, images: np.ndarray) -> None:
             layer.set_weights([kernel(images.astype(np.float32) / 255)])
 
 
-def kernel(pixels: np.ndarray) -> np.ndarray:
-    """Return the filters, (2, 2, 3, 24) float32: over `pixels`, (N, S, S, 3) float, each answers with variance 1."""
+def kernel(pixels: np.ndarray, floor: float = _FLOOR) -> np.ndarray:
+    """Return the filters, (2, 2, 3, 24) float32, that answer with uncorrelated features of variance 1.
+
+    Args:
+        pixels: (N, S, S, 3) float.
+        floor: added to each feature's variance, as a share of their mean: the smallest ones are noise.
+    """
     windows = np.lib.stride_tricks.sliding_window_view(pixels, (_PATCH, _PATCH), axis=(1, 2))
     # As (..., 3, 2, 2), to be sorted as a kernel is.
     patches = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, _PATCH * _PATCH * 3)
@@ -56,7 +62,7 @@ def kernel(pixels: np.ndarray) -> np.ndarray:
     # An eigenvector's sign is LAPACK's choice; workers on other processors must have the same.
     largest = np.abs(directions).argmax(axis=0)
     directions = directions * np.sign(directions[largest, range(len(largest))])
-    floor = _LEAST_SHARE * variances.mean() or 1.0  # images of one colour have no variance at all
-    filters = directions / np.sqrt(np.maximum(variances, 0) + floor)
+    least = floor * variances.mean() or 1.0  # images of one colour have no variance at all
+    filters = directions / np.sqrt(np.maximum(variances, 0) + least)
     both: np.ndarray = np.concatenate([filters, -filters], axis=1).reshape(_PATCH, _PATCH, 3, -1)
     return both.astype(np.float32)

@@ -139,7 +139,7 @@ def _network(some: np.ndarray, classes: int) -> Any:
     pixels = some[:, : size - size % shrink, : size - size % shrink].astype(np.float32)
     pixels = pixels.reshape(len(some), size // shrink, shrink, size // shrink, shrink, 3).mean(axis=(2, 4))
     mean, variance = pixels.mean(axis=(0, 1, 2)), np.maximum(pixels.var(axis=(0, 1, 2)), 1.0)
-    filters = whitening.kernel((pixels - mean) / np.sqrt(variance))
+    filters = whitening.kernel((pixels - mean) / np.sqrt(variance), floor=5e-4)
 
     def convolution(x: Any, width: int) -> Any:
         penalty = regularizers.L2(2.5e-4)
