@@ -17,6 +17,7 @@ _PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 # With /bin/sh, by which initdb starts the server, and a name for the user that it runs as.
 _START = """set -e
 initdb -D /data/db -U "$PGUSER" -A scram-sha-256 --pwfile /password/password --no-locale --no-sync
+echo "host all all all scram-sha-256" >> /data/db/pg_hba.conf
 exec postgres -D /data/db -k /data -c listen_addresses=* -c fsync=off -c shared_buffers=16MB
 """
 

@@ -26,7 +26,8 @@ RETRIES = 2
 _DIALECT = "postgresql+psycopg"
 _LOCK = 0x7475_6E65
 """An advisory lock's key; any number that nobody else in the database takes."""
-_CONNECT: dict[str, Any] = {"connect_timeout": 10}
+# A database of the encoding SQL_ASCII would else answer bytes, which SQLAlchemy doesn't expect.
+_CONNECT: dict[str, Any] = {"connect_timeout": 10, "client_encoding": "utf8"}
 
 
 class StorageError(TrainingError):

@@ -236,6 +236,7 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     (home / "password").write_text(SECRET)
     (home / "password").chmod(0o644)
     made = ["-D", f"{home}/data", "-U", "tuner", "-A", "scram-sha-256", "--pwfile", f"{home}/password", "--no-sync"]
+    made += ["--no-locale"]  # as in containers: of the encoding SQL_ASCII
     subprocess.run([*user, f"{bin_}/initdb", *made], check=True, capture_output=True, cwd="/")
     settings = ["-p", str(port), "-k", str(home), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
     log = (home / "log").open("wb")
