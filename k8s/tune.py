@@ -8,6 +8,7 @@ from typing import Any
 from k8s import job, train
 from k8s.cluster import Json
 from k8s.errors import K8sError
+from k8s.workers import spread
 
 HELP = "search options as a Job of several workers; -- and options of `python -m training tune` come last"
 
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def manifest(training: job.Training, workers: int, secret: str, key: str) -> Json:
-    """Return the Job: that of a training, once a worker.
+    """Return the Job: that of a training, once a worker, on nodes of their own where there are enough.
 
     Args:
         training: what each worker is given; its arguments are those of `python -m training tune`.
@@ -63,7 +64,9 @@ def manifest(training: job.Training, workers: int, secret: str, key: str) -> Jso
         "parallelism": workers,
         "backoffLimit": workers * training.attempts,
     }
-    (container,) = made["spec"]["template"]["spec"]["containers"]
+    pod = made["spec"]["template"]["spec"]
+    pod["topologySpreadConstraints"] = [spread(made["metadata"]["name"])]
+    (container,) = pod["containers"]
     container["command"] = ["/bin/sh", "-c", _START, "tune"]
     container["env"].append({"name": _VARIABLE, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}})
     return made

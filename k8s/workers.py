@@ -29,12 +29,6 @@ def divide(job: Json, count: int) -> Json:
         "env": container["env"] + environment,
         "ports": [{"name": "coordinator", "containerPort": PORT}],
     }
-    spread = {
-        "maxSkew": 1,
-        "topologyKey": "kubernetes.io/hostname",
-        "whenUnsatisfiable": "ScheduleAnyway",
-        "labelSelector": {"matchLabels": _selector(name)},
-    }
     lost = {"action": "Ignore", "onExitCodes": {"containerName": "training", "operator": "In", "values": [LOST]}}
     return job | {
         "spec": spec
@@ -49,11 +43,21 @@ def divide(job: Json, count: int) -> Json:
                 "spec": pod
                 | {
                     "subdomain": service_name(name),
-                    "topologySpreadConstraints": [spread],
+                    "topologySpreadConstraints": [spread(name)],
                     "containers": [container | divided],
                 }
             },
         }
+    }
+
+
+def spread(name: str) -> Json:
+    """Return what puts the pods of the Job `name` on nodes of their own, where there are enough."""
+    return {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": _selector(name)},
     }
 
 
