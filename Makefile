@@ -47,7 +47,7 @@ test: setup  ## every test that needs no cluster
 	@scripts/packages chromium chromedriver prometheus promtool docker-registry postgres
 	@scripts/helm which >/dev/null || true
 	@scripts/build-tools tools/kubeconform >/dev/null || true
-	@$(BIN)/pytest
+	@$(BIN)/pytest --durations 25
 
 backends: setup  ## test training under every Keras backend; PyTorch's environment takes 5 GB, once (docs/training.md)
 	@scripts/torch -c "import torch"
@@ -56,7 +56,7 @@ backends: setup  ## test training under every Keras backend; PyTorch's environme
 e2e: setup  ## test the real image, then chart and releases on a real Kubernetes (docs/cluster.md)
 	@scripts/packages podman mmdebstrap prometheus postgres $(CLUSTER_NEEDS)
 	@scripts/can-build 12000 || true  # what tests would say after half an hour
-	@$(BIN)/pytest tests/image tests/cluster
+	@$(BIN)/pytest --durations 25 tests/image tests/cluster
 
 package:  ## the Helm chart as dist/image-classifier-VERSION.tgz
 	@scripts/helm package helm/image-classifier --destination dist
