@@ -35,5 +35,6 @@ RECIPES: dict[str, dict[str, Any]] = {
         # What it costs in images to learn from is worth more here than a sharper choice of the best epoch.
         "validation_fraction": 0.04,
         "precision": "auto",
+        "mirrored": True,
     },
 }
