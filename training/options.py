@@ -40,8 +40,8 @@ def _add_argument(group: Any, f: Field[Any]) -> None:
         help_ = f"{help_} ({f.default})".strip()
     settings: dict[str, Any] = {"default": argparse.SUPPRESS, "help": help_.replace("%", "%%")}
     if kind is bool:
-        action = argparse.BooleanOptionalAction if f.default else "store_true"
-        group.add_argument(flag(f.name), action=action, **settings)
+        # Both ways for all: a recipe or a file may switch on what is off by default.
+        group.add_argument(flag(f.name), action=argparse.BooleanOptionalAction, **settings)
         return
     metavar = {str: "NAME", int: "N", float: "X"}[kind]
     if f.name in ("data", "test_data", "out", "cache_dir"):

@@ -18,9 +18,11 @@ def parse(*arguments: str) -> dict[str, object]:
 
 def test_flags_win_over_the_file_and_the_file_over_the_defaults(tmp_path: Path) -> None:
     file = tmp_path / "c.toml"
-    file.write_text('data = "pets"\nepochs = 7\ndropout = 0\n')
-    config = merge(parse("--epochs", "9"), file)
+    file.write_text('data = "pets"\nepochs = 7\ndropout = 0\nstrict = true\n')
+    config = merge(parse("--epochs", "9", "--no-strict"), file)
     assert (config.data, config.epochs, config.dropout, config.depth) == ("pets", 9, 0.0, Config().depth)
+    assert not config.strict
+    assert not merge(parse("--recipe", "accurate", "--no-mirrored"), None).mirrored
 
 
 def test_a_written_configuration_reads_back_equal(tmp_path: Path) -> None:
