@@ -49,11 +49,11 @@ def fit(model: Any, images: np.ndarray) -> None:
 
 
 def kernel(pixels: np.ndarray, floor: float = _FLOOR) -> np.ndarray:
-    """Return the filters, (2, 2, 3, 24) float32, that answer with uncorrelated features of variance 1.
+    """Return the filters, (2, 2, 3, 24) float32, that answer with uncorrelated features of variance 1, or less.
 
     Args:
         pixels: (N, S, S, 3) float.
-        floor: added to each feature's variance, as a share of their mean: the smallest ones are noise.
+        floor: added to each feature's variance, as a share of their mean, before it is made 1: the smallest are noise.
     """
     windows = np.lib.stride_tricks.sliding_window_view(pixels, (_PATCH, _PATCH), axis=(1, 2))
     # As (..., 3, 2, 2), to be sorted as a kernel is.
