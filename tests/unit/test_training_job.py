@@ -121,6 +121,8 @@ def test_several_workers_are_an_indexed_job_and_a_headless_service() -> None:
     assert host == f"photos-0.{headless['metadata']['name']}"
     assert pod["subdomain"] == headless["metadata"]["name"]
     assert headless["spec"]["clusterIP"] == "None"
+    (apart,) = pod["topologySpreadConstraints"]
+    assert apart["labelSelector"]["matchLabels"] == headless["spec"]["selector"]
     assert headless["spec"]["publishNotReadyAddresses"] is True
     assert [entry["port"] for entry in headless["spec"]["ports"]] == [int(port)]
     assert headless["metadata"]["ownerReferences"][0]["uid"] == "1234"

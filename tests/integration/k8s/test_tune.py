@@ -52,6 +52,10 @@ def test_the_manifest_is_an_indexed_job_whose_password_stays_in_its_secret(tune:
     storage = next(entry for entry in container["env"] if entry["name"] == "TUNE_STORAGE")
     assert storage["valueFrom"] == {"secretKeyRef": {"name": "studies", "key": "url"}}
     assert container["args"] == ["--data", "/data", "--trials", "60", "--retrain"]
+    # The label is the Job controller's.
+    (apart,) = spec["template"]["spec"]["topologySpreadConstraints"]
+    assert apart["labelSelector"]["matchLabels"] == {"batch.kubernetes.io/job-name": "photos"}
+    assert (apart["topologyKey"], apart["maxSkew"]) == ("kubernetes.io/hostname", 1)
     assert api.objects.all("jobs") == []
 
 
