@@ -12,11 +12,9 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 from typing import Any
 
-from benchmarks.training import write_jpegs
+from benchmarks import epochs
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -24,20 +22,10 @@ BACKENDS = ("tensorflow", "jax", "torch")
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser("python -m benchmarks.backends")
-    parser.add_argument("--images", type=int, default=4_000, metavar="N", help="synthetic images (4,000)")
-    parser.add_argument("--epochs", type=int, default=2, metavar="N", help="measured epochs (2)")
-    parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="(64)")
-    parser.add_argument("--json", type=Path, metavar="FILE")
+    epochs.add_options(parser)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        data, cache = write_jpegs(Path(folder, "data"), given.images), Path(folder, "cache")
-        options = ["--data", str(data), "--cache-dir", str(cache), "--epochs", str(given.epochs)]
-        options += ["--batch-size", str(given.batch_size)]
-        results = [
-            measure(name, [*options, "--checkpoint", f"{folder}/{name}"])
-            for name in BACKENDS
-            if name != "torch" or made()
-        ]
+    with epochs.prepared(given) as options:
+        results = [measure(name, options(name)) for name in BACKENDS if name != "torch" or made()]
     print("\n".join(table(results)))  # noqa: T201
     if len(results) < len(BACKENDS):
         print("\ntorch: not measured, its environment isn't made (make backends)")  # noqa: T201

@@ -8,9 +8,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.training import write_jpegs
 from training import backend, dataset, environment, network, workers
 from training.checkpoint import Checkpoint, Progress
 from training.config import Config
@@ -60,6 +64,24 @@ def main() -> None:
     }
     workers.part_from(group)
     json.dump(result, sys.stdout)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a comparison: how much each of its processes trains."""
+    parser.add_argument("--images", type=int, default=4_000, metavar="N", help="synthetic images (4,000)")
+    parser.add_argument("--epochs", type=int, default=2, metavar="N", help="measured epochs (2)")
+    parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="of all workers together (64)")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+
+
+@contextmanager
+def prepared(given: argparse.Namespace) -> Iterator[Callable[[str], list[str]]]:
+    """Write the images; yields what returns, for a run's name, this module's options."""
+    with tempfile.TemporaryDirectory() as folder:
+        data, cache = write_jpegs(Path(folder, "data"), given.images), Path(folder, "cache")
+        options = ["--data", str(data), "--cache-dir", str(cache), "--epochs", str(given.epochs)]
+        options += ["--batch-size", str(given.batch_size)]
+        yield lambda name: [*options, "--checkpoint", f"{folder}/{name}"]
 
 
 if __name__ == "__main__":

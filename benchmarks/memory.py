@@ -1,10 +1,12 @@
 """Does a training's resident memory stay flat as the data set grows?
 
-    python -m benchmarks.memory [--images N N ...] [--image-size N] [--remote] [--json FILE]
+    python -m benchmarks.memory [--images N N ...] [--image-size N] [--remote] [--limit MB] [--json FILE]
 
 Each size is a folder of synthetic images and one whole `python -m training` of one epoch of a small network;
 what is printed is that process's peak resident memory, and its decoders' (the largest of them), beside what the
-decoded images take. With --remote the images are in a bucket of an S3 server on this machine.
+decoded images take. With --remote the images are in a bucket of an S3 server on this machine. With --limit the
+kernel gives training so much memory and no more, the cache of the files it reads and writes included: a set that is
+larger trains all the same, or is killed. It takes root, for a control group.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +34,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, nargs="+", default=[50_000, 200_000], metavar="N")
     parser.add_argument("--image-size", type=int, default=32, metavar="N", help="what they are decoded to")
     parser.add_argument("--remote", action="store_true", help="from a bucket")
+    parser.add_argument("--limit", type=int, metavar="MB", help="memory that training gets (no limit)")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
     peaks: dict[int, float] = {}
@@ -41,7 +46,8 @@ def main() -> None:
                 server.put_tree("images", folder / "data")
                 os.environ.update(server.variables)
                 data = "s3://images"
-            peaks[count] = peak_megabytes(data, folder, options.image_size)
+            within = stack.enter_context(limited_to(options.limit)) if options.limit else []
+            peaks[count] = peak_megabytes(data, folder, options.image_size, within)
         decoded = count * 3 * options.image_size**2 / 1e6
         print(f"{count:9,} images  {decoded:9,.0f} MB decoded  peak {peaks[count]:8,.0f} MB", flush=True)  # noqa: T201
     first, last = peaks[options.images[0]], peaks[options.images[-1]]
@@ -61,18 +67,50 @@ def write_images(root: Path, count: int) -> Path:
     return root
 
 
-def peak_megabytes(data: str, folder: Path, size: int) -> float:
-    """Train one epoch on `data`; returns the largest resident memory of the process and its decoders."""
+@contextlib.contextmanager
+def limited_to(megabytes: int) -> Iterator[list[str]]:
+    """Make a control group with so much memory; yields the command that runs another within it."""
+    mounted = Path("/sys/fs/cgroup")
+    first = (mounted / "memory").is_dir()  # version 1 of control groups
+    group = mounted / ("memory" if first else "") / f"benchmark-{os.getpid()}"
+    try:
+        group.mkdir()
+        (group / ("memory.limit_in_bytes" if first else "memory.max")).write_text(str(megabytes * 1_000_000))
+    except OSError as error:
+        sys.exit(f"--limit: {error}; it takes root, and a memory controller")
+    try:
+        yield ["sh", "-c", 'echo $$ > "$0" && exec "$@"', str(group / "cgroup.procs")]
+    finally:
+        _remove(group)
+
+
+def _remove(group: Path) -> None:
+    # What training started may end a moment after it.
+    deadline = time.monotonic() + 10
+    while (group / "cgroup.procs").read_text() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    group.rmdir()
+
+
+def peak_megabytes(data: str, folder: Path, size: int, within: list[str]) -> float:
+    """Train one epoch on `data`; returns the largest resident memory of the process and its decoders.
+
+    Args:
+        data: folder or URL.
+        folder: for what the run leaves.
+        size: of the images, in pixels.
+        within: a command that runs the training, or nothing.
+    """
     batch = max(8, 256 * 32**2 // size**2)  # so that a step takes the same memory
     options = f"--epochs 1 --depth 1 --width 4 --dense 0 --batch-size {batch} --no-publish --out {folder}/run"
     options += f" --image-size {size}"
     command = [sys.executable, "-m", "training", "--data", data, "--cache-dir", f"{folder}/cache"]
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command + options.split(), stdout=log, stderr=log)
+        process = subprocess.Popen([*within, *command, *options.split()], stdout=log, stderr=log)
         _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
-        sys.exit((folder / "log").read_text())
+        sys.exit(f"{(folder / 'log').read_text()}\nended with {process.returncode}")
     return usage.ru_maxrss / 1000
 
 

@@ -13,13 +13,11 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.training import write_jpegs
+from benchmarks import epochs
 from tests.integration.conftest import free_port
 
 CALCULATED = (1, 2, 4, 8, 16, 32)
@@ -28,20 +26,12 @@ CALCULATED = (1, 2, 4, 8, 16, 32)
 def main() -> None:
     """Measure, calculate and print."""
     parser = argparse.ArgumentParser("python -m benchmarks.scaling")
-    parser.add_argument("--images", type=int, default=4_000, metavar="N", help="synthetic images (4,000)")
-    parser.add_argument("--epochs", type=int, default=2, metavar="N", help="measured epochs (2)")
-    parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="of all workers together (64)")
-    parser.add_argument("--json", type=Path, metavar="FILE")
+    epochs.add_options(parser)
     given = parser.parse_args()
     if len(os.sched_getaffinity(0)) < 2:
         raise SystemExit("two cores are needed, one a worker")
-    with tempfile.TemporaryDirectory() as folder:
-        data, cache = write_jpegs(Path(folder, "data"), given.images), Path(folder, "cache")
-        options = ["--data", str(data), "--cache-dir", str(cache), "--epochs", str(given.epochs)]
-        options += ["--batch-size", str(given.batch_size)]
-        one, two = (
-            together(count, "benchmarks.epochs", [*options, "--checkpoint", f"{folder}/{count}"]) for count in (1, 2)
-        )
+    with epochs.prepared(given) as options:
+        one, two = (together(count, "benchmarks.epochs", options(str(count))) for count in (1, 2))
         sums = together(2, "benchmarks.allreduce", [])
     result = {"batch_size": given.batch_size, "one": one, "two": two, "allreduce_seconds": sums}
     result["model"] = model(one, two, {int(size): took for size, took in sums.items()})
