@@ -35,8 +35,8 @@ def main() -> None:
         "--classes", nargs=2, default=["cat", "dog"], metavar="NAME", help="to be learned last (cat dog)"
     )
     parser.add_argument("--images", type=int, default=100, metavar="N", help="of each of the two (100)")
-    parser.add_argument("--base-images", type=int, default=1000, metavar="N", help="of each of the eight (1,000)")
-    parser.add_argument("--base-epochs", type=int, default=10, metavar="N", help="for the eight (10)")
+    parser.add_argument("--base-images", type=int, default=5000, metavar="N", help="of each of the eight (5,000)")
+    parser.add_argument("--base-epochs", type=int, default=6, metavar="N", help="for the eight (6)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="of the runs (0 1 2)")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
@@ -54,7 +54,7 @@ def measure(options: argparse.Namespace, root: Path) -> dict[str, Any]:
     os.environ |= {"BENTOML_HOME": str(root / "home"), "BENTOML_DO_NOT_TRACK": "True"}
     extract(options.data, root, options.classes, options.images, options.base_images)
     logging.disable(logging.WARNING)
-    base = run(root, "eight", epochs=options.base_epochs, block="residual", width=16, dense=0)
+    base = run(root, "eight", recipe="accurate", width=32, rotation=0, zoom=0, epochs=options.base_epochs)
     print(f"eight classes: {base['accuracy']:.1%} in {base['seconds']:.0f} s", flush=True)  # noqa: T201
     print(f"{'seed':>4}  {'scratch':>8}  {'backbone':>8}  {'seconds':>16}")  # noqa: T201
     runs: list[dict[str, Any]] = []
@@ -97,13 +97,13 @@ def extract(archive: Path, root: Path, classes: list[str], few: int, many: int) 
 
 def run(root: Path, task: str, **options: Any) -> dict[str, Any]:
     """Train on the images of `task`; returns the accuracy on its test images, the seconds and the tag."""
-    from training.config import Config
+    from training.options import merge
     from training.train import train
 
     data, out = root / task, root / "runs" / str(time.time_ns())
     test = str(data / "test") if (data / "test").exists() else None
     folders = {"data": str(data / "train"), "test_data": test, "cache_dir": str(root / "cache"), "out": str(out)}
-    config = Config(**folders, int8=False, **options)  # type: ignore[arg-type]
+    config = merge({**folders, "int8": False, **options}, None)
     with contextlib.redirect_stderr(io.StringIO()):
         result = train(config)
     section = result.report["train"]
