@@ -73,15 +73,14 @@ def limited_to(megabytes: int) -> Iterator[list[str]]:
     mounted = Path("/sys/fs/cgroup")
     first = (mounted / "memory").is_dir()  # version 1 of control groups
     group = mounted / ("memory" if first else "") / f"benchmark-{os.getpid()}"
-    try:
-        group.mkdir()
-        (group / ("memory.limit_in_bytes" if first else "memory.max")).write_text(str(megabytes * 1_000_000))
-    except OSError as error:
-        sys.exit(f"--limit: {error}; it takes root, and a memory controller")
-    try:
+    with contextlib.ExitStack() as stack:
+        try:
+            group.mkdir()
+            stack.callback(_remove, group)
+            (group / ("memory.limit_in_bytes" if first else "memory.max")).write_text(str(megabytes * 1_000_000))
+        except OSError as error:
+            sys.exit(f"--limit: {error}; it takes root, and a memory controller")
         yield ["sh", "-c", 'echo $$ > "$0" && exec "$@"', str(group / "cgroup.procs")]
-    finally:
-        _remove(group)
 
 
 def _remove(group: Path) -> None:
