@@ -9,6 +9,7 @@ from training.augment import Augmenter
 from training.decoded import DecodedImages
 from training.imbalance import oversampled
 from training.mixing import Mixer
+from training.pruning import Pruner
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
@@ -28,6 +29,8 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         mixer: blends the images of a batch and their labels, if given.
         class_weights: (C,) weights of the loss, if given.
         oversample: repeat the images of smaller classes.
+        pruner: leaves out what is known already, if given.
+        pruned_epochs: so many epochs, from the first; the later ones have all images.
         share: which worker's part of each batch, as (its number, how many there are).
         multiple: each batch has a multiple of so many images; those over are left out of an epoch.
     """
@@ -45,6 +48,8 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         mixer: Mixer | None = None,
         class_weights: np.ndarray | None = None,
         oversample: bool = False,
+        pruner: Pruner | None = None,
+        pruned_epochs: int = 0,
         share: tuple[int, int] = (0, 1),
         multiple: int = 1,
     ) -> None:
@@ -57,19 +62,27 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         self._mixer = mixer if mixer is not None and mixer.active else None
         self._class_weights = class_weights
         self._oversample = oversample
+        self.pruner, self._pruned_epochs = pruner, pruned_epochs
         self._share, self._multiple = share, multiple
         self.start_epoch(0)
 
     def start_epoch(self, epoch: int) -> None:
         """Settle the order of `epoch` (from 0)."""
         self._epoch = epoch
+        self._weights: np.ndarray | None = None
         if self._seed is None:
             self._order = np.arange(len(self._rows))
             return
         rng = np.random.default_rng([self._seed, epoch])
         order = oversampled(self._labels, rng) if self._oversample else np.arange(len(self._rows))
+        if self.pruner is not None and epoch < self._pruned_epochs:
+            order, self._weights = self.pruner.epoch(order, rng)
+        else:
+            order = rng.permutation(order)
+            if self.pruner is not None:  # Keras wants batches of one form
+                self._weights = np.ones(len(self._rows), np.float32)
         # Other images each epoch, for the order is another one.
-        self._order = rng.permutation(order)[: len(order) // self._multiple * self._multiple]
+        self._order = order[: len(order) // self._multiple * self._multiple]
 
     @property
     def num_batches(self) -> int:
@@ -78,6 +91,12 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     @property
     def images_an_epoch(self) -> int:
         return len(self._order)
+
+    def learn_losses(self, index: int, losses: np.ndarray) -> None:
+        """Tell the pruner the losses, (B,) float, of batch `index` of this epoch."""
+        assert self.pruner is not None
+        chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+        self.pruner.losses[chosen] = losses[: len(chosen)]
 
     def sample(self, count: int) -> np.ndarray:
         """Return up to `count` images from all over the rows, not augmented; the same ones at each call."""
@@ -98,6 +117,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
             rng = np.random.default_rng([self._seed or 0, self._epoch, index, 2])
             images, targets = self._mixer(images, targets, rng)
             images, targets = images[mine], targets[mine]
-        if self._class_weights is None:
-            return images, targets
-        return images, targets, targets @ self._class_weights
+        weights = [] if self._class_weights is None else [targets @ self._class_weights]
+        if self._weights is not None:
+            weights.append(self._weights[chosen])
+        return (images, targets, np.prod(weights, axis=0)) if weights else (images, targets)

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from training.errors import ModelError
 from training.workers import undivided
 
@@ -62,8 +64,14 @@ class Checkpoint:
             raise ModelError(f"the checkpoint in {self._folder} can't be read: {error}") from error
         return Progress(**state)
 
-    def save(self, model: Any, progress: Progress) -> None:
-        """Save `model` as the last one and, if this epoch is the best, its (averaged) weights as the best."""
+    def save(self, model: Any, progress: Progress, losses: np.ndarray | None = None) -> None:
+        """Save `model` as the last one and, if this epoch is the best, its (averaged) weights as the best.
+
+        Args:
+            model: compiled.
+            progress: where it stands.
+            losses: (N,) of the images, where the next epoch depends on them.
+        """
         import keras
 
         from training.averaging import averaged
@@ -79,9 +87,12 @@ class Checkpoint:
                     model.save_weights(self._best(progress.best_epoch))
         if not self._writes:
             return
+        if losses is not None:
+            np.save(self._losses(progress.epochs), losses)
         progress.seeds = [[int(word) for word in keras.ops.convert_to_numpy(state)] for state in _seed_states(model)]
         self.save_progress(progress)
-        wanted = {_STATE, self._last(progress.epochs).name, self._best(progress.best_epoch).name}
+        epoch, best = progress.epochs, progress.best_epoch
+        wanted = {_STATE, self._last(epoch).name, self._losses(epoch).name, self._best(best).name}
         for entry in self._folder.iterdir():
             if entry.name not in wanted:
                 entry.unlink()
@@ -102,7 +113,7 @@ class Checkpoint:
         """
         import keras
 
-        from training import normalization, schedules  # noqa: F401  (what a model may be made of is registered)
+        from training import image_losses, muon, normalization, schedules  # noqa: F401  (what a model may be made of is registered)
 
         path = self._last(progress.epochs)
         try:
@@ -113,6 +124,19 @@ class Checkpoint:
             state.assign(value)
         return model
 
+    def load_losses(self, progress: Progress) -> np.ndarray:
+        """Return the losses that were saved with the last model.
+
+        Raises:
+            ModelError: the file is missing or damaged.
+        """
+        path = self._losses(progress.epochs)
+        try:
+            losses: np.ndarray = np.load(path)
+        except (OSError, ValueError) as error:
+            raise ModelError(f"the checkpoint {path} can't be read: {error}") from error
+        return losses
+
     def restore_best(self, model: Any, progress: Progress) -> None:
         """Give `model` the best epoch's weights."""
         with warnings.catch_warnings():
@@ -122,6 +146,9 @@ class Checkpoint:
 
     def _last(self, epoch: int) -> Path:
         return self._folder / f"last-{epoch:04}.keras"
+
+    def _losses(self, epoch: int) -> Path:
+        return self._folder / f"losses-{epoch:04}.npy"
 
     def _best(self, epoch: int) -> Path:
         return self._folder / f"best-{epoch:04}.weights.h5"

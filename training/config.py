@@ -101,12 +101,18 @@ class Config:
         0.0, "augmentation", "paste a box of one image into another by Beta(X, X); 1 is usual", low=0, high=10
     )
 
-    block: str = option("plain", "network", "what a stage is made of", choices=("plain", "residual"))
+    block: str = option("plain", "network", "what a stage is made of", choices=("plain", "residual", "pooled"))
     whitening: bool = option(
         False, "network", "begin with a convolution that whitens patches of pixels, computed from training images"
     )
     depth: int = option(3, "network", "stages of convolutions and a pooling", low=1, high=8)
-    width: int = option(32, "network", "filters of the first stage; each further one has twice", low=4, high=512)
+    width: int = option(
+        32,
+        "network",
+        "filters of the first stage; each further one has twice as many as the one before, pooled four times this",
+        low=4,
+        high=512,
+    )
     activation: str = option("relu", "network", "", choices=("relu", "silu", "elu", "leaky_relu"))
     dropout: float = option(0.1, "network", "rate before the dense layer; half after each stage", low=0, high=0.9)
     dense: int = option(128, "network", "units of the hidden dense layer; 0 leaves it out", low=0, high=8192)
@@ -134,9 +140,9 @@ class Config:
 
     epochs: int | None = option(None, "training", "most epochs (1,000 steps, within 20 to 60)", low=1, high=10_000)
     batch_size: int | None = option(None, "training", "images a step (16, 32 or 64, by their number)", low=1, high=8192)
-    optimizer: str = option("adam", "training", "", choices=("adam", "adamw", "sgd"))
+    optimizer: str = option("adam", "training", "", choices=("adam", "adamw", "sgd", "muon"))
     learning_rate: float | None = option(
-        None, "training", "peak learning rate (0.002; 0.05 for sgd)", low=1e-8, high=10
+        None, "training", "peak learning rate (0.002; 0.05 for sgd, 0.15 for muon)", low=1e-8, high=10
     )
     schedule: str = option(
         "cosine",
@@ -147,6 +153,14 @@ class Config:
     warmup: float = option(0.1, "training", "part of all steps that warms up (cosine, one-cycle)", low=0, high=0.9)
     label_smoothing: float = option(
         0.0, "training", "share of each label that is spread over all classes", low=0, high=0.9
+    )
+    data_pruning: float = option(
+        0.0,
+        "training",
+        "leave out at random this part of the images with a loss below the mean, count the others of them for it, and "
+        "begin the next pass the sooner; not in the last 15% of epochs",
+        low=0,
+        high=0.9,
     )
     ema: float = option(
         0.0,
@@ -187,6 +201,8 @@ class Config:
             object.__setattr__(self, "image_size", 32)
         for f in fields(self):
             _check(f.name, getattr(self, f.name), f.metadata)
+        if self.backbone and self.optimizer == "muon":
+            raise UsageError("--optimizer muon is for networks that start from nothing, not for --backbone; take adamw")
         for name in ("data", "test_data"):
             if is_url(getattr(self, name) or ""):
                 parse(getattr(self, name), flag(name))
@@ -200,7 +216,12 @@ class Config:
     def peak_learning_rate(self) -> float:
         if self.learning_rate is not None:
             return self.learning_rate
-        return 0.05 if self.optimizer == "sgd" else 0.002
+        return {"sgd": 0.05, "muon": 0.15}.get(self.optimizer, 0.002)
+
+    @property
+    def pruned_epochs(self) -> int:
+        """How many epochs leave images out, where `data_pruning` says so; settled by `for_images`."""
+        return round(0.85 * (self.epochs or 0))
 
     @property
     def augmentation(self) -> dict[str, float]:

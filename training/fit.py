@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from training import image_losses
 from training.averaging import EvaluateAveraged
 from training.batches import Batches
 from training.checkpoint import Checkpoint, Progress
@@ -106,6 +107,8 @@ class _Loop(keras.callbacks.Callback):  # type: ignore[misc]
         if any(isinstance(callback, keras.callbacks.ReduceLROnPlateau) for callback in self._others):
             optimizer.learning_rate = rate
         self.model.stop_training = False
+        if self._train.pruner is not None and self._progress.epochs:
+            self._train.pruner.losses[:] = self._checkpoint.load_losses(self._progress)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self._train.start_epoch(epoch)
@@ -115,6 +118,8 @@ class _Loop(keras.callbacks.Callback):  # type: ignore[misc]
         self._bar.__enter__()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        if self._train.pruner is not None:
+            self._train.learn_losses(batch, image_losses.latest(self.model))
         now = time.perf_counter()
         if now - self._shown > _SECONDS_A_FRAME:
             self._shown = now
@@ -149,7 +154,8 @@ class _Loop(keras.callbacks.Callback):  # type: ignore[misc]
         better = not held_out or logs["val_loss"] < progress.best_loss
         if better or not progress.best_epoch:
             progress.best_epoch, progress.best_loss = epoch + 1, float(logs["val_loss" if held_out else "loss"])
-        self._checkpoint.save(self.model, progress)
+        pruner = self._train.pruner
+        self._checkpoint.save(self.model, progress, None if pruner is None else pruner.losses)
         validated = f"val_loss {logs['val_loss']:.4f}  val_accuracy {logs['val_accuracy']:.4f}  " if held_out else ""
         console.print(
             f"Epoch {epoch + 1:3}/{self.params['epochs']}  "

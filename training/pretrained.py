@@ -170,9 +170,10 @@ def _stored(config: Config) -> Any:
     if is_pretrained(config):
         verified(file, config.weights_sha256)
     model = _read(file, option)
-    pooling = [layer for layer in model.layers if isinstance(layer, keras.layers.GlobalAveragePooling2D)]
+    kinds = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
+    pooling = [layer for layer in model.layers if isinstance(layer, kinds)]
     if not pooling:
-        raise ModelError(f"{option} has no average pooling, before which its features could be taken")
+        raise ModelError(f"{option} has no global pooling, before which its features could be taken")
     # A mirror image beside each image is what the other model's answer wants, not what its features need.
     begins = [layer.output for layer in model.layers if layer.name == MIRRORED] or [model.input]
     backbone = keras.Model(begins[0], pooling[-1].input, name="backbone")

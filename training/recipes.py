@@ -15,25 +15,25 @@ RECIPES: dict[str, dict[str, Any]] = {
         "warmup": 0.25,
         "epochs": 30,
     },
-    # Few epochs of a large network, for 50,000 images of 32x32 within an hour of two cores. Large steps of SGD with
-    # momentum that end at zero, after the one-cycle runs of Smith and Topin (2018). Step and penalty belong together:
-    # their product says how fast the direction of normalised weights can turn, and few epochs need it to be high.
+    # Few epochs of a large network, for 50,000 images of 32x32 within an hour of two cores: the network, the optimiser
+    # and the rates with which Jordan's records for CIFAR-10 were set, as wide as the hour has room for.
     "accurate": {
-        "block": "residual",
+        "block": "pooled",
         "whitening": True,
-        "width": 64,
+        "width": 80,
         "dense": 0,
         "dropout": 0.0,
-        "optimizer": "sgd",
-        "learning_rate": 0.25,
-        "l2": 6e-4,
+        "l2": 0.0,
+        "optimizer": "muon",
+        "learning_rate": 0.15,
         "schedule": "one-cycle",
-        "warmup": 0.2,
-        "label_smoothing": 0.1,
-        "batch_size": 256,
-        "epochs": 20,
+        "warmup": 0.0,
+        "label_smoothing": 0.2,
+        "batch_size": 1024,
+        "epochs": 23,
+        "data_pruning": 0.5,
         # What it costs in images to learn from is worth more here than a sharper choice of the best epoch.
-        "validation_fraction": 0.04,
+        "validation_fraction": 0.01,
         "precision": "auto",
         "mirrored": True,
     },

@@ -35,6 +35,7 @@ from training.dataset import Dataset, Part, load
 from training.errors import BelowMinimumAccuracy, Interrupted, ModelError, UsageError
 from training.imbalance import class_weights
 from training.mixing import Mixer
+from training.pruning import Pruner
 from training.publish import publish
 from training.workers import Workers, here, join, part_from, shares
 
@@ -106,13 +107,13 @@ def _run(config: Config, data: Dataset, out: Path, group: Workers) -> Result:
     model, progress = _train(config, data, out, group)
     checked = checked or of_training(data, config, out)  # of several workers, when no other one waits
     model = network.for_serving(model, config.answers_mirrored)
-    network.compile_model(model, config, 1)
+    network.compile_for_evaluation(model, config)
     test = data.parts["test"]
     held_out = _held_out(data, config)
     validation = None
     if held_out is not None:
-        loss, accuracy = model.evaluate(held_out, verbose=0)
-        validation = {"loss": float(loss), "accuracy": float(accuracy)}
+        found = model.evaluate(held_out, verbose=0, return_dict=True)
+        validation = {name: float(found[name]) for name in ("loss", "accuracy")}
     temperature, uncalibrated = _calibrate(model, data, config)
     probabilities = model.predict(_batches(test, data, config), verbose=0)
 
@@ -176,6 +177,8 @@ def training_batches(part: Part, data: Dataset, config: Config, group: Workers =
     devices = shares()
     if (config.batch_size or 1) % devices:
         raise UsageError(f"--batch-size {config.batch_size} can't be shared by {devices} devices; take a multiple")
+    if config.data_pruning and devices > 1:
+        raise UsageError("--data-pruning needs one worker with one device, to know all losses; give --data-pruning 0")
     counts = np.bincount(part.labels, minlength=len(data.class_names))
     return Batches(
         part.images,
@@ -188,6 +191,8 @@ def training_batches(part: Part, data: Dataset, config: Config, group: Workers =
         mixer=Mixer(config.mixup, config.cutmix),
         class_weights=class_weights(counts) if data.balance == "class-weights" else None,
         oversample=data.balance == "oversample",
+        pruner=Pruner(config.data_pruning, len(part)) if config.data_pruning else None,
+        pruned_epochs=config.pruned_epochs,
         share=(group.index, group.count),
         multiple=devices,
     )

@@ -24,11 +24,10 @@ _PIXELS = 2**20
 
 
 def layer(policy: Any) -> Any:
-    """Return the Keras layer, to be told its kernel by `fit`: (B, H, W, 3) -> (B, H, W, 24)."""
+    """Return the Keras layer, to be told its weights by `fit`: (B, H, W, 3) -> (B, H - 1, W - 1, 24)."""
     from keras import layers
 
-    filters = 2 * 3 * _PATCH**2
-    return layers.Conv2D(filters, _PATCH, padding="same", use_bias=False, trainable=False, name=NAME, dtype=policy)
+    return layers.Conv2D(2 * 3 * _PATCH**2, _PATCH, trainable=False, name=NAME, dtype=policy)
 
 
 def images_needed(size: int) -> int:
@@ -37,7 +36,7 @@ def images_needed(size: int) -> int:
 
 
 def fit(model: Any, images: np.ndarray) -> None:
-    """Give the whitening layer of `model`, or of a model within it, its kernel; there may be none.
+    """Give the whitening layer of `model`, or of a model within it, its weights; there may be none.
 
     Args:
         model: of `network.build`.
@@ -45,7 +44,13 @@ def fit(model: Any, images: np.ndarray) -> None:
     """
     for layer in leaves(model):
         if layer.name == NAME:
-            layer.set_weights([kernel(images.astype(np.float32) / 255)])
+            layer.set_weights(weights(images.astype(np.float32) / 255))
+
+
+def weights(pixels: np.ndarray, floor: float = _FLOOR) -> list[np.ndarray]:
+    """Return filters as of `kernel`, and what makes the mean of each feature 0, (24,) float32."""
+    filters = kernel(pixels, floor)
+    return [filters, -filters.sum(axis=(0, 1)).T @ pixels.mean(axis=(0, 1, 2))]
 
 
 def kernel(pixels: np.ndarray, floor: float = _FLOOR) -> np.ndarray:

@@ -25,6 +25,8 @@ HEAVY_MODULES = {
     "training/averaging.py",
     "training/batches.py",
     "training/fit.py",
+    "training/image_losses.py",
+    "training/muon.py",
     "training/normalization.py",
     "training/schedules.py",
 }

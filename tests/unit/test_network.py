@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ def test_averaged_weights_have_statistics_averaged_over_as_many_steps() -> None:
     assert momenta(Config(width=4, depth=1, image_size=8, ema=0.995)) == {0.995}
 
 
-@pytest.mark.parametrize("block", ["plain", "residual"])
+@pytest.mark.parametrize("block", ["plain", "residual", "pooled"])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_what_is_served_has_the_same_weights_in_layers_of_keras_alone(block: str, precision: str) -> None:
     config = Config(block=block, precision=precision, width=8, depth=2, image_size=16)
@@ -95,6 +96,16 @@ def test_a_mirrored_model_answers_the_same_for_the_mirror_image(tmp_path: Path) 
     assert GradCam(keras, served)(images[0], 1).shape == (4, 4)
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_what_is_stored_can_be_loaded_without_this_package(name: str) -> None:
+    config = merge({"recipe": name, "data": "photos", "width": 4}, None).for_images(100)
+    served = network.for_serving(network.build(config, 2), config.answers_mirrored)
+    network.compile_for_evaluation(served, config)
+    assert "image_classifier>" not in json.dumps(served.get_compile_config())
+    network.compile_model(served, config, 1)
+    assert "image_classifier>" in json.dumps(served.get_compile_config())
+
+
 def test_one_cycle_rises_and_falls() -> None:
     from training.schedules import OneCycle
 
@@ -128,6 +139,5 @@ def test_averaged_weights_are_those_of_the_optimiser_and_only_for_a_while() -> N
 def test_a_recipe_is_what_flags_and_files_start_from(name: str) -> None:
     config = merge({"recipe": name, "epochs": 3}, None)
     assert config.epochs == 3
-    assert config.block == "residual"
-    assert config.width == RECIPES[name]["width"]
+    assert (config.block, config.width) == (RECIPES[name]["block"], RECIPES[name]["width"])
     assert merge({}, None).block == "plain"

@@ -26,11 +26,11 @@ def test_features_are_uncorrelated_and_of_equal_variance() -> None:
     images = smooth_images()
     layer = whitening.layer("float32")
     layer.build((None, 16, 16, 3))
-    layer.set_weights([whitening.kernel(images / 255, floor=5e-4)])
-    # The last row and column see padding.
-    features = np.asarray(layer(images.astype(np.float32) / 255))[:, :-1, :-1]
+    pixels = images.astype(np.float32) / 255
+    layer.set_weights(whitening.weights(pixels, floor=5e-4))
+    features = np.asarray(layer(pixels))
     half = features.shape[-1] // 2
-    assert np.allclose(features[..., :half], -features[..., half:], atol=1e-4)
+    assert np.allclose(features.mean(axis=(0, 1, 2)), 0, atol=0.2)
     covariance = np.cov(features[..., :half].reshape(-1, half), rowvar=False)
     assert np.allclose(covariance, np.diag(np.diag(covariance)), atol=0.01)
     assert np.diag(covariance) == pytest.approx(1, abs=0.25)  # the smallest are held down

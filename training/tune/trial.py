@@ -18,6 +18,7 @@ from training.tune.plan import Plan
 from training.tune.study import BASELINE, ERROR
 
 if TYPE_CHECKING:
+    import numpy as np
     from optuna import Trial
 
 _EVALUATION_BATCH = 128
@@ -71,6 +72,8 @@ class Objective:
 
     def _train(self, config: Config, watched: _Watched) -> float:
         environment.start_keras(config.seed)
+        import keras
+
         from training.batches import Batches
         from training.fit import fit
         from training.train import training_batches
@@ -81,8 +84,7 @@ class Objective:
         held_out = Batches(validation.images, validation.rows, validation.labels, classes, _EVALUATION_BATCH)
         model = network.build(config, classes)
         whitening.fit(model, batches.sample(whitening.images_needed(config.image_size)))
-        network.compile_model(model, config, batches.num_batches)
-        _measure(model)
+        network.compile_model(model, config, batches.num_batches, [keras.metrics.CategoricalCrossentropy(_METRIC)])
         progress = fit(model, batches, held_out, config, watched, Progress())
         return watched.tell(model, progress)
 
@@ -90,14 +92,6 @@ class Objective:
 def searched(data: Dataset) -> Dataset:
     """Return `data` without its test part: what isn't there can't be looked at."""
     return replace(data, parts={name: data.parts[name] for name in ("train", "validation")})
-
-
-def _measure(model: Any) -> None:
-    """Have a compiled model measure the plain cross-entropy too."""
-    from keras import metrics
-
-    figures = [metrics.CategoricalAccuracy("accuracy"), metrics.CategoricalCrossentropy(_METRIC)]
-    model.compile(model.optimizer, model.loss, metrics=figures)
 
 
 class _Watched(Checkpoint):
@@ -110,15 +104,15 @@ class _Watched(Checkpoint):
     def __init__(self, trial: Trial, baseline: bool, epochs: int) -> None:
         super().__init__(Path())
         self._trial, self._baseline, self._epochs = trial, baseline, epochs
-        self._losses: list[float] = []
+        self._reported: list[float] = []
         self._started = time.monotonic()
 
-    def save(self, model: Any, progress: Progress) -> None:
+    def save(self, model: Any, progress: Progress, losses: np.ndarray | None = None) -> None:
         """Report the epoch; the default configuration is never pruned, all others are held against it."""
         import optuna
 
-        self._losses.append(float(model.get_metrics_result()[_METRIC]))
-        self._trial.report(self._losses[-1], progress.epochs)
+        self._reported.append(float(model.get_metrics_result()[_METRIC]))
+        self._trial.report(self._reported[-1], progress.epochs)
         if not self._baseline and progress.epochs < self._epochs and self._trial.should_prune():
             self.tell(model, progress)
             raise optuna.TrialPruned
@@ -141,7 +135,7 @@ class _Watched(Checkpoint):
         }
         for name, value in found.items():
             self._trial.set_user_attr(name, value)
-        return self._losses[best - 1]
+        return self._reported[best - 1]
 
 
 def _line(error: Exception) -> str:
