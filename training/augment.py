@@ -32,12 +32,27 @@ class Augmenter:
         """Whether any rate is above zero."""
         return any(rate > 0 for rate in self._rates.values())
 
-    def __call__(
-        self, images: np.ndarray, rng: np.random.Generator, first: int = 0, whole: int | None = None
-    ) -> np.ndarray:
-        """Return augmented copies; `images` is (N, size, size, 3) uint8.
+    @property
+    def flips_evenly(self) -> bool:
+        """Whether an image is as often mirrored left to right as not: then who calls can say when."""
+        return self._rates["horizontal_flip"] == 0.5
 
-        They may be the part from `first` of a batch of `whole` images, and are drawn as they would be in it.
+    def __call__(
+        self,
+        images: np.ndarray,
+        rng: np.random.Generator,
+        first: int = 0,
+        whole: int | None = None,
+        mirrored: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Return augmented copies.
+
+        Args:
+            images: (N, size, size, 3) uint8. They may be the part from `first` of a batch of `whole` images, and are
+                drawn as they would be in it.
+            rng: draws.
+            first, whole: see `images`.
+            mirrored: (N,) bool, which to flip left to right; drawn, if not given.
         """
         count, rates = whole or len(images), self._rates
 
@@ -45,6 +60,8 @@ class Augmenter:
             return rng.uniform(-rate, rate, count)
 
         flip_x = rng.random(count) < rates["horizontal_flip"]
+        if mirrored is not None:
+            flip_x[first : first + len(images)] = mirrored
         flip_y = rng.random(count) < rates["vertical_flip"]
         shift = np.stack([even(rates["shift"]), even(rates["shift"])]) * self._size
         angle, scale = np.radians(even(rates["rotation"])), 1 + even(rates["zoom"])

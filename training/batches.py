@@ -18,6 +18,9 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     Batch i of an epoch depends on seed, epoch and i alone, so a resumed run sees what an uninterrupted
     one would have seen, whichever thread asks first.
 
+    An image that is mirrored in half of all epochs is so in every other one: it is seen both ways as early and as often
+    as can be (Jordan, "94% on CIFAR-10 in 3.29 seconds", 2024).
+
     Args:
         images: the decoded images.
         rows: (N,) rows of `images` to take.
@@ -64,6 +67,10 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         self._oversample = oversample
         self.pruner, self._pruned_epochs = pruner, pruned_epochs
         self._share, self._multiple = share, multiple
+        self._first_mirrored: np.ndarray | None = None
+        # An image that is repeated within an epoch would be the same each time.
+        if seed is not None and self._augmenter is not None and self._augmenter.flips_evenly and not oversample:
+            self._first_mirrored = np.random.default_rng([seed, 3]).random(len(rows)) < 0.5
         self.start_epoch(0)
 
     def start_epoch(self, epoch: int) -> None:
@@ -76,9 +83,10 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         rng = np.random.default_rng([self._seed, epoch])
         order = oversampled(self._labels, rng) if self._oversample else np.arange(len(self._rows))
         if self.pruner is not None and epoch < self._pruned_epochs:
-            order, self._weights = self.pruner.epoch(order, rng)
+            order, self._passes, self._weights = self.pruner.epoch(order, rng)
         else:
             order = rng.permutation(order)
+            self._passes = np.zeros(len(order), int)
             if self.pruner is not None:  # Keras wants batches of one form
                 self._weights = np.ones(len(self._rows), np.float32)
         # Other images each epoch, for the order is another one.
@@ -111,7 +119,11 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         images = self._images[self._rows[chosen]]
         if self._augmenter is not None:
             rng = np.random.default_rng([self._seed or 0, self._epoch, index, 1])
-            images = self._augmenter(images, rng, read.start, whole)
+            mirrored = None
+            if self._first_mirrored is not None:
+                passes = self._passes[index * self.batch_size :][read] + self._epoch
+                mirrored = self._first_mirrored[chosen] ^ (passes % 2 == 1)
+            images = self._augmenter(images, rng, read.start, whole, mirrored)
         targets = self._one_hot[self._labels[chosen]]
         if self._mixer is not None:
             rng = np.random.default_rng([self._seed or 0, self._epoch, index, 2])

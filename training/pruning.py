@@ -23,8 +23,8 @@ class Pruner:
         self.losses = np.full(images, np.nan, np.float32)
         """(N,) float32; NaN where there was none yet."""
 
-    def epoch(self, order: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Return as many images as `order` has, and the weight of each image.
+    def epoch(self, order: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return as many images as `order` has, which pass each is of, and the weight of each image.
 
         What is left out of a pass makes room for the beginning of another one: an epoch is always as long.
 
@@ -33,14 +33,15 @@ class Pruner:
             rng: draws.
 
         Returns:
-            (M,) images, and (N,) float32 weights for all that there are.
+            (M,) images; (M,) int passes, from 0; and (N,) float32 weights for all images that there are.
         """
         easy = self.losses < np.nanmean(self.losses) if np.isfinite(self.losses).any() else np.zeros(0, bool)
         if not easy.any():
-            return rng.permutation(order), np.ones(len(self.losses), np.float32)
+            return rng.permutation(order), np.zeros(len(order), int), np.ones(len(self.losses), np.float32)
         passes: list[np.ndarray] = []
         while sum(map(len, passes)) < len(order):
             left_out = easy[order] & (rng.random(len(order)) < self._share)
             passes.append(rng.permutation(order[~left_out]))
         weights = np.where(easy, np.float32(1 / (1 - self._share)), np.float32(1))
-        return np.concatenate(passes)[: len(order)], weights
+        numbers = np.repeat(np.arange(len(passes)), [len(one) for one in passes])
+        return np.concatenate(passes)[: len(order)], numbers[: len(order)], weights

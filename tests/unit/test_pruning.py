@@ -26,8 +26,9 @@ def knowing(losses: list[float], share: float = 0.5) -> Pruner:
 
 @pytest.mark.parametrize("losses", [[np.nan] * 20, [0.7] * 20], ids=["unknown", "all alike"])
 def test_all_images_are_seen_where_none_is_known_better_than_others(losses: list[float]) -> None:
-    order, weights = knowing(losses).epoch(np.arange(20), np.random.default_rng(0))
+    order, passes, weights = knowing(losses).epoch(np.arange(20), np.random.default_rng(0))
     assert sorted(order) == list(range(20))
+    assert not passes.any()
     assert (weights == 1).all()
 
 
@@ -37,8 +38,10 @@ def test_the_expected_weight_of_each_image_in_a_pass_is_the_same(share: float) -
     total = np.zeros(100)
     epochs = 400
     for seed in range(epochs):
-        order, weights = pruner.epoch(np.arange(100), np.random.default_rng(seed))
-        assert len(order) == 100
+        order, passes, weights = pruner.epoch(np.arange(100), np.random.default_rng(seed))
+        assert len(order) == len(passes) == 100
+        assert (np.diff(passes) >= 0).all()
+        assert all(len(set(order[passes == one])) == (passes == one).sum() for one in set(passes))
         np.add.at(total, order, weights[order])
     easy, hard, unknown = np.split(total / epochs, [60, 90])
     assert easy.mean() == pytest.approx(hard.mean(), rel=0.05)
@@ -48,14 +51,14 @@ def test_the_expected_weight_of_each_image_in_a_pass_is_the_same(share: float) -
 
 
 def test_a_first_pass_leaves_out_none_that_is_hard() -> None:
-    order, weights = knowing([0.1] * 50 + [2.0] * 50).epoch(np.arange(100), np.random.default_rng(0))
+    order, _, weights = knowing([0.1] * 50 + [2.0] * 50).epoch(np.arange(100), np.random.default_rng(0))
     assert set(range(50, 100)) <= set(order)
     assert set(weights[:50]) == {2}
     assert set(weights[50:]) == {1}
 
 
 def test_repeated_images_of_small_classes_stay_repeated() -> None:
-    order, _ = knowing([0.1, 2.0]).epoch(np.repeat([0, 1], [10, 90]), np.random.default_rng(0))
+    order, _, _ = knowing([0.1, 2.0]).epoch(np.repeat([0, 1], [10, 90]), np.random.default_rng(0))
     assert len(order) == 100
     assert (order == 1).sum() >= 90
 
