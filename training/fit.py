@@ -59,15 +59,16 @@ def fit(
         )
     with ctrl_c(workers) as interruption, guarded(workers):
         loop = _Loop(train, checkpoint, progress, list(callbacks), interruption)
-        model.fit(
-            train,
-            validation_data=validation,
-            epochs=config.epochs,
-            initial_epoch=progress.epochs,
-            callbacks=[*callbacks, EvaluateAveraged(), loop],
-            shuffle=False,  # the batches have their own, seeded order
-            verbose=0,
-        )
+        if not _out_of_patience(progress, config):
+            model.fit(
+                train,
+                validation_data=validation,
+                epochs=config.epochs,
+                initial_epoch=progress.epochs,
+                callbacks=[*callbacks, EvaluateAveraged(), loop],
+                shuffle=False,  # the batches have their own, seeded order
+                verbose=0,
+            )
         interruption.settle(progress.epochs)
     if interruption.requested:
         progress.stopped = "interrupted"
@@ -78,6 +79,12 @@ def fit(
         workers.wait("the best epoch's weights")
         checkpoint.restore_best(model, progress)
     return progress
+
+
+def _out_of_patience(progress: Progress, config: Config) -> bool:
+    """Whether the last epoch was the one to stop early after, though the run was killed before it said so."""
+    losses = progress.history.get("val_loss", [])[progress.phase_start :]
+    return bool(losses) and len(losses) - 1 - losses.index(min(losses)) >= (config.patience or math.inf)
 
 
 class _Loop(keras.callbacks.Callback):  # type: ignore[misc]

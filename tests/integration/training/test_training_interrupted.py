@@ -20,7 +20,7 @@ from tests.integration.training.conftest import SMALL, Run, Sandbox
     "options",
     [
         "",
-        "--schedule plateau --optimizer sgd --learning-rate 0.3 --patience 3",
+        "--schedule plateau --optimizer sgd --learning-rate 0.3 --patience 6",
         "--schedule one-cycle --block residual --ema 0.9 --precision bfloat16 --mixup 0.2 --cutmix 1",
         "--recipe accurate --batch-size 4 --learning-rate 0.05 --width 8",
     ],
@@ -50,6 +50,22 @@ def test_the_same_seed_repeats_exactly_even_through_a_kill_and_a_resume(
     assert weights_of(out) == weights_of(whole)
     if options:
         assert len(set(resumed["train"]["history"]["learning_rate"])) > 1
+
+
+def test_a_run_killed_after_its_last_epoch_trains_no_further(sandbox: Sandbox, data: Path) -> None:
+    out = sandbox.root / "ended"
+    options = ("--epochs", 60, "--patience", 1, "--no-publish", "--no-int8")
+    assert sandbox.run("--data", data, "--out", out, *options, *SMALL).returncode == 0
+    expected = json.loads((out / "metrics.json").read_text())["train"]
+    assert expected["stopped"] == "early_stopping"
+    # What a kill leaves between the last epoch and the word that there will be no other.
+    (out / "metrics.json").unlink()
+    state = out / "checkpoint" / "state.json"
+    state.write_text(json.dumps(json.loads(state.read_text()) | {"stopped": ""}))
+    done = sandbox.run("--resume", out)
+    assert done.returncode == 0, done.stderr
+    train = json.loads((out / "metrics.json").read_text())["train"]
+    assert (train["history"], train["stopped"]) == (expected["history"], "early_stopping")
 
 
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
