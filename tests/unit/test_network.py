@@ -96,6 +96,18 @@ def test_a_mirrored_model_answers_the_same_for_the_mirror_image(tmp_path: Path) 
     assert GradCam(keras, served)(images[0], 1).shape == (4, 4)
 
 
+def test_a_pooled_network_begins_by_passing_on_what_it_sees_with_no_class_ahead() -> None:
+    config = Config(data="photos", block="pooled", whitening=True, width=32, depth=2, image_size=16, dense=0)
+    model = network.build(config, 4)
+    convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)][1:]
+    assert [layer.filters for layer in convolutions] == [32, 32, 128, 128]
+    for layer in convolutions:
+        seen = np.random.default_rng(0).normal(size=(1, 5, 5, layer.kernel.shape[2])).astype(np.float32)
+        assert np.allclose(layer(seen)[..., : seen.shape[-1]], seen, atol=1e-5)
+    images = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), dtype=np.uint8)
+    assert model.predict(images, verbose=0) == pytest.approx(0.25, abs=0.05)
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_what_is_stored_can_be_loaded_without_this_package(name: str) -> None:
     config = merge({"recipe": name, "data": "photos", "width": 4}, None).for_images(100)

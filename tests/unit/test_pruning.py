@@ -65,7 +65,8 @@ def test_repeated_images_of_small_classes_stay_repeated() -> None:
 
 @pytest.fixture
 def part(tmp_path: Path) -> Any:
-    config = Config(data=str(write_tree(tmp_path / "data", {"red": 20, "blue": 20})), image_size=8)
+    tree = write_tree(tmp_path / "data", {"red": 20, "blue": 20})
+    config = Config(data=str(tree), image_size=8, cache_dir=str(tmp_path / "cache"))
     return dataset.load(config).parts["train"]
 
 
