@@ -1,4 +1,4 @@
-"""Random rotation, flips, zoom and shift of uint8 images. NumPy and Pillow only."""
+"""Random rotation, flips, zoom, shift and hidden squares of uint8 images. NumPy and Pillow only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ class Augmenter:
 
     Args:
         rates: `rotation` in degrees, `horizontal_flip` and `vertical_flip` as probabilities, `zoom` and
-            `shift` as fractions; the amount is drawn evenly up to the rate, either way.
+            `shift` as fractions; the amount is drawn evenly up to the rate, either way. `cutout` is the side of a
+            square as a fraction of the image's: it hides a part, so that no image is known by one part alone
+            (DeVries & Taylor, 2017), and shows the image's mean colour in its place.
         size: width and height of the images in pixels.
     """
 
@@ -26,6 +28,7 @@ class Augmenter:
         self._rates = rates
         self._size = size
         self._margin = _margin(rates, size)
+        self._cut = round(rates["cutout"] * size)
 
     @property
     def active(self) -> bool:
@@ -80,7 +83,15 @@ class Augmenter:
                 x, y = corners[:, i]
                 window = wide[at, y : y + self._size, x : x + self._size]
                 result[at] = window[:: -1 if flip_y[i] else 1, :: -1 if flip_x[i] else 1]
+        if self._cut:
+            places = rng.integers(0, self._size - self._cut, (2, count), endpoint=True)
+            self._hide(result, places[:, first : first + len(images)])
         return result
+
+    def _hide(self, images: np.ndarray, places: np.ndarray) -> None:
+        colours = images.mean(axis=(1, 2)).round()
+        for image, colour, x, y in zip(images, colours, *places, strict=True):
+            image[y : y + self._cut, x : x + self._cut] = colour
 
     def _resample(self, wide: np.ndarray, matrix: np.ndarray) -> np.ndarray:
         # Bicubic: bilinear leaves images so soft that sharp ones look foreign to the network.

@@ -12,14 +12,14 @@ from training.recipes import RECIPES
 from training.url import is_url, parse
 
 DATASETS = ("digits", "cifar10", "fashion-mnist")
-RATES = ("rotation", "horizontal_flip", "vertical_flip", "zoom", "shift")
+RATES = ("rotation", "horizontal_flip", "vertical_flip", "zoom", "shift", "cutout")
 
 # A photo seen in a mirror is still that photo; a mirrored digit is another sign. Aerial and microscope
 # images have no up.
 PRESETS: dict[str, dict[str, float]] = {
-    "photo": {"rotation": 5, "horizontal_flip": 0.5, "vertical_flip": 0, "zoom": 0.05, "shift": 0.08},
-    "text": {"rotation": 10, "horizontal_flip": 0, "vertical_flip": 0, "zoom": 0.1, "shift": 0.1},
-    "overhead": {"rotation": 180, "horizontal_flip": 0.5, "vertical_flip": 0.5, "zoom": 0.1, "shift": 0.1},
+    "photo": {"rotation": 5, "horizontal_flip": 0.5, "vertical_flip": 0, "zoom": 0.05, "shift": 0.08, "cutout": 0},
+    "text": {"rotation": 10, "horizontal_flip": 0, "vertical_flip": 0, "zoom": 0.1, "shift": 0.1, "cutout": 0},
+    "overhead": {"rotation": 180, "horizontal_flip": 0.5, "vertical_flip": 0.5, "zoom": 0.1, "shift": 0.1, "cutout": 0},
     "none": dict.fromkeys(RATES, 0.0),
 }
 _TEXT_DATASETS = ("digits",)
@@ -93,6 +93,9 @@ class Config:
     vertical_flip: float | None = option(None, "augmentation", "probability", low=0, high=1)
     zoom: float | None = option(None, "augmentation", "in or out by up to this fraction", low=0, high=0.9)
     shift: float | None = option(None, "augmentation", "by up to this fraction of the width", low=0, high=0.9)
+    cutout: float | None = option(
+        None, "augmentation", "hide a square of this fraction of the width, anywhere in the image", low=0, high=0.9
+    )
 
     mixup: float = option(
         0.0, "augmentation", "blend pairs of images and labels by Beta(X, X); 0.2 is usual", low=0, high=10
@@ -225,7 +228,7 @@ class Config:
 
     @property
     def augmentation(self) -> dict[str, float]:
-        """The five rates in force: the preset's, but for those given."""
+        """The rates in force: the preset's, but for those given."""
         preset = self.preset
         if preset == "auto":
             preset = "text" if self.data in _TEXT_DATASETS else "photo"

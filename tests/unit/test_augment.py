@@ -57,6 +57,25 @@ def test_a_shift_moves_by_at_most_the_rate() -> None:
     assert np.abs(rows - 10).max() >= 3
 
 
+def test_a_cutout_hides_one_square_of_its_size_anywhere_behind_the_mean_colour() -> None:
+    source = np.tile(np.uint8([10, 20, 30]), (300, 12, 12, 1))
+    source[:, :, ::2] = [30, 40, 50]
+    hidden = (augment({"cutout": 0.3}, source) == [20, 30, 40]).all(axis=-1)
+    assert (hidden.sum(axis=(1, 2)) == 4 * 4).all()
+    across, down = hidden.any(axis=1), hidden.any(axis=2)
+    assert (across.sum(axis=1) == 4).all()
+    assert (down.sum(axis=1) == 4).all()
+    for shown in (across, down):
+        assert {*shown.argmax(axis=1)} == set(range(9))
+
+
+def test_a_cutout_leaves_the_other_draws_as_they_were() -> None:
+    plain, hidden = augment(PRESETS["photo"], images()), augment(PRESETS["photo"] | {"cutout": 0.25}, images())
+    changed = (plain != hidden).any(axis=-1)
+    assert (changed.sum(axis=(1, 2)) <= 16).all()
+    assert changed.any()
+
+
 def test_the_same_seed_gives_the_same_pixels() -> None:
     assert (augment(PRESETS["photo"], images(), 5) == augment(PRESETS["photo"], images(), 5)).all()
     assert (augment(PRESETS["photo"], images(), 5) != augment(PRESETS["photo"], images(), 6)).any()
