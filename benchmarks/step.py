@@ -2,9 +2,9 @@
 
     python -m benchmarks.step [--recipe NAME] [--seconds S] [--json FILE]
 
-In turns, the recipe's step on random images in float32 and bfloat16, with Keras' batch normalisation and the fused
-one; then the recipe's own, operation by operation, as oneDNN reports them, beside what the processor does in a large
-product of matrices. TensorFlow only.
+In turns, the recipe's step on random images in float32 and bfloat16, with our layers and with Keras' own in the place
+of each; then the recipe's own, operation by operation, as oneDNN reports them, beside what the processor does in a
+large product of matrices. TensorFlow only.
 """
 
 from __future__ import annotations
@@ -58,8 +58,10 @@ def ways(config: Config, seconds: float) -> dict[str, dict[str, float]]:
     for precision in ("float32", "bfloat16"):
         model = _model(replace(config, precision=precision))
         work = flops(model)
-        steps[f"{precision}, fused normalisation"] = _stepper(model, config)
-        steps[f"{precision}, keras normalisation"] = _stepper(_with_keras_normalisation(model, config), config)
+        steps[precision] = _stepper(model, config)
+        for kind in sorted({type(layer) for layer in model.layers} & {*own_layers()}, key=lambda kind: kind.__name__):
+            name = f"{precision}, keras' own for {kind.__name__}"
+            steps[name] = _stepper(_with_keras_own(model, config, kind), config)
     for step in steps.values():
         step()  # traces the graph
     best = dict.fromkeys(steps, float("inf"))
@@ -75,13 +77,19 @@ def ways(config: Config, seconds: float) -> dict[str, dict[str, float]]:
     }
 
 
-def _with_keras_normalisation(model: Any, config: Config) -> Any:
-    import keras
-
+def own_layers() -> tuple[type, ...]:
+    """Return our layers, each of which stands in for its base class."""
+    from training.convolution import SmallMapConvolution
     from training.normalization import FusedBatchNormalization
 
+    return FusedBatchNormalization, SmallMapConvolution
+
+
+def _with_keras_own(model: Any, config: Config, ours: type) -> Any:
+    import keras
+
     def replaced(layer: Any) -> Any:
-        kind = keras.layers.BatchNormalization if isinstance(layer, FusedBatchNormalization) else type(layer)
+        kind = ours.__base__ if isinstance(layer, ours) else type(layer)
         return kind.from_config(layer.get_config())
 
     copy = keras.models.clone_model(model, clone_function=replaced)
@@ -91,10 +99,12 @@ def _with_keras_normalisation(model: Any, config: Config) -> Any:
 
 def flops(model: Any) -> int:
     """Return the floating-point operations of one image's convolutions, forward; backward takes twice as many."""
+    from keras import layers
+
     return sum(
         2 * prod(layer.kernel.shape) * prod(layer.output.shape[1:3])
         for layer in model.layers
-        if type(layer).__name__ == "Conv2D"
+        if isinstance(layer, layers.Conv2D)
     )
 
 

@@ -113,7 +113,7 @@ class Checkpoint:
         """
         import keras
 
-        from training import image_losses, muon, normalization, schedules  # noqa: F401  (what a model may be made of is registered)
+        from training import convolution, image_losses, muon, normalization, schedules  # noqa: F401  (a model may be made of them)
 
         path = self._last(progress.epochs)
         try:

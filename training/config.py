@@ -195,6 +195,11 @@ class Config:
         "answer for an image and its mirror image together, where --horizontal-flip says that they are the same: "
         "fewer mistakes for twice the work",
     )
+    moved: bool = option(
+        False,
+        "result",
+        "answer for an image and for it moved by a pixel, both ways, together: fewer mistakes for three times the work",
+    )
     calibrate: bool = option(True, "result", "fit the confidence to how often validation images are right")
     int8: bool = option(True, "result", "also export an int8 form")
     publish: bool = option(True, "result", "put the model into the store")

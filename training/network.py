@@ -13,6 +13,9 @@ from training.config import Config
 # What makes bfloat16 faster than float32. Without instructions for it it is emulated; Intel's AVX-512 has some that
 # reach half of float32's speed, AMD's reach 1.6 times (python -m benchmarks.step).
 _BFLOAT16 = ({"amx_bf16"}, {"bf16"}, {"avx512_bf16", "AuthenticAMD"})
+_CPUINFO = Path("/proc/cpuinfo")
+_SMALL_MAP = 8
+"""Up to this width AMX does a kernel's gradient faster as products of matrices."""
 
 
 def build(config: Config, classes: int) -> Any:
@@ -28,9 +31,12 @@ def build(config: Config, classes: int) -> Any:
     """
     from keras import Input, Model, backend, dtype_policies, layers, regularizers
 
+    from training.convolution import SmallMapConvolution
     from training.normalization import FusedBatchNormalization
 
-    policy = dtype_policies.DTypePolicy("mixed_bfloat16" if uses_bfloat16(config) else "float32")
+    bfloat16 = uses_bfloat16(config)
+    policy = dtype_policies.DTypePolicy("mixed_bfloat16" if bfloat16 else "float32")
+    small_map = _SMALL_MAP if bfloat16 and "amx_bf16" in _features() else 0
     penalty = regularizers.L2(config.l2) if config.l2 else None
     # PyTorch's own dropout draws from a state that no checkpoint has. Keras draws where a layer has a seed.
     torch = backend.backend() == "torch"
@@ -40,7 +46,8 @@ def build(config: Config, classes: int) -> Any:
         return layers.Dropout(rate, seed=next(seeds) if torch else None, dtype=policy)
 
     def convolution(x: Any, filters: int, pooled: bool = False) -> Any:
-        x = layers.Conv2D(
+        kind = SmallMapConvolution if x.shape[1] <= small_map else layers.Conv2D
+        x = kind(
             filters,
             3,
             padding="same",
@@ -122,44 +129,62 @@ def uses_bfloat16(config: Config) -> bool:
     return config.precision == "bfloat16" or (config.precision == "auto" and bfloat16_is_faster())
 
 
-def bfloat16_is_faster(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+def bfloat16_is_faster(cpuinfo: Path = _CPUINFO) -> bool:
     """Whether this processor is faster with bfloat16 than with float32; not, where nothing is known of it."""
+    return any(needed <= _features(cpuinfo) for needed in _BFLOAT16)
+
+
+def _features(cpuinfo: Path = _CPUINFO) -> set[str]:
+    """Return what the processor is said to have, none where nothing is known of it."""
     try:
-        words = set(cpuinfo.read_text().split())
+        return set(cpuinfo.read_text().split())
     except OSError:
-        return False
-    return any(needed <= words for needed in _BFLOAT16)
+        return set()
 
 
-def for_serving(model: Any, mirrored: bool = False) -> Any:
+def for_serving(model: Any, mirrored: bool = False, moved: bool = False) -> Any:
     """Return `model` with the same weights, all in float32 and of Keras' own layers, so that anyone can load it.
+
+    It can look at several views of each image and answer from the mean of their pooled features, the simplest form of
+    test-time augmentation (as by Krizhevsky et al., 2012).
 
     Args:
         model: of `build`.
-        mirrored: look at each image and at its mirror image, and answer from the mean of their pooled features,
-            the simplest form of test-time augmentation (as by Krizhevsky et al., 2012).
+        mirrored: look at each view's mirror image too.
+        moved: look at the image moved by a pixel to its upper left and to its lower right too.
     """
     import keras
     from keras import layers, ops
 
+    from training.convolution import SmallMapConvolution
     from training.normalization import FusedBatchNormalization
 
     def plain(layer: Any) -> Any:
         settings = layer.get_config()
         if isinstance(settings.get("dtype"), dict):
             settings["dtype"] = "float32"
-        kind = layers.BatchNormalization if isinstance(layer, FusedBatchNormalization) else type(layer)
-        return kind.from_config(settings)
+        ours = {FusedBatchNormalization: layers.BatchNormalization, SmallMapConvolution: layers.Conv2D}
+        return ours.get(type(layer), type(layer)).from_config(settings)
 
-    def twice(layer: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
+    def views(x: Any) -> list[Any]:
+        seen = [x]
+        if moved:  # what comes in is the border again
+            x = layers.Concatenate(axis=1)([x[:, :1], x, x[:, -1:]])
+            x = layers.Concatenate(axis=2)([x[:, :, :1], x, x[:, :, -1:]])
+            seen += [x[:, 2:, 2:], x[:, :-2, :-2]]
+        return seen + [view[:, :, ::-1] for view in seen] if mirrored else seen
+
+    count = (2 if mirrored else 1) * (3 if moved else 1)
+
+    def of_views(layer: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
         if layer.name == model.layers[1].name:
-            x = layers.Concatenate(axis=0, name=pretrained.MIRRORED)([x, x[:, :, ::-1]])
+            x = layers.Concatenate(axis=0, name=pretrained.VIEWS)(views(x))
         x = layer(x, *args, **kwargs)
         if isinstance(layer, (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)):
-            x = ops.mean(ops.reshape(x, (2, -1, x.shape[-1])), axis=0)
+            x = ops.mean(ops.reshape(x, (count, -1, x.shape[-1])), axis=0)
         return x
 
-    copy = keras.models.clone_model(model, clone_function=plain, call_function=twice if mirrored else None)
+    copy = keras.models.clone_model(model, clone_function=plain, call_function=of_views if count > 1 else None)
     copy.set_weights(model.get_weights())
     return copy
 

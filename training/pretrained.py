@@ -15,8 +15,8 @@ from training.backbone import APPLICATIONS, IMAGENET, NONE, find, is_pretrained,
 from training.config import Config
 from training.errors import ModelError, UsageError
 
-MIRRORED = "with_mirror_image"
-"""Name of the layer that puts the mirror images into the batch, where a model answers for both."""
+VIEWS = "views"
+"""Name of the layer that puts further views of the images into the batch, where a model answers for several."""
 
 _SECONDS_WITHOUT_AN_ANSWER = 15
 
@@ -174,8 +174,8 @@ def _stored(config: Config) -> Any:
     pooling = [layer for layer in model.layers if isinstance(layer, kinds)]
     if not pooling:
         raise ModelError(f"{option} has no global pooling, before which its features could be taken")
-    # A mirror image beside each image is what the other model's answer wants, not what its features need.
-    begins = [layer.output for layer in model.layers if layer.name == MIRRORED] or [model.input]
+    # Further views of each image are what the other model's answer wants, not what its features need.
+    begins = [layer.output for layer in model.layers if layer.name == VIEWS] or [model.input]
     backbone = keras.Model(begins[0], pooling[-1].input, name="backbone")
     # Made again from their description, the layers have new weights.
     return backbone if is_pretrained(config) else keras.Model.from_config(backbone.get_config())

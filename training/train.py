@@ -106,7 +106,7 @@ def _run(config: Config, data: Dataset, out: Path, group: Workers) -> Result:
     described |= backend.describe() | ({"workers": group.count} if group.count > 1 else {})
     model, progress = _train(config, data, out, group)
     checked = checked or of_training(data, config, out)  # of several workers, when no other one waits
-    model = network.for_serving(model, config.answers_mirrored)
+    model = network.for_serving(model, config.answers_mirrored, config.moved)
     network.compile_for_evaluation(model, config)
     test = data.parts["test"]
     held_out = _held_out(data, config)

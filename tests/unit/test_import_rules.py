@@ -25,6 +25,7 @@ HEAVY_MODULES = {
     "training/averaging.py",
     "training/batches.py",
     "training/fit.py",
+    "training/convolution.py",
     "training/image_losses.py",
     "training/muon.py",
     "training/normalization.py",

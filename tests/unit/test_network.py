@@ -32,6 +32,42 @@ def test_fused_normalisation_is_keras_own() -> None:
     assert np.allclose(ours(images, training=False), theirs(images, training=False), atol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(7, 7), (3, 5), (1, 1)])
+def test_convolution_of_small_maps_is_keras_own_forth_and_back(shape: tuple[int, int]) -> None:
+    import tensorflow as tf
+
+    from training.convolution import SmallMapConvolution
+
+    rng = np.random.default_rng(0)
+    images = tf.constant(rng.normal(size=(4, *shape, 6)).astype(np.float32))
+    weight = rng.normal(size=(4, *shape, 9)).astype(np.float32)
+    settings = {"filters": 9, "kernel_size": 3, "padding": "same", "use_bias": False}
+    ours, theirs = SmallMapConvolution(**settings), keras.layers.Conv2D(**settings)
+    found = []
+    for layer in (ours, theirs):
+        layer.build(images.shape)
+        layer.set_weights(ours.get_weights())
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            outputs = layer(images)
+            loss = tf.reduce_sum(outputs * weight)
+        found.append((outputs, *tape.gradient(loss, [images, layer.kernel.value])))
+    for mine, other in zip(*found, strict=True):
+        assert mine.shape == other.shape
+        assert np.allclose(mine, other, atol=1e-4)
+
+
+@pytest.mark.parametrize("amx", [True, False])
+def test_small_maps_have_their_own_convolution_where_that_is_faster(amx: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    from training.convolution import SmallMapConvolution
+
+    monkeypatch.setattr(network, "_features", lambda *_: {"amx_bf16"} if amx else {"avx512_bf16", "AuthenticAMD"})
+    for precision, small in (("auto", amx), ("float32", False)):
+        model = network.build(Config(precision=precision, width=8, depth=3, image_size=16), 3)
+        widths = {layer.input.shape[1] for layer in model.layers if isinstance(layer, SmallMapConvolution)}
+        assert widths == ({8, 4} if small else set())
+
+
 @pytest.mark.parametrize(
     ("cpuinfo", "faster"),
     [
@@ -72,28 +108,35 @@ def test_what_is_served_has_the_same_weights_in_layers_of_keras_alone(block: str
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # TensorFlow's own
-def test_a_mirrored_model_answers_the_same_for_the_mirror_image(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("mirrored", "moved"), [(True, False), (False, True), (True, True)])
+def test_a_model_of_several_views_answers_from_all_of_them_in_every_form(
+    mirrored: bool, moved: bool, tmp_path: Path
+) -> None:
     from training import export
 
-    config = Config(data="photos", block="residual", width=8, depth=2, image_size=16, dense=0, mirrored=True)
-    assert config.answers_mirrored
-    assert not replace(config, data="digits").answers_mirrored
+    config = Config(data="photos", block="residual", width=8, depth=2, image_size=16, dense=0)
     trained = network.build(config, 3)
-    served = network.for_serving(trained, mirrored=True)
+    served = network.for_serving(trained, mirrored, moved)
     images = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
-    mirror = np.ascontiguousarray(images[:, :, ::-1])
     answer = served.predict(images, verbose=0)
-    assert answer == pytest.approx(served.predict(mirror, verbose=0), abs=1e-6)
+    wide = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+    views = [images, wide[:, 2:, 2:], wide[:, :-2, :-2]] if moved else [images]
+    views += [view[:, :, ::-1] for view in views] if mirrored else []
     # With no dense layer between them, the mean of features is the mean of scores.
-    scores = np.log(trained.predict(images, verbose=0)) + np.log(trained.predict(mirror, verbose=0))
-    both = np.exp(scores / 2) / np.exp(scores / 2).sum(axis=1, keepdims=True)
-    assert answer == pytest.approx(both, abs=1e-5)
+    scores = np.mean([np.log(trained.predict(np.ascontiguousarray(view), verbose=0)) for view in views], axis=0)
+    assert answer == pytest.approx(np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True), abs=1e-5)
 
     served.save(tmp_path / "model.keras")
     assert np.array_equal(answer, keras.saving.load_model(tmp_path / "model.keras").predict(images, verbose=0))
     export.to_onnx(served, tmp_path / "model.onnx")
     assert answer == pytest.approx(export.OnnxModel(tmp_path / "model.onnx")(images), abs=1e-5)
     assert GradCam(keras, served)(images[0], 1).shape == (4, 4)
+
+
+def test_a_model_looks_at_mirror_images_only_where_training_showed_them() -> None:
+    config = Config(data="photos", mirrored=True)
+    assert config.answers_mirrored
+    assert not replace(config, data="digits").answers_mirrored
 
 
 def test_a_pooled_network_begins_by_passing_on_what_it_sees_with_no_class_ahead() -> None:

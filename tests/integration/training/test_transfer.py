@@ -48,8 +48,8 @@ def digits(box: Sandbox) -> Path:
 
 @pytest.fixture(scope="module")
 def eight(box: Sandbox, digits: Path) -> str:
-    """The tag of a model of eight digits; its answers are for two images at once, and its features must not be."""
-    network = ("--image-size", 8, "--depth", 2, "--width", 16, "--dense", 0, "--dropout", 0, "--mirrored")
+    """The tag of a model of eight digits; its answers are for six views at once, and its features must not be."""
+    network = ("--image-size", 8, "--depth", 2, "--width", 16, "--dense", 0, "--dropout", 0, "--mirrored", "--moved")
     done = box.run("--data", digits / "eight", "--out", digits / "base", "--epochs", 12, "--no-int8", *network)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()[-1]

@@ -1,0 +1,48 @@
+"""Convolution for training: on TensorFlow, the gradient of a kernel as products of matrices.
+
+Where an image is seven pixels wide, oneDNN's own fills a fifth of a row of AMX's registers:
+`python -m benchmarks.step` says what that costs. What is published has Keras' own layer: see `network.for_serving`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+
+@keras.saving.register_keras_serializable(package="image_classifier")
+class SmallMapConvolution(keras.layers.Conv2D):  # type: ignore[misc]
+    """The same as its base class for (B, H, W, C) input, stride 1 and padding "same", on every backend."""
+
+    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
+        """Return (B, H, W, D) for `inputs` (B, H, W, C) and a `kernel` (R, S, C, D) of odd size."""
+        if keras.backend.backend() != "tensorflow":
+            return super().convolution_op(inputs, kernel)
+        import tensorflow as tf
+
+        @tf.custom_gradient  # type: ignore[untyped-decorator]
+        def convolved(inputs: Any, kernel: Any) -> tuple[Any, Any]:
+            def gradients(outer: Any) -> tuple[Any, Any]:
+                inner = tf.nn.conv2d_transpose(outer, kernel, tf.shape(inputs), strides=1)
+                return inner, _kernel_gradient(inputs, outer, kernel.shape)
+
+            return tf.nn.conv2d(inputs, kernel, strides=1, padding="SAME"), gradients
+
+        return convolved(inputs, tf.convert_to_tensor(kernel))
+
+
+def _kernel_gradient(inputs: Any, outer: Any, shape: tuple[int, int, int, int]) -> Any:
+    """Each of the kernel's places: what it saw of all images, times what came back for it."""
+    import tensorflow as tf
+
+    rows, columns, channels, filters = shape
+    height, width = inputs.shape[1:3]
+    wide = tf.pad(inputs, [[0, 0], [rows // 2, rows // 2], [columns // 2, columns // 2], [0, 0]])
+    outer = tf.reshape(outer, (-1, filters))
+    places = [
+        tf.matmul(tf.reshape(wide[:, y : y + height, x : x + width], (-1, channels)), outer, transpose_a=True)
+        for y in range(rows)
+        for x in range(columns)
+    ]
+    return tf.reshape(tf.stack(places), shape)
