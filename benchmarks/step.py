@@ -59,9 +59,10 @@ def ways(config: Config, seconds: float) -> dict[str, dict[str, float]]:
         model = _model(replace(config, precision=precision))
         work = flops(model)
         steps[precision] = _stepper(model, config)
-        for kind in sorted({type(layer) for layer in model.layers} & {*own_layers()}, key=lambda kind: kind.__name__):
-            name = f"{precision}, keras' own for {kind.__name__}"
-            steps[name] = _stepper(_with_keras_own(model, config, kind), config)
+        for ours, theirs in network.faster_layers().items():
+            if any(isinstance(layer, ours) for layer in model.layers):
+                slower = _with_keras_own(model, config, ours, theirs)
+                steps[f"{precision}, Keras' {theirs.__name__}"] = _stepper(slower, config)
     for step in steps.values():
         step()  # traces the graph
     best = dict.fromkeys(steps, float("inf"))
@@ -77,20 +78,11 @@ def ways(config: Config, seconds: float) -> dict[str, dict[str, float]]:
     }
 
 
-def own_layers() -> tuple[type, ...]:
-    """Return our layers, each of which stands in for its base class."""
-    from training.convolution import SmallMapConvolution
-    from training.normalization import FusedBatchNormalization
-
-    return FusedBatchNormalization, SmallMapConvolution
-
-
-def _with_keras_own(model: Any, config: Config, ours: type) -> Any:
+def _with_keras_own(model: Any, config: Config, ours: type, theirs: Any) -> Any:
     import keras
 
     def replaced(layer: Any) -> Any:
-        kind = ours.__base__ if isinstance(layer, ours) else type(layer)
-        return kind.from_config(layer.get_config())
+        return (theirs if isinstance(layer, ours) else type(layer)).from_config(layer.get_config())
 
     copy = keras.models.clone_model(model, clone_function=replaced)
     network.compile_model(copy, config, 100)

@@ -142,6 +142,16 @@ def _features(cpuinfo: Path = _CPUINFO) -> set[str]:
         return set()
 
 
+def faster_layers() -> dict[type, Any]:
+    """Return our layers, each with Keras' own that it stands in for in training."""
+    from keras import layers
+
+    from training.convolution import SmallMapConvolution
+    from training.normalization import FusedBatchNormalization
+
+    return {FusedBatchNormalization: layers.BatchNormalization, SmallMapConvolution: layers.Conv2D}
+
+
 def for_serving(model: Any, mirrored: bool = False, moved: bool = False) -> Any:
     """Return `model` with the same weights, all in float32 and of Keras' own layers, so that anyone can load it.
 
@@ -156,15 +166,13 @@ def for_serving(model: Any, mirrored: bool = False, moved: bool = False) -> Any:
     import keras
     from keras import layers, ops
 
-    from training.convolution import SmallMapConvolution
-    from training.normalization import FusedBatchNormalization
+    faster = faster_layers()
 
     def plain(layer: Any) -> Any:
         settings = layer.get_config()
         if isinstance(settings.get("dtype"), dict):
             settings["dtype"] = "float32"
-        ours = {FusedBatchNormalization: layers.BatchNormalization, SmallMapConvolution: layers.Conv2D}
-        return ours.get(type(layer), type(layer)).from_config(settings)
+        return faster.get(type(layer), type(layer)).from_config(settings)
 
     def views(x: Any) -> list[Any]:
         seen = [x]
