@@ -32,6 +32,8 @@ RECIPES: dict[str, dict[str, Any]] = {
         "batch_size": 1024,
         "epochs": 23,
         "data_pruning": 0.5,
+        "shift": 0.125,
+        "cutout": 0.3,
         # What it costs in images to learn from is worth more here than a sharper choice of the best epoch.
         "validation_fraction": 0.01,
         "precision": "auto",
