@@ -113,7 +113,8 @@ class Checkpoint:
         """
         import keras
 
-        from training import convolution, image_losses, muon, normalization, schedules  # noqa: F401  (a model may be made of them)
+        # What a model may be made of is registered.
+        from training import convolution, ensemble, image_losses, muon, normalization, schedules  # noqa: F401
 
         path = self._last(progress.epochs)
         try:

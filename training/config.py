@@ -116,6 +116,13 @@ class Config:
         low=4,
         high=512,
     )
+    ensemble: int = option(
+        1,
+        "network",
+        "so many such networks, trained side by side from different starts, that answer together",
+        low=1,
+        high=16,
+    )
     activation: str = option("relu", "network", "", choices=("relu", "silu", "elu", "leaky_relu"))
     dropout: float = option(0.1, "network", "rate before the dense layer; half after each stage", low=0, high=0.9)
     dense: int = option(128, "network", "units of the hidden dense layer; 0 leaves it out", low=0, high=8192)
@@ -211,6 +218,8 @@ class Config:
             _check(f.name, getattr(self, f.name), f.metadata)
         if self.backbone and self.optimizer == "muon":
             raise UsageError("--optimizer muon is for networks that start from nothing, not for --backbone; take adamw")
+        if self.backbone and self.ensemble > 1:
+            raise UsageError("--ensemble is for networks that start from nothing, not for --backbone")
         for name in ("data", "test_data"):
             if is_url(getattr(self, name) or ""):
                 parse(getattr(self, name), flag(name))

@@ -7,19 +7,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from training import pretrained, whitening
 from training.config import Config
 
 # What makes bfloat16 faster than float32. Without instructions for it it is emulated; Intel's AVX-512 has some that
 # reach half of float32's speed, AMD's reach 1.6 times (python -m benchmarks.step).
 _BFLOAT16 = ({"amx_bf16"}, {"bf16"}, {"avx512_bf16", "AuthenticAMD"})
+SCORES = "probabilities"
+"""Name of the last layer; an ensemble's networks have theirs, with a number."""
 _CPUINFO = Path("/proc/cpuinfo")
 _SMALL_MAP = 8
 """Up to this width AMX does a kernel's gradient faster as products of matrices."""
 
 
 def build(config: Config, classes: int) -> Any:
-    """Return an uncompiled `keras.Model`: (B, S, S, 3) uint8 -> (B, classes) float32 softmax.
+    """Return an uncompiled `keras.Model`: (B, S, S, 3) uint8 -> (B, classes) float32 softmax, (B, M, classes) of M.
 
     `depth` stages with twice the filters each, then global average pooling. A "plain" stage is two 3x3 convolutions
     with batch normalisation and a 2x2 max-pooling, in the manner of VGG (Simonyan & Zisserman, 2015). A "residual"
@@ -27,7 +31,8 @@ def build(config: Config, classes: int) -> Any:
     David Page made for speed on CIFAR-10 ("How to train your ResNet", 2018), with a block in each stage. A "pooled"
     one pools after the first of its two convolutions; all stages but the first have four times its filters, and
     the last pooling takes maxima (Jordan, "94% on CIFAR-10 in 3.29 seconds", 2024).
-    A backbone takes the place of all stages.
+    A backbone takes the place of all stages. An `ensemble` of M shares what is before the stages (Lakshminarayanan et
+    al., 2017).
     """
     from keras import Input, Model, backend, dtype_policies, layers, regularizers
 
@@ -77,6 +82,13 @@ def build(config: Config, classes: int) -> Any:
         x = convolution(x, filters, pooled=True)
         return layers.Add(dtype=policy)([x, convolution(convolution(x, filters), filters)])
 
+    def stages(x: Any) -> Any:
+        for stage in range(config.depth):
+            wider = min(stage, 1) * 2 if config.block == "pooled" else stage
+            x = {"plain": plain, "residual": residual, "pooled": pooled}[config.block](x, config.width * 2**wider)
+            x = dropout(config.dropout / 2, policy)(x)
+        return x
+
     image = Input((config.image_size, config.image_size, 3), dtype="uint8", name="image")
     if config.backbone:
         x = pretrained.features(config, image)
@@ -86,26 +98,41 @@ def build(config: Config, classes: int) -> Any:
             x = layers.Activation(config.activation, dtype=policy)(whitening.layer(policy)(x))
         elif config.block == "residual":
             x = convolution(x, config.width // 2)
-        for stage in range(config.depth):
-            wider = min(stage, 1) * 2 if config.block == "pooled" else stage
-            x = {"plain": plain, "residual": residual, "pooled": pooled}[config.block](x, config.width * 2**wider)
-            x = dropout(config.dropout / 2, policy)(x)
+        members = [stages(x) for _ in range(config.ensemble)]
+        # Joined as maps: so pooling takes all of them, and so do Grad-CAM's pictures.
+        x = layers.Concatenate(dtype=policy)(members) if len(members) > 1 else members[0]
     made_of_pooled = not config.backbone and config.block == "pooled"
     pooling = layers.GlobalMaxPooling2D if made_of_pooled else layers.GlobalAveragePooling2D
     x = pooling(dtype="float32")(x)
-    x = dropout(config.dropout)(x)
-    if config.dense:
-        x = layers.Dense(
-            config.dense,
-            activation=config.activation,
-            kernel_initializer="he_normal",
-            kernel_regularizer=penalty,
-        )(x)
-    probabilities = layers.Dense(classes, activation="softmax", kernel_regularizer=penalty, name="probabilities")(x)
+    probabilities = _answer(x, config, classes, dropout)
     model = Model(image, probabilities, name="image_classifier")
     if made_of_pooled:
         _begin_plainly(model)
     return model
+
+
+def _answer(features: Any, config: Config, classes: int, dropout: Callable[[float], Any]) -> Any:
+    """Return what `build` says, from (B, F) features; of an ensemble each network has its part of them."""
+    from keras import layers, regularizers
+
+    penalty = regularizers.L2(config.l2) if config.l2 else None
+
+    def answer(x: Any, name: str) -> Any:
+        x = dropout(config.dropout)(x)
+        if config.dense:
+            x = layers.Dense(
+                config.dense,
+                activation=config.activation,
+                kernel_initializer="he_normal",
+                kernel_regularizer=penalty,
+            )(x)
+        return layers.Dense(classes, activation="softmax", kernel_regularizer=penalty, name=name)(x)
+
+    if config.ensemble == 1:
+        return answer(features, SCORES)
+    size = features.shape[-1] // config.ensemble
+    parts = [answer(features[:, i * size : (i + 1) * size], f"{SCORES}_{i + 1}") for i in range(config.ensemble)]
+    return layers.Concatenate(axis=1)([layers.Reshape((1, classes))(part) for part in parts])
 
 
 def _begin_plainly(model: Any) -> None:
@@ -119,9 +146,14 @@ def _begin_plainly(model: Any) -> None:
             kernel[..., passed] = 0
             kernel[1, 1, passed, passed] = 1
             layer.set_weights([kernel])
-    scores = model.layers[-1]
-    kernel, bias = scores.get_weights()
-    scores.set_weights([kernel * (0.005 / max(kernel.std(), 1e-9)), bias])
+    for scores in _scores(model):
+        kernel, bias = scores.get_weights()
+        scores.set_weights([kernel * (0.005 / max(kernel.std(), 1e-9)), bias])
+
+
+def _scores(model: Any) -> list[Any]:
+    """The last layer of each network of an ensemble, or of the one."""
+    return [layer for layer in model.layers if layer.name.startswith(SCORES)]
 
 
 def uses_bfloat16(config: Config) -> bool:
@@ -194,7 +226,19 @@ def for_serving(model: Any, mirrored: bool = False, moved: bool = False) -> Any:
 
     copy = keras.models.clone_model(model, clone_function=plain, call_function=of_views if count > 1 else None)
     copy.set_weights(model.get_weights())
-    return copy
+    return copy if len(_scores(copy)) == 1 else _answering_together(copy)
+
+
+def _answering_together(model: Any) -> Any:
+    """Return an ensemble that answers from the mean of its networks' scores: one dense layer of all features."""
+    from keras import Model, layers
+
+    parts = _scores(model)
+    kernels, biases = zip(*(part.get_weights() for part in parts), strict=True)
+    scores = layers.Dense(parts[0].units, activation="softmax", name=SCORES)
+    probabilities = scores(layers.Concatenate()([part.input for part in parts]))
+    scores.set_weights([np.concatenate(kernels) / len(parts), np.mean(biases, axis=0)])
+    return Model(model.input, probabilities, name=model.name)
 
 
 def compile_model(model: Any, config: Config, steps_per_epoch: int, measured: Sequence[Any] = ()) -> None:
@@ -247,5 +291,9 @@ def compile_for_evaluation(model: Any, config: Config) -> None:
 def _compile(model: Any, optimizer: Any, config: Config, more: list[Any]) -> None:
     from keras import losses, metrics
 
-    loss = losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing)
-    model.compile(optimizer, loss, metrics=[metrics.CategoricalAccuracy("accuracy"), *more])
+    from training.ensemble import JointAccuracy, MeanCrossentropy
+
+    several = len(model.output.shape) == 3
+    loss = (MeanCrossentropy if several else losses.CategoricalCrossentropy)(label_smoothing=config.label_smoothing)
+    accuracy = (JointAccuracy if several else metrics.CategoricalAccuracy)("accuracy")
+    model.compile(optimizer, loss, metrics=[accuracy, *more])

@@ -24,8 +24,9 @@ HEAVY = {"tensorflow", "keras", "onnxruntime", "onnx", "matplotlib", "optuna", "
 HEAVY_MODULES = {
     "training/averaging.py",
     "training/batches.py",
-    "training/fit.py",
     "training/convolution.py",
+    "training/ensemble.py",
+    "training/fit.py",
     "training/image_losses.py",
     "training/muon.py",
     "training/normalization.py",

@@ -22,7 +22,7 @@ from tests.integration.training.conftest import SMALL, Run, Sandbox
         "",
         "--schedule plateau --optimizer sgd --learning-rate 0.3 --patience 6",
         "--schedule one-cycle --block residual --ema 0.9 --precision bfloat16 --mixup 0.2 --cutmix 1",
-        "--recipe accurate --batch-size 4 --learning-rate 0.05 --width 8",
+        "--recipe accurate --batch-size 4 --learning-rate 0.05 --width 8 --ensemble 2",
     ],
 )
 def test_the_same_seed_repeats_exactly_even_through_a_kill_and_a_resume(
