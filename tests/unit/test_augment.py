@@ -58,7 +58,7 @@ def test_a_shift_moves_by_at_most_the_rate() -> None:
 
 
 def test_a_cutout_hides_one_square_of_its_size_anywhere_behind_the_mean_colour() -> None:
-    source = np.tile(np.uint8([10, 20, 30]), (300, 12, 12, 1))
+    source = np.tile(np.array([10, 20, 30], np.uint8), (300, 12, 12, 1))
     source[:, :, ::2] = [30, 40, 50]
     hidden = (augment({"cutout": 0.3}, source) == [20, 30, 40]).all(axis=-1)
     assert (hidden.sum(axis=(1, 2)) == 4 * 4).all()
