@@ -100,7 +100,7 @@ def build(config: Config, classes: int) -> Any:
             x = convolution(x, config.width // 2)
         members = [stages(x) for _ in range(config.ensemble)]
         # Joined as maps: so pooling takes all of them, and so do Grad-CAM's pictures.
-        x = layers.Concatenate(dtype=policy)(members) if len(members) > 1 else members[0]
+        x = layers.Concatenate(dtype=policy, name="maps")(members) if len(members) > 1 else members[0]
     made_of_pooled = not config.backbone and config.block == "pooled"
     pooling = layers.GlobalMaxPooling2D if made_of_pooled else layers.GlobalAveragePooling2D
     x = pooling(dtype="float32")(x)
@@ -130,9 +130,14 @@ def _answer(features: Any, config: Config, classes: int, dropout: Callable[[floa
 
     if config.ensemble == 1:
         return answer(features, SCORES)
-    size = features.shape[-1] // config.ensemble
-    parts = [answer(features[:, i * size : (i + 1) * size], f"{SCORES}_{i + 1}") for i in range(config.ensemble)]
-    return layers.Concatenate(axis=1)([layers.Reshape((1, classes))(part) for part in parts])
+    count, answers = config.ensemble, []
+    of_networks = layers.Reshape((count, features.shape[-1] // count), name="networks")(features)
+    for i in range(count):
+        # Named: `for_serving` adds layers to a network that another process may have named the same, if left to itself.
+        x = layers.Cropping1D((i, count - 1 - i), name=f"network_{i + 1}")(of_networks)
+        x = answer(layers.Flatten(name=f"features_{i + 1}")(x), f"{SCORES}_{i + 1}")
+        answers.append(layers.Reshape((1, classes), name=f"answer_{i + 1}")(x))
+    return layers.Concatenate(axis=1, name="answers")(answers)
 
 
 def _begin_plainly(model: Any) -> None:
@@ -209,8 +214,8 @@ def for_serving(model: Any, mirrored: bool = False, moved: bool = False) -> Any:
     def views(x: Any) -> list[Any]:
         seen = [x]
         if moved:  # what comes in is the border again
-            x = layers.Concatenate(axis=1)([x[:, :1], x, x[:, -1:]])
-            x = layers.Concatenate(axis=2)([x[:, :, :1], x, x[:, :, -1:]])
+            x = layers.Concatenate(axis=1, name="bordered_rows")([x[:, :1], x, x[:, -1:]])
+            x = layers.Concatenate(axis=2, name="bordered")([x[:, :, :1], x, x[:, :, -1:]])
             seen += [x[:, 2:, 2:], x[:, :-2, :-2]]
         return seen + [view[:, :, ::-1] for view in seen] if mirrored else seen
 
@@ -236,7 +241,7 @@ def _answering_together(model: Any) -> Any:
     parts = _scores(model)
     kernels, biases = zip(*(part.get_weights() for part in parts), strict=True)
     scores = layers.Dense(parts[0].units, activation="softmax", name=SCORES)
-    probabilities = scores(layers.Concatenate()([part.input for part in parts]))
+    probabilities = scores(layers.Concatenate(name="features")([part.input for part in parts]))
     scores.set_weights([np.concatenate(kernels) / len(parts), np.mean(biases, axis=0)])
     return Model(model.input, probabilities, name=model.name)
 

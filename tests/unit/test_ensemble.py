@@ -92,6 +92,18 @@ def test_what_is_served_answers_from_the_mean_of_all_scores(
     assert GradCam(keras, served)(IMAGES[0], 1).shape == (map_width, map_width)
 
 
+@pytest.mark.parametrize("ensemble", [1, 3])
+def test_a_network_of_another_process_can_be_served(ensemble: int, tmp_path: Path) -> None:
+    settings = config(ensemble=ensemble, block="pooled", whitening=True)
+    trained = network.build(settings, 4)
+    expected = network.for_serving(trained, mirrored=True, moved=True).predict(IMAGES, verbose=0)
+    trained.save(tmp_path / "last.keras")
+    keras.utils.clear_session()  # names are given anew, as there
+    loaded = keras.saving.load_model(tmp_path / "last.keras")
+    served = network.for_serving(loaded, mirrored=True, moved=True)
+    assert served.predict(IMAGES, verbose=0) == pytest.approx(expected, abs=1e-6)
+
+
 def test_a_backbone_is_one_network() -> None:
     with pytest.raises(UsageError, match="--ensemble is for networks that start from nothing, not for --backbone"):
         Config(backbone="resnet50", ensemble=2)
