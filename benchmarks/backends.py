@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 from typing import Any
@@ -41,17 +40,7 @@ def made() -> bool:
 def measure(name: str, options: list[str]) -> dict[str, Any]:
     """Train under one backend in a process of its own."""
     python = ["scripts/torch"] if name == "torch" else [sys.executable]
-    done = subprocess.run(
-        [*python, "-m", "benchmarks.epochs", *options],
-        env=os.environ | {"KERAS_BACKEND": name},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(f"{name} failed:\n{done.stderr[-2000:]}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return epochs.run(name, options, python, KERAS_BACKEND=name)
 
 
 def table(results: list[dict[str, Any]]) -> list[str]:

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import resource
+import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from benchmarks.training import write_jpegs
-from training import backend, dataset, environment, network, workers
+from training import backend, dataset, environment, memory, network, workers
 from training.checkpoint import Checkpoint, Progress
 from training.config import Config
 
@@ -29,11 +33,14 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--width", type=int, default=32)
+    parser.add_argument("--malloc-alone", action="store_true", help="don't keep what a step frees for the next one")
     given = parser.parse_args()
     config = Config(data=given.data, cache_dir=given.cache_dir, batch_size=given.batch_size, width=given.width)
     data = dataset.load(config)
     config = config.for_images(len(data.parts["train"]))
     group = workers.here()
+    if given.malloc_alone:
+        memory.keep_freed_blocks = lambda: None
     environment.start_keras(config.seed)
     workers.join(group)
     from training.batches import Batches
@@ -46,13 +53,16 @@ def main() -> None:
     model = network.build(config, classes)
     network.compile_model(model, config, batches.num_batches)
     seconds: list[float] = []
+    usages = []
     checkpoint, progress = Checkpoint(given.checkpoint, writes=group.leads), Progress()
     # The first epoch compiles, and isn't counted.
     for epoch in range(given.epochs + 1):
         before = progress.seconds
+        usages.append(resource.getrusage(resource.RUSAGE_SELF))
         until = replace(config, epochs=epoch + 1, patience=10_000)
         progress = fit(model, batches, plain, until, checkpoint, progress, group)
         seconds.append(progress.seconds - before)
+    usage, used = usages[1], resource.getrusage(resource.RUSAGE_SELF)
     result = backend.describe() | {
         "workers": group.count,
         "parameters": int(model.count_params()),
@@ -61,6 +71,10 @@ def main() -> None:
         "steps": batches.num_batches,
         "seconds": seconds[1:],
         "loss": progress.history["loss"],
+        "page_faults": (used.ru_minflt - usage.ru_minflt) / given.epochs,
+        "user_seconds": (used.ru_utime - usage.ru_utime) / given.epochs,
+        "system_seconds": (used.ru_stime - usage.ru_stime) / given.epochs,
+        "peak_bytes": used.ru_maxrss * 1024,
     }
     workers.part_from(group)
     json.dump(result, sys.stdout)
@@ -82,6 +96,16 @@ def prepared(given: argparse.Namespace) -> Iterator[Callable[[str], list[str]]]:
         options = ["--data", str(data), "--cache-dir", str(cache), "--epochs", str(given.epochs)]
         options += ["--batch-size", str(given.batch_size)]
         yield lambda name: [*options, "--checkpoint", f"{folder}/{name}"]
+
+
+def run(name: str, options: list[str], python: Sequence[str] = (sys.executable,), **environ: str) -> dict[str, Any]:
+    """Return what this module prints in a process of its own; `name` is what a failure is called."""
+    command = [*python, "-m", "benchmarks.epochs", *options]
+    done = subprocess.run(command, env=os.environ | environ, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{name} failed:\n{done.stderr[-2000:]}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 if __name__ == "__main__":

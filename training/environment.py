@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from training import backend
+from training import backend, memory
 
 _PACKAGES = ("tensorflow", "jax", "torch", "keras", "numpy", "pillow", "scikit-learn", "onnx", "onnxruntime", "bentoml")
 
@@ -52,7 +52,8 @@ def git_revision() -> str:
 
 
 def start_keras(seed: int) -> None:
-    """Import Keras quietly and seed everything it draws from."""
+    """Import Keras quietly, seed everything it draws from, and keep the memory of its steps."""
+    memory.keep_freed_blocks()
     keras = import_keras()
     if keras.backend.backend() == "tensorflow":
         keras.utils.set_random_seed(seed)
