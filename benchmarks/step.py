@@ -28,6 +28,7 @@ from training import environment, network
 from training.config import Config
 from training.options import merge
 from training.recipes import RECIPES
+from training.served import faster_layers
 
 _CLASSES = 10
 _PROFILED_STEPS = 5
@@ -59,7 +60,7 @@ def ways(config: Config, seconds: float) -> dict[str, dict[str, float]]:
         model = _model(replace(config, precision=precision))
         work = flops(model)
         steps[precision] = _stepper(model, config)
-        for ours, theirs in network.faster_layers().items():
+        for ours, theirs in faster_layers().items():
             if any(isinstance(layer, ours) for layer in model.layers):
                 slower = _with_keras_own(model, config, ours, theirs)
                 steps[f"{precision}, Keras' {theirs.__name__}"] = _stepper(slower, config)

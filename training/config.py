@@ -8,20 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from training.errors import UsageError
-from training.recipes import RECIPES
+from training.recipes import PRESETS, RATES, RECIPES
 from training.url import is_url, parse
 
 DATASETS = ("digits", "cifar10", "fashion-mnist")
-RATES = ("rotation", "horizontal_flip", "vertical_flip", "zoom", "shift", "cutout")
-
-# A photo seen in a mirror is still that photo; a mirrored digit is another sign. Aerial and microscope
-# images have no up.
-PRESETS: dict[str, dict[str, float]] = {
-    "photo": {"rotation": 5, "horizontal_flip": 0.5, "vertical_flip": 0, "zoom": 0.05, "shift": 0.08, "cutout": 0},
-    "text": {"rotation": 10, "horizontal_flip": 0, "vertical_flip": 0, "zoom": 0.1, "shift": 0.1, "cutout": 0},
-    "overhead": {"rotation": 180, "horizontal_flip": 0.5, "vertical_flip": 0.5, "zoom": 0.1, "shift": 0.1, "cutout": 0},
-    "none": dict.fromkeys(RATES, 0.0),
-}
 _TEXT_DATASETS = ("digits",)
 # What BentoML takes; checked here, not after hours of training.
 _STORE_NAME = re.compile(r"[a-z0-9]([a-z0-9_.-]{0,61}[a-z0-9])?")

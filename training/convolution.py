@@ -1,7 +1,7 @@
 """Convolution for training: on TensorFlow, the gradient of a kernel as products of matrices.
 
 Where an image is seven pixels wide, oneDNN's own fills a fifth of a row of AMX's registers:
-`python -m benchmarks.step` says what that costs. What is published has Keras' own layer: see `network.for_serving`.
+`python -m benchmarks.step` says what that costs. What is published has Keras' own layer: see `served`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Batch normalisation for training: on TensorFlow, the one kernel that reads its input once.
 
 Keras' own is written in parts that each go through memory: `python -m benchmarks.step` says what that costs. What is
-published has Keras' own layer: see `network.for_serving`.
+published has Keras' own layer: see `served`.
 """
 
 from __future__ import annotations

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+RATES = ("rotation", "horizontal_flip", "vertical_flip", "zoom", "shift", "cutout")
+
+# A photo seen in a mirror is still that photo; a mirrored digit is another sign. Aerial and microscope
+# images have no up.
+PRESETS: dict[str, dict[str, float]] = {
+    "photo": {"rotation": 5, "horizontal_flip": 0.5, "vertical_flip": 0, "zoom": 0.05, "shift": 0.08, "cutout": 0},
+    "text": {"rotation": 10, "horizontal_flip": 0, "vertical_flip": 0, "zoom": 0.1, "shift": 0.1, "cutout": 0},
+    "overhead": {"rotation": 180, "horizontal_flip": 0.5, "vertical_flip": 0.5, "zoom": 0.1, "shift": 0.1, "cutout": 0},
+    "none": dict.fromkeys(RATES, 0.0),
+}
+
 RECIPES: dict[str, dict[str, Any]] = {
     # For a slow core, or thousands of images a second on a fast one.
     "small": {

@@ -37,6 +37,7 @@ from training.imbalance import class_weights
 from training.mixing import Mixer
 from training.pruning import Pruner
 from training.publish import publish
+from training.served import for_serving
 from training.workers import Workers, here, join, part_from, shares
 
 logger = logging.getLogger(__name__)
@@ -106,7 +107,7 @@ def _run(config: Config, data: Dataset, out: Path, group: Workers) -> Result:
     described |= backend.describe() | ({"workers": group.count} if group.count > 1 else {})
     model, progress = _train(config, data, out, group)
     checked = checked or of_training(data, config, out)  # of several workers, when no other one waits
-    model = network.for_serving(model, config.answers_mirrored, config.moved)
+    model = for_serving(model, config.answers_mirrored, config.moved)
     network.compile_for_evaluation(model, config)
     test = data.parts["test"]
     held_out = _held_out(data, config)

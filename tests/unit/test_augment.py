@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from training.augment import Augmenter
-from training.config import PRESETS, RATES
+from training.recipes import PRESETS, RATES
 
 NONE = dict.fromkeys(RATES, 0.0)
 

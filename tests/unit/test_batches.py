@@ -13,8 +13,9 @@ import pytest
 from tests.folders import write_tree
 from training import dataset, environment
 from training.augment import Augmenter
-from training.config import PRESETS, Config
+from training.config import Config
 from training.pruning import Pruner
+from training.recipes import PRESETS
 
 keras: Any = environment.import_keras()
 FLIPS = PRESETS["none"] | {"horizontal_flip": 0.5}

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from training.config import PRESETS, Config
+from training.config import Config
 from training.errors import UsageError
 from training.options import add_arguments, merge, read, write
+from training.recipes import PRESETS
 
 
 def parse(*arguments: str) -> dict[str, object]:

@@ -12,6 +12,7 @@ from imaging.gradcam import GradCam
 from training import environment, network
 from training.config import Config
 from training.errors import UsageError
+from training.served import for_serving
 
 keras: Any = environment.import_keras()
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Keras' own, of NumPy
@@ -79,7 +80,7 @@ def test_what_is_served_answers_from_the_mean_of_all_scores(
     each = trained.predict(IMAGES, verbose=0)
     assert each.shape == (8, 3, 4)
     assert not np.allclose(each[:, 0], each[:, 1], atol=1e-6)  # from different starts
-    served = network.for_serving(trained, mirrored)
+    served = for_serving(trained, mirrored)
     answer = served.predict(IMAGES, verbose=0)
     if mirrored:
         assert answer == pytest.approx(served.predict(IMAGES[:, :, ::-1].copy(), verbose=0), abs=1e-6)
@@ -96,11 +97,11 @@ def test_what_is_served_answers_from_the_mean_of_all_scores(
 def test_a_network_of_another_process_can_be_served(ensemble: int, tmp_path: Path) -> None:
     settings = config(ensemble=ensemble, block="pooled", whitening=True)
     trained = network.build(settings, 4)
-    expected = network.for_serving(trained, mirrored=True, moved=True).predict(IMAGES, verbose=0)
+    expected = for_serving(trained, mirrored=True, moved=True).predict(IMAGES, verbose=0)
     trained.save(tmp_path / "last.keras")
     keras.utils.clear_session()  # names are given anew, as there
     loaded = keras.saving.load_model(tmp_path / "last.keras")
-    served = network.for_serving(loaded, mirrored=True, moved=True)
+    served = for_serving(loaded, mirrored=True, moved=True)
     assert served.predict(IMAGES, verbose=0) == pytest.approx(expected, abs=1e-6)
 
 

@@ -15,6 +15,7 @@ from training import environment, network
 from training.config import Config
 from training.options import merge
 from training.recipes import RECIPES
+from training.served import for_serving
 
 keras: Any = environment.import_keras()
 
@@ -98,7 +99,7 @@ def test_averaged_weights_have_statistics_averaged_over_as_many_steps() -> None:
 def test_what_is_served_has_the_same_weights_in_layers_of_keras_alone(block: str, precision: str) -> None:
     config = Config(block=block, precision=precision, width=8, depth=2, image_size=16)
     trained = network.build(config, 3)
-    served = network.for_serving(trained)
+    served = for_serving(trained)
     assert {type(layer).__module__.split(".")[0] for layer in served.layers} == {"keras"}
     assert {layer.compute_dtype for layer in served.layers if layer.name != "image"} == {"float32"}
     images = np.random.default_rng(0).integers(0, 256, (6, 16, 16, 3), dtype=np.uint8)
@@ -116,7 +117,7 @@ def test_a_model_of_several_views_answers_from_all_of_them_in_every_form(
 
     config = Config(data="photos", block="residual", width=8, depth=2, image_size=16, dense=0)
     trained = network.build(config, 3)
-    served = network.for_serving(trained, mirrored, moved)
+    served = for_serving(trained, mirrored, moved)
     images = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
     answer = served.predict(images, verbose=0)
     wide = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
@@ -154,7 +155,7 @@ def test_a_pooled_network_begins_by_passing_on_what_it_sees_with_no_class_ahead(
 @pytest.mark.parametrize("name", RECIPES)
 def test_what_is_stored_can_be_loaded_without_this_package(name: str) -> None:
     config = merge({"recipe": name, "data": "photos", "width": 4}, None).for_images(100)
-    served = network.for_serving(network.build(config, 2), config.answers_mirrored)
+    served = for_serving(network.build(config, 2), config.answers_mirrored)
     network.compile_for_evaluation(served, config)
     assert "image_classifier>" not in json.dumps(served.get_compile_config())
     network.compile_model(served, config, 1)

@@ -11,8 +11,9 @@ import pytest
 from tests.folders import write_tree
 from training import dataset
 from training.augment import Augmenter
-from training.config import PRESETS, Config
+from training.config import Config
 from training.errors import UsageError
+from training.recipes import PRESETS
 from training.workers import Workers, from_environment
 
 THREE = {

@@ -11,8 +11,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training.config import RATES, Config
+from training.config import Config
 from training.errors import UsageError
+from training.recipes import RATES
 
 if TYPE_CHECKING:
     from optuna import Trial
