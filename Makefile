@@ -43,13 +43,14 @@ format: setup  ## rewrite the code the way `make check` wants it
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-# Two at a time, but for what a busy neighbour would make fail: tests of a service's times.
+# Two at a time, the long ones first, but for those that a busy neighbour would make fail.
 test: setup  ## every test that needs no cluster
 	@scripts/packages chromium chromedriver prometheus promtool docker-registry postgres
 	@scripts/helm which >/dev/null || true
 	@scripts/build-tools tools/kubeconform >/dev/null || true
-	@$(BIN)/pytest --durations 25 --numprocesses 2 --dist loadfile tests/unit tests/chart tests/integration/training
-	@$(BIN)/pytest --durations 25 tests/integration --ignore tests/integration/training
+	@$(BIN)/pytest --durations 25 --numprocesses 2 --dist loadfile -m "not alone" \
+		tests/integration/training tests/integration tests/unit tests/chart
+	@$(BIN)/pytest --durations 25 -m alone
 
 backends: setup  ## test training under every Keras backend; PyTorch's environment takes 5 GB, once (docs/training.md)
 	@scripts/torch -c "import torch"

@@ -22,6 +22,8 @@ from tests.integration.conftest import Server, Store, serving, wait_until_ready
 from tests.slow_model import write_slow_entry
 from tests.stored import picture
 
+pytestmark = pytest.mark.alone
+
 MILLISECONDS = 10
 
 

@@ -23,6 +23,8 @@ from tests.kubeapi.http import QuietHandler, QuietServer
 from tests.slow_model import write_slow_entry
 from tests.stored import CLASSES, picture
 
+pytestmark = pytest.mark.alone
+
 LOCUST = [sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py"]
 
 

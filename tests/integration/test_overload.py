@@ -22,6 +22,8 @@ from tests.integration.conftest import Server, Store, serving
 from tests.slow_model import write_slow_entry
 from tests.stored import CLASSES, picture
 
+pytestmark = pytest.mark.alone
+
 MILLISECONDS = 10
 DEADLINE = 2.0
 RECEIVE_TIMEOUT = 3.0

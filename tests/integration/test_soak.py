@@ -12,6 +12,8 @@ from benchmarks import soak
 from tests.integration.conftest import Store, serving
 from tests.stored import write_entry
 
+pytestmark = pytest.mark.alone
+
 
 def flat(seconds: float) -> soak.Sample:
     return soak.Sample(seconds, memory=100, files=20, threads=10, series=300)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import statistics
 import time
 
+import pytest
+
 from k8s.cluster import connect
 from k8s.forward import Forward
 from k8s.service import Service
 from tests.integration.k8s.conftest import Run
 from tests.kubeapi.server import KubeApi
+
+pytestmark = pytest.mark.alone
 
 
 def test_an_answer_that_comes_in_pieces_is_not_held_back(release: Run, api: KubeApi) -> None:
