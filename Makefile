@@ -48,9 +48,9 @@ test: setup  ## every test that needs no cluster
 	@scripts/packages chromium chromedriver prometheus promtool docker-registry postgres
 	@scripts/helm which >/dev/null || true
 	@scripts/build-tools tools/kubeconform >/dev/null || true
-	@$(BIN)/pytest --durations 25 --numprocesses 2 --dist loadfile -m "not alone" \
+	@$(BIN)/pytest --durations 25 --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not alone" \
 		tests/integration/training tests/integration tests/unit tests/chart
-	@$(BIN)/pytest --durations 25 -m alone
+	@$(BIN)/pytest --durations 25 -m alone tests/integration
 
 backends: setup  ## test training under every Keras backend; PyTorch's environment takes 5 GB, once (docs/training.md)
 	@scripts/torch -c "import torch"
