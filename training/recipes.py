@@ -41,7 +41,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "warmup": 0.0,
         "label_smoothing": 0.2,
         "batch_size": 1024,
-        "epochs": 23,
+        "epochs": 25,
         "data_pruning": 0.5,
         "shift": 0.125,
         "cutout": 0.3,

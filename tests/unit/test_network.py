@@ -144,7 +144,7 @@ def test_a_pooled_network_begins_by_passing_on_what_it_sees_with_no_class_ahead(
     config = Config(data="photos", block="pooled", whitening=True, width=32, depth=2, image_size=16, dense=0)
     model = network.build(config, 4)
     convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)][1:]
-    assert [layer.filters for layer in convolutions] == [32, 32, 128, 128]
+    assert [layer.filters for layer in convolutions] == [32, 32, 32, 128, 128, 128]
     for layer in convolutions:
         seen = np.random.default_rng(0).normal(size=(1, 5, 5, layer.kernel.shape[2])).astype(np.float32)
         assert np.allclose(layer(seen)[..., : seen.shape[-1]], seen, atol=1e-5)
