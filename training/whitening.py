@@ -19,6 +19,10 @@ _PATCH = 2
 _FLOOR = 0.02
 """More than in the sources, whose images are no JPEG files: those keep little of what differs between neighbouring
 pixels, least of colour, and what little there is would be made as large as all the rest."""
+_NOTHING = 1e-6
+"""What a feature is told from rounding by: its variance, as a share of their mean. Grey images have no colour but what
+rounding leaves, and each batch normalisation would enlarge that up to thirty times, until it is part of the answer and
+another runtime's is another. Colours of JPEG files have a hundred times as much."""
 _PIXELS = 2**20
 """That are looked at: 1,024 images of 32 x 32, 20 of 224 x 224."""
 
@@ -56,6 +60,9 @@ def weights(pixels: np.ndarray, floor: float = _FLOOR) -> list[np.ndarray]:
 def kernel(pixels: np.ndarray, floor: float = _FLOOR) -> np.ndarray:
     """Return the filters, (2, 2, 3, 24) float32, that answer with uncorrelated features of variance 1, or less.
 
+    In place of a direction in which the images don't differ, one in which they do is taken again: filters of 0 would
+    leave dead those that pass on their answer.
+
     Args:
         pixels: (N, S, S, 3) float.
         floor: added to each feature's variance, as a share of their mean, before it is made 1: the smallest are noise.
@@ -69,5 +76,7 @@ def kernel(pixels: np.ndarray, floor: float = _FLOOR) -> np.ndarray:
     directions = directions * np.sign(directions[largest, range(len(largest))])
     least = floor * variances.mean() or 1.0  # images of one colour have no variance at all
     filters = directions / np.sqrt(np.maximum(variances, 0) + least)
+    varied = np.flatnonzero(variances > _NOTHING * variances.mean())
+    filters = filters[:, np.resize(varied, len(variances))]
     both: np.ndarray = np.concatenate([filters, -filters], axis=1).reshape(_PATCH, _PATCH, 3, -1)
     return both.astype(np.float32)

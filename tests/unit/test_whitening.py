@@ -43,6 +43,20 @@ def test_any_image_gives_a_finite_kernel(images: np.ndarray) -> None:
     assert np.isfinite(whitening.kernel(images / 255)).all()
 
 
+def test_grey_images_have_no_feature_of_rounding_alone() -> None:
+    grey = smooth_images()[..., :1].repeat(3, axis=3)
+    faint = grey.copy()
+    faint[0, 0, 0, 0] += 1  # of one pixel, a colour
+    for images in (grey, faint):
+        pixels = images.astype(np.float32) / 255
+        layer = whitening.layer("float32")
+        layer.build((None, 16, 16, 3))
+        layer.set_weights(whitening.weights(pixels))
+        features = np.asarray(layer(pixels))
+        assert features.std(axis=(0, 1, 2)).min() > 0.1
+        assert len(np.unique(layer.get_weights()[0].sum(axis=(0, 1, 2)).round(4))) == 8  # 4 of grey, and negated
+
+
 def test_training_leaves_it_alone() -> None:
     model, images = network.build(CONFIG, 2), smooth_images()
     whitening.fit(model, images)

@@ -28,6 +28,15 @@ def test_the_exported_forms_answer_what_keras_answers(run: Run) -> None:
     assert not int8["kept"] or int8["accuracy_fp32"] - int8["accuracy"] <= 0.005 + 1e-9
 
 
+def test_grey_images_are_exported_from_a_network_that_whitens(sandbox: Sandbox) -> None:
+    """They have no colour to whiten but rounding, and no two runtimes round alike."""
+    out = sandbox.root / "grey"
+    recipe = ("--recipe", "accurate", "--batch-size", 64, "--width", 16, "--epochs", 2)
+    done = sandbox.run("--data", "digits", "--out", out, "--no-publish", *recipe)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((out / "metrics.json").read_text())["model"]["onnx_max_difference"] <= 1e-5
+
+
 @pytest.mark.parametrize(("runtime", "tolerance"), [("onnx", 1e-4), ("keras", 1e-4), ("onnx-int8", 0.05)])
 def test_the_served_probabilities_are_those_of_training(
     run: Run, sandbox: Sandbox, data: Path, runtime: str, tolerance: float
