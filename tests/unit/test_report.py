@@ -201,6 +201,13 @@ def test_the_page_says_why_nothing_is_explained(tmp_path: Path) -> None:
     assert "No map can be shown: the network has no convolutional feature map." in written(tmp_path, content).text
 
 
+def test_the_page_says_what_leaving_images_out_does_to_the_curves(tmp_path: Path) -> None:
+    content = full_report(["cat", "dog"])
+    assert "left out until the last epochs" not in written(tmp_path, content, all_pictures()).text
+    content["train"]["config"]["data_pruning"] = 0.5
+    assert "left out until the last epochs" in written(tmp_path, content, all_pictures()).text
+
+
 @pytest.mark.parametrize(
     "missing", ["validation", "data", "train", "model", "environment", "calibration", "explanations"]
 )
