@@ -136,13 +136,18 @@ def release(cluster: Cluster, namespace: str) -> Release:
     return Release(cluster, namespace)
 
 
+PATIENT = {"deadlineMs": 8000}
+"""Pods that start can leave a busy machine's two cores too little for seconds; what waits then is late and not lost.
+Refusing has tests of its own."""
+
+
 @pytest.fixture(scope="module")
 def standing(cluster: Cluster, product: Product, request: pytest.FixtureRequest) -> Iterator[Target]:
     """Installed once for the tests of a module."""
     if not cluster.http:
         pytest.skip("GATEWAY_HTTP names no gateway")
     with a_namespace(cluster, request, request.node.path.stem.removeprefix("test_")) as name:
-        target = behind_the_gateway(Release(cluster, name), product)
+        target = behind_the_gateway(Release(cluster, name), product, settings=PATIENT)
         target.install()
         yield target
 

@@ -13,7 +13,7 @@ from tests.cluster.product import Product, Release
 from tests.cluster.waiting import eventually
 
 HOST = "moving.example.test"
-RATE = 80.0
+RATE = 50.0
 # The gateway that the cluster's own manifests bring.
 PARENTS = [{"name": "contour", "namespace": "projectcontour"}]
 LET_IN = {"gatewayNamespaces": ["projectcontour"]}
