@@ -39,7 +39,7 @@ def test_the_autoscaler_adds_pods_under_load_and_takes_them_away_after_it(
         deployment = target.release.cluster.get("deployment", target.release.fullname, "-n", target.release.namespace)
         return int(deployment["status"].get("readyReplicas", 0))
 
-    target.release.upgrade(target.values | {"autoscaling": SCALING})
+    target.release.upgrade(target.values | {"autoscaling": SCALING, "settings": {}})
     eventually(lambda: ready() == LEAST, "the least pods, at rest", patience=240)
     with target.probe(ramp) as probe:
         begun = time.monotonic()
@@ -47,7 +47,7 @@ def test_the_autoscaler_adds_pods_under_load_and_takes_them_away_after_it(
         first = time.monotonic() - begun
         eventually(lambda: ready() == MOST, "the most pods", patience=240)
         all_of_them = time.monotonic() - begun
-    with target.probe(rate=5) as after:
+    with target.probe(rate=1) as after:
         eventually(lambda: ready() == LEAST, "the least pods again", patience=240)
     for verdict in (probe.verdict, after.verdict):
         assert not verdict.failures, str(verdict)
