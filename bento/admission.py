@@ -10,7 +10,10 @@ from bento.errors import RequestError, retry_after
 from bento.settings import Settings
 
 _WINDOW = 0.25
-"""Seconds over which the service rate is measured, while there is no pause in the work."""
+"""Seconds of work over which the service rate is measured."""
+
+_BACKLOG = 8
+"""Images inside from which on it is the service that sets the rate, and not those who send them."""
 
 _MARGIN = 0.7
 """Share of the deadline that the wait may be expected to take; the rate isn't known better than that."""
@@ -31,16 +34,18 @@ class Admission:
         self.connections = 0
         self._begun = 0
         self._settings = settings
-        self._seconds = 0.0
+        self._seconds = 1e-6
         self._limit = settings.queue_limit
-        self._window = perf_counter()
+        self._since = 0.0
+        self._busy = 0.0
+        self._slack = 0.0
         self._answered = 0
         metrics.queue_depth.set_function(lambda: self.images)
 
     def expect(self, seconds: float) -> None:
         """Set what an image is expected to take, before that can be measured."""
-        self._seconds = seconds
-        share = _MARGIN * self._settings.deadline_ms / 1000 / max(seconds, 1e-6)
+        self._seconds = max(seconds, 1e-6)
+        share = _MARGIN * self._settings.deadline_ms / 1000 / self._seconds
         self._limit = max(1, min(self._settings.queue_limit, int(share + 1e-6)))
 
     @property
@@ -90,20 +95,38 @@ class Admission:
         """
         if self.full:
             raise self.refusal()
-        if not self.images:
-            self._window, self._answered = perf_counter(), 0
+        self._pass_time()
         self.images += 1
 
     def leave(self, answered: bool) -> None:
         """Let an image out, and learn how fast that goes from those that were not merely given up."""
+        self._pass_time()
         self.images -= 1
         # Counted in, those that were dropped would hide that the others have become slow, and be let in for nothing.
         self._answered += answered
+        if self._busy > _WINDOW and self._answered >= 4:
+            self._learn(self._answered / self._busy)
+            self._busy = self._slack = 0.0
+            self._answered = 0
+
+    def _pass_time(self) -> None:
+        """Count the time since the last image came or went: not at all while there was none inside."""
         now = perf_counter()
-        passed = now - self._window
-        if passed > _WINDOW and self._answered >= 4:
-            self.expect(0.7 * self._seconds + 0.3 * passed / self._answered)
-            self._window, self._answered = now, 0
+        if self.images:
+            self._busy += now - self._since
+            if self.images < min(_BACKLOG, self._limit // 2):
+                self._slack += now - self._since
+        self._since = now
+
+    def _learn(self, rate: float) -> None:
+        """Go three tenths of the way to the images a second that were measured.
+
+        With few inside the rate is theirs who send: it tells what the service can do at least, and never that it has
+        become slow. Rates are averaged and not times, for which one stall would count as much as all before it.
+        """
+        believed = 1 / self._seconds
+        if rate > believed or self._slack < 0.2 * self._busy:
+            self.expect(1 / (0.7 * believed + 0.3 * rate))
 
     def hold(self, size: int) -> None:
         """Add to the bytes held.

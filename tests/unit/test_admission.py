@@ -51,40 +51,103 @@ def test_even_the_slowest_model_takes_one_image_at_a_time() -> None:
     assert refusal(gate).headers == [(b"retry-after", b"5")]
 
 
+class Clock:
+    """Stands in for `perf_counter`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr(admission, "perf_counter", lambda: self.now)
+
+    def passes(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+def answer(gate: Admission, clock: Clock, seconds: float, images: int, inside: int) -> None:
+    """Answer so many, one each `seconds`, always with so many inside."""
+    while gate.images < inside:
+        gate.enter()
+    for _ in range(images):
+        clock.passes(seconds)
+        gate.leave(answered=True)
+        gate.enter()
+
+
+def places(gate: Admission) -> int:
+    """How many find a place beside none."""
+    while gate.images:
+        gate.leave(answered=False)
+    while not gate.full:
+        gate.enter()
+    return gate.images
+
+
 @pytest.mark.parametrize("dropped", [0, 9], ids=["none", "nine tenths"])
-def test_the_rate_is_learned_from_what_is_answered_not_from_what_is_dropped(
-    monkeypatch: pytest.MonkeyPatch, dropped: int
-) -> None:
-    now = 0.0
-    monkeypatch.setattr(admission, "perf_counter", lambda: now)
+def test_the_rate_is_learned_from_what_is_answered_not_from_what_is_dropped(clock: Clock, dropped: int) -> None:
     gate = Admission(Settings(queue_limit=256, deadline_ms=1000))
     gate.expect(0.001)
-    gate.enter()  # so that there is no pause
-    for _ in range(100):
+    for _ in range(8):
+        gate.enter()
+    for _ in range(200):
         for _ in range(1 + dropped):
-            gate.enter()
-        now += 0.05
+            if not gate.full:
+                gate.enter()
+        clock.passes(0.05)
         gate.leave(answered=True)
-        for _ in range(dropped):
+        while gate.images > 8:
             gate.leave(answered=False)
     # 20 images a second: 0.7 s of them may wait.
-    gate.leave(answered=True)
-    for _ in range(14):
-        gate.enter()
-    assert refusal(gate).code == "queue_full"
+    assert places(gate) == 14
 
 
-def test_an_idle_time_is_not_taken_for_slowness(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 0.0
-    monkeypatch.setattr(admission, "perf_counter", lambda: now)
+def test_an_idle_time_is_not_taken_for_slowness(clock: Clock) -> None:
     gate = Admission(Settings(queue_limit=4, deadline_ms=1000))
     gate.expect(0.001)
     for _ in range(100):
         gate.enter()
         gate.leave(answered=True)
-        now += 10
-    for _ in range(4):
+        clock.passes(10)
+    assert places(gate) == 4
+
+
+def test_few_requests_are_not_taken_for_slowness(clock: Clock) -> None:
+    gate = Admission(Settings(queue_limit=256, deadline_ms=1000))
+    gate.expect(0.01)
+    answer(gate, clock, seconds=0.1, images=100, inside=3)
+    assert places(gate) == 70
+
+
+def test_few_requests_can_show_that_it_has_become_fast(clock: Clock) -> None:
+    gate = Admission(Settings(queue_limit=256, deadline_ms=1000))
+    gate.expect(0.1)
+    answer(gate, clock, seconds=0.01, images=1000, inside=1)
+    assert 69 <= places(gate) <= 70
+
+
+def test_a_stall_costs_three_tenths_of_the_places(clock: Clock) -> None:
+    gate = Admission(Settings(queue_limit=256, deadline_ms=1000))
+    gate.expect(0.01)
+    for _ in range(8):
         gate.enter()
+    clock.passes(20)
+    answer(gate, clock, seconds=0.01, images=4, inside=8)
+    assert places(gate) == 49
+
+
+@pytest.mark.parametrize("before", [0.001, 10], ids=["fast", "slow"])
+def test_the_limit_follows_what_becomes_slow_or_fast(clock: Clock, before: float) -> None:
+    gate = Admission(Settings(queue_limit=256, deadline_ms=1000))
+    gate.expect(before)
+    for _ in range(400):
+        gate.enter()
+        if gate.full or gate.images > 8:
+            clock.passes(0.05)
+            gate.leave(answered=True)
+    assert 13 <= places(gate) <= 14
 
 
 def test_bodies_are_bounded_together() -> None:
