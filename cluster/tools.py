@@ -11,20 +11,14 @@ from pathlib import Path
 from cluster.errors import ClusterError
 from cluster.settings import REPOSITORY, Settings
 
-# Folders of tools/, and the commands of each that are wanted. Go names etcd's command after its module: server.
+# What folders of tools/ build. Go names etcd's command after its module: server.
 BUILT = {
-    "kubernetes": {
-        "server": "etcd",
-        "kube-apiserver": "kube-apiserver",
-        "kube-controller-manager": "kube-controller-manager",
-        "kube-scheduler": "kube-scheduler",
-        "kube-proxy": "kube-proxy",
-        "kubelet": "kubelet",
-        "kubectl": "kubectl",
-    },
-    "coredns": {"coredns": "coredns"},
-    "metrics-server": {"metrics-server": "metrics-server"},
-    "contour": {"contour": "contour"},
+    "cluster": (
+        *("server", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubectl"),
+        *("coredns", "contour"),
+    ),
+    # Other versions of Kubernetes' libraries than the rest builds with.
+    "metrics-server": ("metrics-server",),
 }
 # Where distributions put the network plugins.
 PLUGINS = ("/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni")
@@ -40,8 +34,8 @@ def gather(settings: Settings) -> None:
     settings.bin.mkdir(parents=True, exist_ok=True)
     for folder, commands in BUILT.items():
         built = build(folder)
-        for command, name in commands.items():
-            _link(settings.bin / name, built / command)
+        for command in commands:
+            _link(settings.bin / ("etcd" if command == "server" else command), built / command)
     _link(settings.bin / "envoy", Path(_output("wheel", "envoy")) / "envoy" / "_bin" / "envoy")
     # It waits and buries orphans, which is all that a pod's first container has to do.
     _link(settings.bin / "pause", Path(shutil.which("catatonit") or "catatonit"))
@@ -71,7 +65,7 @@ def search_path(*first: Path) -> str:
 
 def contour_manifest() -> Path:
     """Contour's own manifest, from the module its command is built from."""
-    return module("contour", "github.com/projectcontour/contour") / "examples" / "render" / "contour-gateway.yaml"
+    return module("cluster", "github.com/projectcontour/contour") / "examples" / "render" / "contour-gateway.yaml"
 
 
 def module(folder: str, name: str) -> Path:
