@@ -136,18 +136,13 @@ def release(cluster: Cluster, namespace: str) -> Release:
     return Release(cluster, namespace)
 
 
-PATIENT = {"deadlineMs": 30_000}
-"""Longer than the probe waits. Pods that start can leave a busy machine's two cores too little for seconds, and the
-service then refuses what it expects to be late: that has tests of its own, and says nothing of a release."""
-
-
 @pytest.fixture(scope="module")
 def standing(cluster: Cluster, product: Product, request: pytest.FixtureRequest) -> Iterator[Target]:
     """Installed once for the tests of a module."""
     if not cluster.http:
         pytest.skip("GATEWAY_HTTP names no gateway")
     with a_namespace(cluster, request, request.node.path.stem.removeprefix("test_")) as name:
-        target = behind_the_gateway(Release(cluster, name), product, settings=PATIENT)
+        target = behind_the_gateway(Release(cluster, name), product)
         target.install()
         yield target
 

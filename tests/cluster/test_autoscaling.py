@@ -2,34 +2,48 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from kubernetes.utils.quantity import parse_quantity
 
 from tests.cluster.target import Target
 from tests.cluster.waiting import eventually
 
 LEAST, MOST = 2, 4
-# A pod at rest uses less than a tenth of its request, one under half the load more than this.
-SCALING = {
-    "enabled": True,
-    "minReplicas": LEAST,
-    "maxReplicas": MOST,
-    "targetCPUUtilizationPercentage": 25,
+AT_REST = 1.0
+BEHAVIOR = {
     # The default waits for five minutes, so that a short lull costs nothing.
-    "behavior": {
-        "scaleDown": {
-            "stabilizationWindowSeconds": 10,
-            "policies": [{"type": "Percent", "value": 100, "periodSeconds": 15}],
-        }
-    },
+    "scaleDown": {
+        "stabilizationWindowSeconds": 10,
+        "policies": [{"type": "Percent", "value": 100, "periodSeconds": 15}],
+    }
 }
-HIGHEST = 80.0
-RAMP = 20.0
 
 
 def ramp(at: float) -> float:
-    """From a tenth of the highest rate to all of it, then on like that."""
-    return HIGHEST * min(1.0, 0.1 + 0.9 * at / RAMP)
+    """From 8 to 80 requests a second in 20 seconds, then slowly on: how much a pod can do depends on the machine."""
+    return 8 + 3.6 * at if at < 20 else 80 + 0.5 * (at - 20)
+
+
+def millicores(target: Target) -> int:
+    """What the busiest pod uses at rest, by what the autoscaler goes by."""
+    path = f"/apis/metrics.k8s.io/v1beta1/namespaces/{target.release.namespace}/pods"
+    # Pods that have just been installed still show what starting took.
+    since = datetime.now(UTC) + timedelta(seconds=20)
+    used: list[Decimal] = []
+
+    def measured() -> bool:
+        pods = json.loads(target.release.cluster.kubectl("get", "--raw", path))["items"]
+        used[:] = [1000 * parse_quantity(each["usage"]["cpu"]) for pod in pods for each in pod["containers"]]
+        return bool(pods) and all(datetime.fromisoformat(pod["timestamp"]) > since for pod in pods)
+
+    with target.probe(AT_REST):
+        eventually(measured, "what the pods use at rest")
+    return round(max(used))
 
 
 def test_the_autoscaler_adds_pods_under_load_and_takes_them_away_after_it(
@@ -39,7 +53,16 @@ def test_the_autoscaler_adds_pods_under_load_and_takes_them_away_after_it(
         deployment = target.release.cluster.get("deployment", target.release.fullname, "-n", target.release.namespace)
         return int(deployment["status"].get("readyReplicas", 0))
 
-    target.release.upgrade(target.values | {"autoscaling": SCALING, "settings": {}})
+    rest = millicores(target)
+    scaling = {
+        "enabled": True,
+        "minReplicas": LEAST,
+        "maxReplicas": MOST,
+        # The pods request 100 millicores. Twice what they use at rest would do to have the most go down to the least.
+        "targetCPUUtilizationPercentage": max(25, 3 * rest),
+        "behavior": BEHAVIOR,
+    }
+    target.release.upgrade(target.values | {"autoscaling": scaling})
     eventually(lambda: ready() == LEAST, "the least pods, at rest", patience=240)
     with target.probe(ramp) as probe:
         begun = time.monotonic()
@@ -47,12 +70,12 @@ def test_the_autoscaler_adds_pods_under_load_and_takes_them_away_after_it(
         first = time.monotonic() - begun
         eventually(lambda: ready() == MOST, "the most pods", patience=240)
         all_of_them = time.monotonic() - begun
-    with target.probe(rate=1) as after:
+    with target.probe(AT_REST) as after:
         eventually(lambda: ready() == LEAST, "the least pods again", patience=240)
     for verdict in (probe.verdict, after.verdict):
         assert not verdict.failures, str(verdict)
     goodput = len(probe.verdict.answered(200)) / all_of_them
     figure(
-        f"first new pod ready {first:.0f} s after the ramp began, {MOST} after {all_of_them:.0f} s; "
-        f"{goodput:.0f}/s answered, 0 refused of {len(probe.verdict.requests)}"
+        f"{rest} millicores at rest; first new pod ready {first:.0f} s after the ramp began, {MOST} after "
+        f"{all_of_them:.0f} s; {goodput:.0f}/s answered, 0 refused of {len(probe.verdict.requests)}"
     )

@@ -31,7 +31,7 @@ def test_a_changed_setting_and_the_way_back_lose_nothing(target: Target, figure:
     with target.probe() as probe:
         time.sleep(2)
         begun = time.monotonic()
-        target.release.upgrade(target.values | {"settings": target.values["settings"] | {"queueLimit": 512}})
+        target.release.upgrade(target.values | {"settings": {"queueLimit": 128}})
         figure(f"{time.monotonic() - begun:.0f} s for two pods")
         target.release.helm("rollback", target.release.name, "--wait", "--timeout=180s")
         probe.until(3000)
