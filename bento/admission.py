@@ -13,7 +13,7 @@ _WINDOW = 0.25
 """Seconds of work over which the service rate is measured."""
 
 _BACKLOG = 8
-"""Images inside from which on it is the service that sets the rate, and not those who send them."""
+"""Images inside, or half of those that find a place, from which on the service sets the rate and not those who send."""
 
 _MARGIN = 0.7
 """Share of the deadline that the wait may be expected to take; the rate isn't known better than that."""
