@@ -78,7 +78,7 @@ def answer(gate: Admission, clock: Clock, seconds: float, images: int, inside: i
 
 
 def places(gate: Admission) -> int:
-    """How many find a place beside none."""
+    """How many find a place where there is nobody."""
     while gate.images:
         gate.leave(answered=False)
     while not gate.full:

@@ -1,6 +1,6 @@
 module image-classifier/tools/cluster
 
-go 1.26.4
+go 1.26.0
 
 // What etcd was written for; CoreDNS asks for newer ones, for a plugin that it is built without.
 replace (

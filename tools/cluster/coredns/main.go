@@ -1,5 +1,5 @@
-// CoreDNS with the plugins that the cluster's Corefile names. Its own command has those of every cloud too, whose
-// clients take longer to build than all the rest.
+// CoreDNS with the plugins that the cluster's Corefile names. Its own command has those of every cloud too, and builds
+// their clients.
 package main
 
 import (
