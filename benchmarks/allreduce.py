@@ -9,7 +9,8 @@ import time
 
 import numpy as np
 
-from training import environment, workers
+from training import environment
+from training.distributed import workers
 
 SIZES = (1, 1_000, 10_000, 100_000, 1_000_000, 4_000_000)
 """Numbers of float32."""

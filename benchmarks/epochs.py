@@ -19,9 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.training import write_jpegs
-from training import backend, dataset, environment, memory, network, workers
-from training.checkpoint import Checkpoint, Progress
+from training import backend, environment, memory
 from training.config import Config
+from training.data import dataset
+from training.distributed import workers
+from training.loop.checkpoint import Checkpoint, Progress
+from training.loop.compile import compile_model
+from training.network import network
 
 
 def main() -> None:
@@ -43,15 +47,15 @@ def main() -> None:
         memory.keep_freed_blocks = lambda: None
     environment.start_keras(config.seed)
     workers.join(group)
-    from training.batches import Batches
-    from training.fit import fit
+    from training.input.batches import Batches
+    from training.loop.fit import fit
     from training.train import training_batches
 
     classes, validation = len(data.class_names), data.parts["validation"]
     batches = training_batches(data.parts["train"], data, config, group)
     plain = Batches(validation.images, validation.rows, validation.labels, classes, 128)
     model = network.build(config, classes)
-    network.compile_model(model, config, batches.num_batches)
+    compile_model(model, config, batches.num_batches)
     seconds: list[float] = []
     usages = []
     checkpoint, progress = Checkpoint(given.checkpoint, writes=group.leads), Progress()

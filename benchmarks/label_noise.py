@@ -22,7 +22,7 @@ from training.checks import classifier, wrong_labels
 from training.checks.collection import Collection, Source
 from training.checks.labels import confident_learning
 from training.config import Config
-from training.dataset import load_whole
+from training.data.dataset import load_whole
 
 
 def main() -> None:

@@ -52,7 +52,7 @@ def publish_cnn(store: Store, folder: Path) -> list[openloop.Request]:
 def publish(store: Store, files: Path, metadata: dict[str, Any]) -> None:
     """Store `files` as training does."""
     script = (
-        "import json, sys; from pathlib import Path; from training.publish import publish; "
+        "import json, sys; from pathlib import Path; from training.export.publish import publish; "
         "publish('image_classifier', Path(sys.argv[1]), {}, json.loads(sys.argv[2]))"
     )
     subprocess.run([sys.executable, "-c", script, str(files), json.dumps(metadata)], env=store.environment, check=True)

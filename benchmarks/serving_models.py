@@ -15,7 +15,7 @@ from benchmarks.networks import write_resnet50
 from tests.integration.conftest import Store
 from tests.slow_model import write_slow_entry
 from tests.stored import CLASSES, METADATA, SIZE, write_entry
-from training.export import to_int8
+from training.export.onnx_model import to_int8
 
 RESNET_SIZE = 224
 RESNET_CLASSES = 1000

@@ -24,11 +24,13 @@ from typing import Any
 
 import numpy as np
 
-from training import environment, network
+from training import environment
 from training.config import Config
+from training.loop.compile import compile_model
+from training.network import network
+from training.network.served import faster_layers
 from training.options import merge
 from training.recipes import RECIPES
-from training.served import faster_layers
 
 _CLASSES = 10
 _PROFILED_STEPS = 5
@@ -86,7 +88,7 @@ def _with_keras_own(model: Any, config: Config, ours: type, theirs: Any) -> Any:
         return (theirs if isinstance(layer, ours) else type(layer)).from_config(layer.get_config())
 
     copy = keras.models.clone_model(model, clone_function=replaced)
-    network.compile_model(copy, config, 100)
+    compile_model(copy, config, 100)
     return copy
 
 
@@ -153,7 +155,7 @@ def _run_profiled(config: Config) -> None:
 def _model(config: Config) -> Any:
     environment.start_keras(config.seed)
     model = network.build(config, _CLASSES)
-    network.compile_model(model, config, 100)
+    compile_model(model, config, 100)
     return model
 
 

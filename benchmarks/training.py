@@ -20,9 +20,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from training import dataset, environment, network
-from training.checkpoint import Checkpoint, Progress
+from training import environment
 from training.config import Config
+from training.data import dataset
+from training.loop.checkpoint import Checkpoint, Progress
+from training.loop.compile import compile_model
+from training.network import network
 
 
 def main() -> None:
@@ -58,8 +61,8 @@ def measure(config: Config, epochs: int, folder: Path) -> dict[str, Any]:
     data = dataset.load(config)
     config = config.for_images(len(data.parts["train"]))
     environment.start_keras(config.seed)
-    from training.batches import Batches
-    from training.fit import fit
+    from training.input.batches import Batches
+    from training.loop.fit import fit
     from training.train import training_batches
 
     part, validation = data.parts["train"], data.parts["validation"]
@@ -68,8 +71,8 @@ def measure(config: Config, epochs: int, folder: Path) -> dict[str, Any]:
     images, one_hot = part[:], np.eye(classes, dtype=np.float32)[part.labels]
     batches = training_batches(part, data, config)
     plain = Batches(validation.images, validation.rows, validation.labels, classes, 128)
-    network.compile_model(bare, config, batches.num_batches)
-    network.compile_model(ours, config, batches.num_batches)
+    compile_model(bare, config, batches.num_batches)
+    compile_model(ours, config, batches.num_batches)
     checkpoint, progress = Checkpoint(folder), Progress()
     bare_seconds: list[float] = []
     our_seconds: list[float] = []

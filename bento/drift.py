@@ -23,7 +23,7 @@ class Drift:
     Args:
         model: its tag.
         class_names: in label order.
-        baseline: what `training.baseline` found; None for a model that was stored without.
+        baseline: what `training.export.baseline` found; None for a model that was stored without.
     """
 
     def __init__(self, model: str, class_names: list[str], baseline: dict[str, Any] | None) -> None:

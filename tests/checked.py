@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image
 
 from training.checks.collection import Collection, Source
-from training.dataset import Part
-from training.decoded import DecodedImages
-from training.folder import ImageFolder
+from training.data.dataset import Part
+from training.data.decoded import DecodedImages
+from training.data.folder import ImageFolder
 
 
 def source(

@@ -8,6 +8,6 @@ import sys
 if __name__ == "__main__":
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")  # else each stored model is reported to its makers
     from training.cli import main
-    from training.supervisor import run
+    from training.distributed.supervisor import run
 
     sys.exit(run(main, sys.argv[1:]))

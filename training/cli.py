@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from training.display import printable
 from training.errors import TrainingError, UsageError
 from training.options import add_arguments, merge
 from training.progress import ConsoleHandler, console
+from training.report.display import printable
 
 _DESCRIPTION = """Train an image classifier on a folder with one folder of images a class, evaluate it on images
 it has never seen, and publish it to the BentoML model store."""
@@ -143,6 +143,6 @@ def _check(arguments: list[str]) -> None:
 def _show(report: dict[str, Any]) -> None:
     from rich.console import Console
 
-    from training import summary
+    from training.report import summary
 
     Console(highlight=False).print(summary.table(report))

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from training import environment, export, metrics, record
+from training import environment
 from training.config import Config
-from training.dataset import load_part, locate
+from training.data.dataset import load_part, locate
 from training.errors import DataError, ModelError
+from training.export import onnx_model
+from training.report import metrics, record
 
 
 def evaluate(tag: str, runtime: str, config: Config) -> tuple[dict[str, Any], Path | None]:
@@ -78,4 +80,4 @@ def _predictor(folder: Path, runtime: str, tag: str) -> Any:
     file = folder / ("model.onnx" if runtime == "onnx" else "model-int8.onnx")
     if not file.exists():
         raise ModelError(f"{tag} has no {file.name}; try --runtime onnx")
-    return export.OnnxModel(file)
+    return onnx_model.OnnxModel(file)

@@ -12,33 +12,26 @@ from typing import Any
 import numpy as np
 
 import imaging
-from training import (
-    backbone,
-    backend,
-    calibration,
-    environment,
-    explaining,
-    export,
-    golden,
-    metrics,
-    network,
-    options,
-    phases,
-    record,
-)
-from training.augment import Augmenter
-from training.baseline import baseline
-from training.checkpoint import Checkpoint, Progress
+from training import backend, environment, options
 from training.checks.run import of_training
 from training.config import Config
-from training.dataset import Dataset, Part, load
+from training.data.dataset import Dataset, Part, load
+from training.data.imbalance import class_weights
+from training.distributed.workers import Workers, here, join, part_from, shares
 from training.errors import BelowMinimumAccuracy, Interrupted, ModelError, UsageError
-from training.imbalance import class_weights
-from training.mixing import Mixer
-from training.pruning import Pruner
-from training.publish import publish
-from training.served import for_serving
-from training.workers import Workers, here, join, part_from, shares
+from training.export import calibration, golden, onnx_model
+from training.export.baseline import baseline
+from training.export.publish import publish
+from training.input.augment import Augmenter
+from training.input.mixing import Mixer
+from training.input.pruning import Pruner
+from training.loop import phases
+from training.loop.checkpoint import Checkpoint, Progress
+from training.loop.compile import compile_for_evaluation
+from training.network import backbone
+from training.network.served import for_serving
+from training.report import calibration as calibrated
+from training.report import explaining, metrics, record
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +101,7 @@ def _run(config: Config, data: Dataset, out: Path, group: Workers) -> Result:
     model, progress = _train(config, data, out, group)
     checked = checked or of_training(data, config, out)  # of several workers, when no other one waits
     model = for_serving(model, config.answers_mirrored, config.moved)
-    network.compile_for_evaluation(model, config)
+    compile_for_evaluation(model, config)
     test = data.parts["test"]
     held_out = _held_out(data, config)
     validation = None
@@ -121,7 +114,7 @@ def _run(config: Config, data: Dataset, out: Path, group: Workers) -> Result:
     files = out / "model"
     document: dict[str, Any] = {
         "test": metrics.evaluate(test.labels, probabilities, data.class_names),
-        "calibration": calibration.describe(temperature, uncalibrated, test.labels, probabilities),
+        "calibration": calibrated.describe(temperature, uncalibrated, test.labels, probabilities),
         "validation": validation,
         "data": data.summary,
         "checks": checked.section,
@@ -173,7 +166,7 @@ def _calibrate(model: Any, data: Dataset, config: Config) -> tuple[float, str | 
 
 def training_batches(part: Part, data: Dataset, config: Config, group: Workers = Workers()) -> Any:  # noqa: B008
     """Return `part` as what `fit` trains on: shuffled, augmented, balanced; `config` settled by `for_images`."""
-    from training.batches import Batches
+    from training.input.batches import Batches
 
     devices = shares()
     if (config.batch_size or 1) % devices:
@@ -206,7 +199,7 @@ def _held_out(data: Dataset, config: Config, copies: int = 1) -> Any:
 
 def _batches(part: Part, data: Dataset, config: Config, copies: int = 1) -> Any:
     """The images of `part` as they are, in order; with `copies` of each, every device of a worker gets all."""
-    from training.batches import Batches
+    from training.input.batches import Batches
 
     rows, labels = np.repeat(part.rows, copies), np.repeat(part.labels, copies)
     return Batches(part.images, rows, labels, len(data.class_names), part.batch_size * copies)
@@ -218,15 +211,15 @@ def _export(model: Any, expected: np.ndarray, data: Dataset, config: Config, fil
     shutil.rmtree(files, ignore_errors=True)
     files.mkdir()
     model.save(files / "model.keras")
-    export.to_onnx(model, files / "model.onnx")
-    fp32 = export.OnnxModel(files / "model.onnx").predict(test.batches())
-    difference = export.check_equal(expected, fp32)
+    onnx_model.to_onnx(model, files / "model.onnx")
+    fp32 = onnx_model.OnnxModel(files / "model.onnx").predict(test.batches())
+    difference = onnx_model.check_equal(expected, fp32)
     forms, int8 = [fp32], None
     if config.int8:
-        some = np.random.default_rng(config.seed).permutation(len(train_part))[: export.CALIBRATION_IMAGES]
+        some = np.random.default_rng(config.seed).permutation(len(train_part))[: onnx_model.CALIBRATION_IMAGES]
         calibration = train_part.select(some)
-        export.to_int8(files / "model.onnx", files / "model-int8.onnx", calibration.batches())
-        quantised = export.OnnxModel(files / "model-int8.onnx").predict(test.batches())
+        onnx_model.to_int8(files / "model.onnx", files / "model-int8.onnx", calibration.batches())
+        quantised = onnx_model.OnnxModel(files / "model-int8.onnx").predict(test.batches())
         int8 = _int8_verdict(_accuracy(test, fp32), _accuracy(test, quantised))
         if int8["kept"]:
             forms.append(quantised)

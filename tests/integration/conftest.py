@@ -43,7 +43,7 @@ class Store:
     def publish(self, files: Path) -> str:
         """Store `files` the way training does, in a process with this store; returns the tag."""
         script = (
-            "import json, sys; from pathlib import Path; from training.publish import publish; "
+            "import json, sys; from pathlib import Path; from training.export.publish import publish; "
             "print(publish('image_classifier', Path(sys.argv[1]), {}, json.loads(sys.argv[2])))"
         )
         command = [sys.executable, "-c", script, str(files), json.dumps(METADATA | {"baseline": BASELINE})]

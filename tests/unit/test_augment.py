@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.augment import Augmenter
+from training.input.augment import Augmenter
 from training.recipes import PRESETS, RATES
 
 NONE = dict.fromkeys(RATES, 0.0)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from training.backbone import settle
 from training.config import Config
 from training.errors import ModelError, TrainingError, UsageError
-from training.phases import Phase, plan
+from training.loop.phases import Phase, plan
+from training.network.backbone import settle
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's own

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from tests.folders import write_tree
-from training import dataset, environment
-from training.augment import Augmenter
+from training import environment
 from training.config import Config
-from training.pruning import Pruner
+from training.data import dataset
+from training.input.augment import Augmenter
+from training.input.pruning import Pruner
 from training.recipes import PRESETS
 
 keras: Any = environment.import_keras()
@@ -37,7 +38,7 @@ def seen(batches: Any, part: Any) -> list[tuple[int, bool]]:
 
 
 def test_each_image_is_mirrored_in_every_other_epoch(part: Any) -> None:
-    from training.batches import Batches
+    from training.input.batches import Batches
 
     batches = Batches(part.images, part.rows, part.labels, 2, 7, seed=0, augmenter=Augmenter(FLIPS, 8))
     epochs = []
@@ -51,7 +52,7 @@ def test_each_image_is_mirrored_in_every_other_epoch(part: Any) -> None:
 
 
 def test_a_second_look_within_an_epoch_is_from_the_other_side(part: Any) -> None:
-    from training.batches import Batches
+    from training.input.batches import Batches
 
     pruner = Pruner(0.9, len(part))
     pruner.losses[:] = np.arange(len(part)) >= len(part) * 2 // 3
@@ -66,7 +67,7 @@ def test_a_second_look_within_an_epoch_is_from_the_other_side(part: Any) -> None
 
 
 def test_repeated_images_of_small_classes_are_seen_both_ways_in_an_epoch(part: Any) -> None:
-    from training.batches import Batches
+    from training.input.batches import Batches
 
     few = np.flatnonzero((part.labels == 0) | (np.cumsum(part.labels == 1) <= 5))
     rows, labels = part.rows[few], part.labels[few]

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from training import calibration
-from training.calibration import fit_temperature, uncalibrated
 from training.environment import import_keras
+from training.export import calibration
+from training.export.calibration import fit_temperature
+from training.report.calibration import describe, uncalibrated
 
 CLASSES = 5
 
@@ -88,8 +89,8 @@ def test_what_the_network_answered_before_comes_back_from_what_it_answers_now(te
 @pytest.fixture(scope="module")
 def model() -> Any:
     """Weights nobody trained: what it answers has only to be far from sure and far from right."""
-    from training import network
     from training.config import Config
+    from training.network import network
 
     import_keras().utils.set_random_seed(1)
     made = network.build(Config(image_size=8, depth=1, width=4, dense=0), CLASSES)
@@ -117,7 +118,7 @@ def test_a_calibrated_network_answers_the_same_classes_with_another_confidence(m
     after = model.predict(images, verbose=0)
     assert (after.argmax(axis=1) == before.argmax(axis=1)).all()
     assert uncalibrated(after, temperature) == pytest.approx(before, abs=1e-5)
-    figures = calibration.describe(temperature, reason, labels, after)
+    figures = describe(temperature, reason, labels, after)
     assert figures["after"]["log_loss"] < figures["before"]["log_loss"]
     assert figures["after"]["ece"] < figures["before"]["ece"]
     # Nothing but the head is another one, and no layer was added.

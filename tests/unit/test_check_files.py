@@ -10,13 +10,13 @@ from PIL import Image
 
 from tests.checked import collection, photos, source
 from tests.folders import write_tree
-from training import dataset
-from training.checks import majority, names, outliers, sizes, suspects
+from training.checks import majority, names, outliers, sizes
 from training.checks.collection import Collection, Source
-from training.checks.suspects import Suspect
 from training.config import Config
+from training.data import dataset, exclusions
+from training.data.exclusions import Suspect
 from training.errors import UsageError
-from training.pictures.checks import of_checks
+from training.report.pictures.checks import of_checks
 
 
 def named(files: list[str], class_names: list[str]) -> Collection:
@@ -117,8 +117,8 @@ def test_a_list_keeps_any_name_and_reads_back(tmp_path: Path) -> None:
     hostile = ["cat/=cmd.png", 'cat/a,b\n"c".png', "cat/\udcff.png", "cat/ü.png"]
     rows = [(name, "data", Suspect(i, "label", "move to dog", "looks like dog")) for i, name in enumerate(hostile)]
     rows.append(("cat/1.png", "test-data", Suspect(4, "duplicate", "leave out", "copy of x")))
-    assert suspects.write(tmp_path / "list.csv", rows) == 5
-    assert suspects.read(tmp_path / "list.csv") == {"data": set(hostile), "test-data": {"cat/1.png"}}
+    assert exclusions.write(tmp_path / "list.csv", rows) == 5
+    assert exclusions.read(tmp_path / "list.csv") == {"data": set(hostile), "test-data": {"cat/1.png"}}
     assert [path.name for path in tmp_path.iterdir()] == ["list.csv"]
     assert not any(line.startswith(b"=") for line in (tmp_path / "list.csv").read_bytes().splitlines())
 
@@ -137,7 +137,7 @@ def test_a_file_that_is_no_list_is_refused_in_one_line(tmp_path: Path, text: str
     if text is not None:
         path.write_text(text)
     with pytest.raises(UsageError, match=message) as caught:
-        suspects.read(path)
+        exclusions.read(path)
     assert "\n" not in str(caught.value)
 
 

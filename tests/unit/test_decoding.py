@@ -11,10 +11,10 @@ import pytest
 
 import imaging
 from tests.folders import write_tree
-from training.decoded import DecodedImages
-from training.decoding import decode_folder
+from training.data.decoded import DecodedImages
+from training.data.decoding import decode_folder
+from training.data.folder import scan
 from training.errors import DataError
-from training.folder import scan
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -119,7 +119,7 @@ def test_decoder_processes_end_with_a_parent_that_is_killed(tmp_path: Path) -> N
         "import os, signal, sys\n"
         "from pathlib import Path\n"
         "from training import decoding\n"
-        "from training.folder import scan\n"
+        "from training.data.folder import scan\n"
         "if __name__ == '__main__':\n"
         "    results = decoding._results\n"
         "    def kill_after_one(tasks, workers):\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from training import display
+from training.report import display
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from bento import metrics
 from bento.drift import Drift
 from imaging import statistics
-from training.baseline import baseline
+from training.export.baseline import baseline
 
 CLASSES = ["cat", "dog", "eel"]
 

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from imaging.gradcam import GradCam
-from training import environment, network
+from training import environment
 from training.config import Config
 from training.errors import UsageError
-from training.served import for_serving
+from training.loop.compile import compile_model
+from training.network import network
+from training.network.served import for_serving
 
 keras: Any = environment.import_keras()
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Keras' own, of NumPy
@@ -39,7 +41,7 @@ def together(answers: np.ndarray) -> np.ndarray:
 def test_the_loss_is_the_mean_of_the_networks_losses_and_teaches_each_by_its_own(smoothing: float) -> None:
     import tensorflow as tf
 
-    from training.ensemble import MeanCrossentropy
+    from training.loop.ensemble import MeanCrossentropy
 
     alone = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
     several = tf.constant(ANSWERS)
@@ -53,7 +55,7 @@ def test_the_loss_is_the_mean_of_the_networks_losses_and_teaches_each_by_its_own
 
 
 def test_the_accuracy_is_that_of_the_joint_answer() -> None:
-    from training.ensemble import JointAccuracy
+    from training.loop.ensemble import JointAccuracy
 
     right = (together(ANSWERS).argmax(axis=1) == LABELS.argmax(axis=1)).mean()
     each = [(ANSWERS[:, i].argmax(axis=1) == LABELS.argmax(axis=1)).mean() for i in range(3)]
@@ -72,10 +74,10 @@ def test_the_accuracy_is_that_of_the_joint_answer() -> None:
 def test_what_is_served_answers_from_the_mean_of_all_scores(
     settings: dict[str, Any], map_width: int, mirrored: bool, tmp_path: Path
 ) -> None:
-    from training import export
+    from training.export import onnx_model
 
     trained = network.build(config(**settings), 4)
-    network.compile_model(trained, config(**settings), 10)
+    compile_model(trained, config(**settings), 10)
     trained.fit(IMAGES, LABELS, epochs=2, verbose=0)
     each = trained.predict(IMAGES, verbose=0)
     assert each.shape == (8, 3, 4)
@@ -88,8 +90,8 @@ def test_what_is_served_answers_from_the_mean_of_all_scores(
         assert answer == pytest.approx(together(each), abs=1e-6)
     served.save(tmp_path / "model.keras")
     assert np.array_equal(answer, keras.saving.load_model(tmp_path / "model.keras").predict(IMAGES, verbose=0))
-    export.to_onnx(served, tmp_path / "model.onnx")
-    assert answer == pytest.approx(export.OnnxModel(tmp_path / "model.onnx")(IMAGES), abs=1e-5)
+    onnx_model.to_onnx(served, tmp_path / "model.onnx")
+    assert answer == pytest.approx(onnx_model.OnnxModel(tmp_path / "model.onnx")(IMAGES), abs=1e-5)
     assert GradCam(keras, served)(IMAGES[0], 1).shape == (map_width, map_width)
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.folders import write_tree
+from training.data.folder import scan
 from training.errors import DataError
-from training.folder import scan
 
 
 def test_classes_are_the_folders_in_order_and_files_are_taken_at_any_depth(tmp_path: Path) -> None:

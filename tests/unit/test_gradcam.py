@@ -12,7 +12,7 @@ from PIL import Image
 from imaging import heatmap
 from imaging.gradcam import GradCam, NotExplainable
 from training.environment import import_keras
-from training.explaining import chosen
+from training.report.explaining import chosen
 
 SIZE, CLASSES = 16, 3
 
@@ -30,8 +30,8 @@ def pixels() -> np.ndarray:
 
 
 def network_of(dense: int, depth: int = 2) -> Any:
-    from training import network
     from training.config import Config
+    from training.network import network
 
     return network.build(Config(image_size=SIZE, depth=depth, width=4, dense=dense), CLASSES)
 

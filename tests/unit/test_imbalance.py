@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.imbalance import class_weights, imbalance_ratio, oversampled, treatment
+from training.data.imbalance import class_weights, imbalance_ratio, oversampled, treatment
 
 
 def test_class_weights_are_inverse_to_the_counts_and_average_one_over_all_images() -> None:

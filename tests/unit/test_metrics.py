@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss, precision_recall_fscore_support, roc_auc_score
 
-from training import metrics
+from training.report import metrics
 
 CATS_AND_DOGS = ["cat", "dog"]
 

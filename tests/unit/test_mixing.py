@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.mixing import Mixer
+from training.input.mixing import Mixer
 
 
 def batch(size: int = 16, count: int = 8) -> tuple[np.ndarray, np.ndarray]:

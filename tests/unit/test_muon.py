@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from training import environment, network
+from training import environment
 from training.config import Config
+from training.loop.compile import compile_model
+from training.network import network
 
 keras: Any = environment.import_keras()
-from training.muon import ConvolutionMuon  # noqa: E402  (of Keras)
+from training.loop.muon import ConvolutionMuon  # noqa: E402  (of Keras)
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Keras' own, of NumPy
 
@@ -95,6 +97,6 @@ def test_the_network_made_for_it_learns() -> None:
     pictures[labels == 1, 4:10, 4:10] += 50
     keras.utils.set_random_seed(0)
     model = network.build(config, 2)
-    network.compile_model(model, config.for_images(256), 8)
+    compile_model(model, config.for_images(256), 8)
     model.fit(pictures, np.eye(2)[labels], batch_size=32, epochs=12, verbose=0)
     assert model.evaluate(pictures, np.eye(2)[labels], verbose=0)[1] > 0.9

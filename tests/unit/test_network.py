@@ -11,17 +11,19 @@ import numpy as np
 import pytest
 
 from imaging.gradcam import GradCam
-from training import environment, network
+from training import environment
 from training.config import Config
+from training.loop.compile import compile_for_evaluation, compile_model
+from training.network import network
+from training.network.served import for_serving
 from training.options import merge
 from training.recipes import RECIPES
-from training.served import for_serving
 
 keras: Any = environment.import_keras()
 
 
 def test_fused_normalisation_is_keras_own() -> None:
-    from training.normalization import FusedBatchNormalization
+    from training.network.normalization import FusedBatchNormalization
 
     rng = np.random.default_rng(0)
     ours, theirs = FusedBatchNormalization(momentum=0.9), keras.layers.BatchNormalization(momentum=0.9)
@@ -37,7 +39,7 @@ def test_fused_normalisation_is_keras_own() -> None:
 def test_convolution_of_small_maps_is_keras_own_forth_and_back(shape: tuple[int, int]) -> None:
     import tensorflow as tf
 
-    from training.convolution import SmallMapConvolution
+    from training.network.convolution import SmallMapConvolution
 
     rng = np.random.default_rng(0)
     images = tf.constant(rng.normal(size=(4, *shape, 6)).astype(np.float32))
@@ -60,7 +62,7 @@ def test_convolution_of_small_maps_is_keras_own_forth_and_back(shape: tuple[int,
 
 @pytest.mark.parametrize("amx", [True, False])
 def test_small_maps_have_their_own_convolution_where_that_is_faster(amx: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    from training.convolution import SmallMapConvolution
+    from training.network.convolution import SmallMapConvolution
 
     monkeypatch.setattr(network, "_features", lambda *_: {"amx_bf16"} if amx else {"avx512_bf16", "AuthenticAMD"})
     for precision, small in (("auto", amx), ("float32", False)):
@@ -113,7 +115,7 @@ def test_what_is_served_has_the_same_weights_in_layers_of_keras_alone(block: str
 def test_a_model_of_several_views_answers_from_all_of_them_in_every_form(
     mirrored: bool, moved: bool, tmp_path: Path
 ) -> None:
-    from training import export
+    from training.export import onnx_model
 
     config = Config(data="photos", block="residual", width=8, depth=2, image_size=16, dense=0)
     trained = network.build(config, 3)
@@ -129,8 +131,8 @@ def test_a_model_of_several_views_answers_from_all_of_them_in_every_form(
 
     served.save(tmp_path / "model.keras")
     assert np.array_equal(answer, keras.saving.load_model(tmp_path / "model.keras").predict(images, verbose=0))
-    export.to_onnx(served, tmp_path / "model.onnx")
-    assert answer == pytest.approx(export.OnnxModel(tmp_path / "model.onnx")(images), abs=1e-5)
+    onnx_model.to_onnx(served, tmp_path / "model.onnx")
+    assert answer == pytest.approx(onnx_model.OnnxModel(tmp_path / "model.onnx")(images), abs=1e-5)
     assert GradCam(keras, served)(images[0], 1).shape == (4, 4)
 
 
@@ -156,14 +158,14 @@ def test_a_pooled_network_begins_by_passing_on_what_it_sees_with_no_class_ahead(
 def test_what_is_stored_can_be_loaded_without_this_package(name: str) -> None:
     config = merge({"recipe": name, "data": "photos", "width": 4}, None).for_images(100)
     served = for_serving(network.build(config, 2), config.answers_mirrored)
-    network.compile_for_evaluation(served, config)
+    compile_for_evaluation(served, config)
     assert "image_classifier>" not in json.dumps(served.get_compile_config())
-    network.compile_model(served, config, 1)
+    compile_model(served, config, 1)
     assert "image_classifier>" in json.dumps(served.get_compile_config())
 
 
 def test_one_cycle_rises_and_falls() -> None:
-    from training.schedules import OneCycle
+    from training.loop.schedules import OneCycle
 
     schedule = OneCycle(0.4, steps=100, warmup_steps=20)
     rates = [float(schedule(step)) for step in range(100)]
@@ -177,7 +179,7 @@ def test_one_cycle_rises_and_falls() -> None:
 
 
 def test_averaged_weights_are_those_of_the_optimiser_and_only_for_a_while() -> None:
-    from training.averaging import averaged
+    from training.loop.averaging import averaged
 
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")])
     model.compile(keras.optimizers.SGD(1.0, use_ema=True, ema_momentum=0.5), "mse")

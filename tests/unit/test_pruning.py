@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from tests.folders import write_tree
-from training import dataset, environment
+from training import environment
 from training.config import Config
+from training.data import dataset
 from training.errors import UsageError
-from training.pruning import Pruner
+from training.input.pruning import Pruner
 
 keras: Any = environment.import_keras()
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Keras' own, of NumPy
@@ -71,7 +72,7 @@ def part(tmp_path: Path) -> Any:
 
 
 def test_batches_tell_which_image_a_loss_is_of(part: Any) -> None:
-    from training.batches import Batches
+    from training.input.batches import Batches
 
     pruner = Pruner(0.5, len(part))
     batches = Batches(part.images, part.rows, part.labels, 2, 5, seed=0, pruner=pruner, pruned_epochs=1)
@@ -92,7 +93,7 @@ def test_batches_tell_which_image_a_loss_is_of(part: Any) -> None:
 
 
 def test_weights_of_classes_and_of_pruning_are_multiplied(part: Any) -> None:
-    from training.batches import Batches
+    from training.input.batches import Batches
 
     pruner = Pruner(0.5, len(part))
     pruner.losses[:] = part.labels
@@ -104,7 +105,7 @@ def test_weights_of_classes_and_of_pruning_are_multiplied(part: Any) -> None:
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_the_losses_of_a_batch_are_keras_own(smoothing: float) -> None:
-    from training.image_losses import ImageLosses, latest
+    from training.loop.image_losses import ImageLosses, latest
 
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, activation="softmax")])
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)

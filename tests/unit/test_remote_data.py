@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from training import awsfiles
 from training.config import Config
-from training.dataset import locate, name_of
+from training.data import awsfiles
+from training.data.dataset import locate, name_of
+from training.data.folder import Rejected
+from training.data.remote import MOST_BYTES, contents
+from training.data.storage import connect, explain
 from training.errors import DataError, UsageError
-from training.folder import Rejected
 from training.options import read, write
-from training.remote import MOST_BYTES, contents
-from training.storage import connect, explain
 from training.url import Url, is_url, parse
 
 

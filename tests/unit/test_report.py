@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training import metrics, report
-from training.findings import findings
+from training.report import html, metrics
+from training.report.findings import findings
 
 HOSTILE = ["<script>alert(1)</script>", "\"quoted\" & 'so'", "[red]$x^2$", "a\nb\x1b[31m", "番茄叶片", "</style>"]
 _PICTURES = (
@@ -128,7 +128,7 @@ class Page(HTMLParser):
 
 
 def written(folder: Path, content: dict[str, Any], drawn: dict[str, bytes] | None = None) -> Page:
-    return Page(report.write(folder / "run", content, drawn or {}).read_text(encoding="utf-8"))
+    return Page(html.write(folder / "run", content, drawn or {}).read_text(encoding="utf-8"))
 
 
 def test_everything_in_the_report_is_on_the_page(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_the_page_refers_to_nothing_outside_itself(tmp_path: Path) -> None:
     assert len(page.addresses) == len(drawn) == 9
     assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
     assert not {"script", "link", "iframe", "object", "base"} & set(page.tags)
-    assert not re.search(r"url\(|@import", (tmp_path / "run/report.html").read_text(encoding="utf-8"))
+    assert not re.search(r"url\(|@import", (tmp_path / "run/html.html").read_text(encoding="utf-8"))
     assert {path.name for path in (tmp_path / "run").iterdir()} == {"report.html", *(f"{n}.png" for n in drawn)}
     for name, png in drawn.items():
         assert (tmp_path / "run" / f"{name}.png").read_bytes() == png

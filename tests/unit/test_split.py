@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from training.data.split import group_duplicates, label_conflicts, split
 from training.errors import DataError
-from training.split import group_duplicates, label_conflicts, split
 
 FRACTIONS = {"validation": 0.1, "test": 0.1}
 

@@ -14,8 +14,8 @@ from k8s import train
 from k8s.errors import K8sError
 from k8s.job import Training, manifest
 from k8s.workers import service
+from training.distributed.workers import from_environment
 from training.errors import WorkersApart, WorkersLost
-from training.workers import from_environment
 
 TRAINING = Training("photos", "t:1", "store", ("--data", "/data"), data_claim="images", data_path="photos/2026")
 

@@ -12,9 +12,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from training.checkpoint import Progress
 from training.config import Config
 from training.errors import ModelError
+from training.loop.checkpoint import Progress
 from training.tune import storage, study
 from training.tune.plan import Plan
 from training.tune.space import Dimension, Space

@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from training import environment, network, phases, whitening
+from training import environment
 from training.config import Config
+from training.loop import phases
+from training.loop.compile import compile_model
+from training.network import network, whitening
 
 keras: Any = environment.import_keras()
 CONFIG = Config(whitening=True, width=4, depth=1, image_size=16, dense=0)
@@ -60,7 +63,7 @@ def test_grey_images_have_no_feature_of_rounding_alone() -> None:
 def test_training_leaves_it_alone() -> None:
     model, images = network.build(CONFIG, 2), smooth_images()
     whitening.fit(model, images)
-    network.compile_model(model, CONFIG.for_images(len(images)), steps_per_epoch=2)
+    compile_model(model, CONFIG.for_images(len(images)), steps_per_epoch=2)
     before, rest = model.get_layer(whitening.NAME).get_weights()[0], model.get_layer("probabilities").get_weights()[0]
     model.fit(images, np.eye(2)[np.arange(len(images)) % 2], batch_size=20, verbose=0)
     assert (model.get_layer(whitening.NAME).get_weights()[0] == before).all()

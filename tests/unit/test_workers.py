@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from tests.folders import write_tree
-from training import dataset
-from training.augment import Augmenter
 from training.config import Config
+from training.data import dataset
+from training.distributed.workers import Workers, from_environment
 from training.errors import UsageError
+from training.input.augment import Augmenter
 from training.recipes import PRESETS
-from training.workers import Workers, from_environment
 
 THREE = {
     "KERAS_DISTRIBUTION_NUM_PROCESSES": "3",
@@ -62,7 +62,7 @@ def test_a_batch_size_is_shared_evenly() -> None:
 
 
 def test_the_workers_images_are_those_that_one_would_take(tmp_path: Path) -> None:
-    from training.batches import Batches
+    from training.input.batches import Batches
 
     config = Config(data=str(write_tree(tmp_path / "data", {"red": 20, "blue": 17})), image_size=8)
     part = dataset.load(replace(config, cache_dir=str(tmp_path / "cache"))).parts["train"]

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 import imaging
-from training import environment, whitening
-from training.augment import Augmenter
+from training import environment
 from training.checks.collection import Collection
 from training.config import Config
+from training.input.augment import Augmenter
+from training.network import whitening
 from training.progress import Bar
 
 FOLDS = 3

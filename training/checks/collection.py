@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from training.dataset import Part
-from training.folder import ImageFolder, as_text
+from training.data.dataset import Part
+from training.data.folder import ImageFolder, as_text
 
 _CHUNK_BYTES = 16_000_000
 

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from training import report
-from training.checks import run, suspects
+from training.checks import run
 from training.checks.collection import Collection, Source
-from training.checks.findings import of_checks
 from training.config import DATASETS, Config
-from training.dataset import load_whole, name_of
+from training.data import exclusions
+from training.data.dataset import load_whole, name_of
+from training.data.folder import as_text
 from training.errors import UsageError
-from training.folder import as_text
+from training.report import html
+from training.report.check_findings import of_checks
 
 DEFAULT_OUT = "check"
 _LISTED_FILES = 200
@@ -31,7 +32,7 @@ class Done:
 
 
 def check(config: Config, labels: bool, fix: bool) -> Done:
-    """Check `config.data`, and `config.test_data` with it, and write report.html and check.json to `config.out`.
+    """Check `config.data`, and `config.test_data` with it, and write html.html and check.json to `config.out`.
 
     Raises:
         DataError: a folder that can't be used.
@@ -61,12 +62,12 @@ def check(config: Config, labels: bool, fix: bool) -> Done:
     found = list(of_checks(checked.section))
     for name, png in checked.pictures.items():
         (out / f"{name}.png").write_bytes(png)
-    page = report.template("check.html.j2").render(
+    page = html.template("check.html.j2").render(
         **document,
         findings=found,
-        pictures={name: report.picture(png) for name, png in checked.pictures.items()},
+        pictures={name: html.picture(png) for name, png in checked.pictures.items()},
         most_files=_LISTED_FILES,
     )
     (out / "report.html").write_bytes(page.encode("utf-8", "backslashreplace"))
-    listed = suspects.write(list_path, checked.suspects) if fix else None
+    listed = exclusions.write(list_path, checked.suspects) if fix else None
     return Done(out / "report.html", found, listed, list_path)

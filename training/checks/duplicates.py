@@ -8,9 +8,9 @@ import numpy as np
 
 from training.checks.collection import Collection
 from training.checks.hashes import difference_hashes, near_pairs, standardised
-from training.checks.suspects import Suspect
-from training.display import printable
-from training.split import group_duplicates
+from training.data.exclusions import Suspect
+from training.data.split import group_duplicates
+from training.report.display import printable
 
 _MOST_BITS = 7
 _GRID = 16

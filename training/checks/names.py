@@ -10,8 +10,8 @@ import numpy as np
 
 from training.checks import majority
 from training.checks.collection import Collection
-from training.checks.suspects import Suspect
-from training.display import printable
+from training.data.exclusions import Suspect
+from training.report.display import printable
 
 _WORD = re.compile(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+|\d+|[^\W\d_]+")
 _NUMBER = re.compile(r"\d+")

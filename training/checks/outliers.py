@@ -8,8 +8,8 @@ import numpy as np
 
 from training.checks.collection import Collection
 from training.checks.reduce import grids
-from training.checks.suspects import Suspect
-from training.display import printable
+from training.data.exclusions import Suspect
+from training.report.display import printable
 
 _GRID = 8
 _FLAT = 2.0

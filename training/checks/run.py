@@ -14,9 +14,9 @@ import numpy as np
 
 from training.checks import duplicates, names, outliers, sizes, wrong_labels
 from training.checks.collection import Collection, Source
-from training.checks.suspects import Suspect
 from training.config import Config
-from training.dataset import Dataset
+from training.data.dataset import Dataset
+from training.data.exclusions import Suspect
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def run(images: Collection, config: Config, labels: bool, state: Path) -> Checke
     suspects = [*copies, *wrong, *misnamed, *outlying]
     section["suspects"] = len({suspect.sample for suspect in suspects})
     with _timed("pictures", seconds):
-        from training.pictures import checks
+        from training.report.pictures import checks
 
         pictures = checks.of_checks(images, section, groups, doubtful, far, images.class_names)
     logger.info("data checked in %.1f s: %d suspicious files", sum(seconds.values()), section["suspects"])

@@ -10,10 +10,10 @@ import numpy as np
 from training.checks import classifier
 from training.checks.collection import Collection
 from training.checks.labels import confident_learning
-from training.checks.suspects import Suspect
 from training.config import Config
-from training.display import percent, printable
-from training.split import group_duplicates
+from training.data.exclusions import Suspect
+from training.data.split import group_duplicates
+from training.report.display import percent, printable
 
 NOT_ASKED = "that trains networks, and is done on demand (a training's --check-labels, or python -m training check)"
 _FEWEST = 20

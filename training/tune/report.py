@@ -1,17 +1,17 @@
-"""Write study.json, the pictures and report.html of a study: one page that needs no other file."""
+"""Write study.json, the pictures and html.html of a study: one page that needs no other file."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from training import report
-from training.pictures import study as pictures
+from training.report import html
+from training.report.pictures import study as pictures
 from training.tune import record, table
 
 
 def write(out: Path, content: dict[str, Any]) -> Path:
-    """Write `content` as study.json, NAME.png and report.html into `out`; returns the page's path."""
+    """Write `content` as study.json, NAME.png and html.html into `out`; returns the page's path."""
     record.write(out, content)
     drawn = draw(content)
     for name, png in drawn.items():
@@ -38,12 +38,12 @@ def draw(content: dict[str, Any]) -> dict[str, bytes]:
 def render(content: dict[str, Any], drawn: dict[str, bytes]) -> str:
     """Return the page."""
     by_number = {trial["number"]: trial for trial in content["trials"]}
-    return report.template("study.html.j2").render(
+    return html.template("study.html.j2").render(
         **content,
         ranked=table.ranked(content["trials"]),
         best_trial=by_number.get(content["best"]),
         default_trial=by_number.get(content["baseline"]),
         settings=table.settings,
         text=table.value_text,
-        pictures={name: report.picture(png) for name, png in drawn.items()},
+        pictures={name: html.picture(png) for name, png in drawn.items()},
     )

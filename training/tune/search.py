@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from training import environment
 from training.config import DATASETS, Config
-from training.dataset import load
+from training.data.dataset import load
 from training.errors import Interrupted, ModelError, UsageError
 from training.progress import Bar, console
 from training.tune import crew, record, report, space, storage, table

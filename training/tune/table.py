@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from training import display
+from training.report import display
 
 _LISTED = 10
 

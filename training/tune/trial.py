@@ -1,4 +1,4 @@
-"""One trial: a configuration, trained by `training.fit`, and its best validation loss. Never has the test part."""
+"""One trial: a configuration, trained by `training.loop.fit`, and its best validation loss. Never has the test part."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training import environment, network, whitening
-from training.checkpoint import Checkpoint, Progress
+from training import environment
 from training.config import Config
-from training.dataset import Dataset, load
+from training.data.dataset import Dataset, load
 from training.errors import ModelError
+from training.loop.checkpoint import Checkpoint, Progress
+from training.loop.compile import compile_model
+from training.network import network, whitening
 from training.tune.plan import Plan
 from training.tune.study import BASELINE, ERROR
 
@@ -74,8 +76,8 @@ class Objective:
         environment.start_keras(config.seed)
         import keras
 
-        from training.batches import Batches
-        from training.fit import fit
+        from training.input.batches import Batches
+        from training.loop.fit import fit
         from training.train import training_batches
 
         train, validation = (self.data.parts[name] for name in ("train", "validation"))
@@ -84,7 +86,7 @@ class Objective:
         held_out = Batches(validation.images, validation.rows, validation.labels, classes, _EVALUATION_BATCH)
         model = network.build(config, classes)
         whitening.fit(model, batches.sample(whitening.images_needed(config.image_size)))
-        network.compile_model(model, config, batches.num_batches, [keras.metrics.CategoricalCrossentropy(_METRIC)])
+        compile_model(model, config, batches.num_batches, [keras.metrics.CategoricalCrossentropy(_METRIC)])
         progress = fit(model, batches, held_out, config, watched, Progress())
         return watched.tell(model, progress)
 

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from training import backbone, export, network, phases, pretrained
-from training.checkpoint import Progress
 from training.config import Config
 from training.environment import start_keras
 from training.errors import ModelError, UsageError
+from training.export import onnx_model
+from training.loop import phases
+from training.loop.checkpoint import Progress
+from training.network import backbone, network, pretrained
 
 # TensorFlow's and BentoML's own, of NumPy and pathspec.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -158,8 +160,8 @@ def test_efficientnet_whose_own_scaling_has_no_onnx_form_is_exported_all_the_sam
     pooled = keras.layers.GlobalAveragePooling2D()(stem(pretrained._scaled("efficientnetb0", image)))
     model = keras.Model(image, keras.layers.Dense(2, activation="softmax")(pooled))
     expected = model.predict(pixels(), verbose=0)
-    export.to_onnx(model, tmp_path / "model.onnx")
-    export.check_equal(expected, export.OnnxModel(tmp_path / "model.onnx")(pixels()))
+    onnx_model.to_onnx(model, tmp_path / "model.onnx")
+    onnx_model.check_equal(expected, onnx_model.OnnxModel(tmp_path / "model.onnx")(pixels()))
     whole = keras.applications.EfficientNetB0(include_top=False, weights=None, input_shape=(32, 32, 3))
     mean, variance, _ = whole.get_layer(index=2).weights
     mean.assign(pretrained._MEAN)

@@ -16,12 +16,12 @@ import pytest
 from tests.folders import write_tree
 from tests.integration.training.conftest import SMALL, Run, Sandbox
 from tests.s3 import S3, Between, between, s3_server, settings
-from training import storage
 from training.config import Config
-from training.dataset import Dataset, load
+from training.data import storage
+from training.data.dataset import Dataset, load
+from training.data.folder import scan
+from training.data.remote import contents
 from training.errors import DataError
-from training.folder import scan
-from training.remote import contents
 from training.url import parse
 
 
@@ -228,7 +228,7 @@ def test_memory_stays_flat_however_much_is_read(tmp_path: Path, s3: S3) -> None:
         "import re, resource, sys\n"
         "from pathlib import Path\n"
         "from training.config import Config\n"
-        "from training.dataset import load\n"
+        "from training.data.dataset import load\n"
         "if __name__ == '__main__':\n"
         "    data = load(Config(data='s3://large', image_size=1024, workers=2, cache_dir=sys.argv[1]))\n"
         "    assert sum(len(batch) for part in data.parts.values() for batch in part.batches()) == 80\n"

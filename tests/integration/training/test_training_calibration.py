@@ -13,8 +13,8 @@ import yaml
 
 from tests.folders import COLOURS, write_tree
 from tests.integration.training.conftest import SMALL, Sandbox
-from training.checkpoint import Checkpoint
 from training.environment import import_keras
+from training.loop.checkpoint import Checkpoint
 
 
 @pytest.fixture(scope="module")

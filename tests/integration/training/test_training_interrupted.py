@@ -133,7 +133,7 @@ def test_a_publisher_that_is_killed_leaves_no_half_model(sandbox: Sandbox, tmp_p
     script = (
         "import os, shutil, signal, sys\n"
         "from pathlib import Path\n"
-        "from training.publish import publish\n"
+        "from training.export.publish import publish\n"
         "copy = shutil.copy2\n"
         "def copy_then_die(source, target, **options):\n"
         "    copy(source, target, **options)\n"

@@ -12,7 +12,7 @@ import pytest
 
 from tests.integration.conftest import Store, serving
 from tests.integration.training.conftest import Run, Sandbox
-from training.decoded import DecodedImages
+from training.data.decoded import DecodedImages
 
 
 def test_the_exported_forms_answer_what_keras_answers(run: Run) -> None:

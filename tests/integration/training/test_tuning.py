@@ -24,7 +24,7 @@ from tests.folders import write_tree
 from tests.integration.conftest import free_port
 from tests.integration.training.conftest import SMALL, Run, Sandbox
 from training.config import Config
-from training.dataset import load
+from training.data.dataset import load
 from training.tune.plan import Plan
 from training.tune.space import Dimension, Space
 from training.tune.study import BASELINE

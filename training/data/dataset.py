@@ -1,0 +1,281 @@
+"""From a configuration to decoded, de-duplicated, divided data, and what the report says about it."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from training.config import DATASETS, Config
+from training.data import builtin, exclusions
+from training.data.decoded import DecodedImages
+from training.data.decoding import decode_folder
+from training.data.folder import PART_NAMES, ImageFolder, Rejected, as_text, scan
+from training.data.imbalance import class_weights, imbalance_ratio, treatment
+from training.data.split import group_duplicates, label_conflicts, split
+from training.errors import DataError
+from training.url import Url, is_url, parse
+
+logger = logging.getLogger(__name__)
+
+_PIXELS_AT_ONCE = 128 * 128**2
+"""41 images of 224 x 224, say."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """The samples of one part: `rows` of `images`, and of each its label, both (N,) int."""
+
+    images: DecodedImages
+    rows: np.ndarray
+    labels: np.ndarray
+    file_sizes: np.ndarray
+    """Bytes of the files, (N,) int."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, samples: np.ndarray | slice) -> np.ndarray:
+        """Return the images of `samples`, (n, S, S, 3) uint8."""
+        return self.images[self.rows[samples]]
+
+    def select(self, samples: np.ndarray) -> Part:
+        """Return the part that has only `samples`."""
+        return Part(self.images, self.rows[samples], self.labels[samples], self.file_sizes[samples])
+
+    @property
+    def batch_size(self) -> int:
+        """How many images are classified at once: fewer large ones, whose feature maps would fill the memory."""
+        return max(1, min(128, _PIXELS_AT_ONCE // self.images.size**2))
+
+    def batches(self) -> Iterator[np.ndarray]:
+        """Yield all images in order, at most `batch_size` at a time."""
+        size = self.batch_size
+        for start in range(0, len(self), size):
+            yield self[start : start + size]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Class names in label order, the parts "train", "validation" and "test", and the report's data section.
+
+    With `refit` there is no "validation".
+    """
+
+    class_names: list[str]
+    parts: dict[str, Part]
+    balance: str
+    summary: dict[str, Any]
+    folders: dict[str, ImageFolder]
+    """By part: the folder whose files the part's rows number."""
+
+
+@dataclass(frozen=True)
+class _Source:
+    folder: ImageFolder
+    part: Part
+    cached: bool
+    excluded: int = 0
+
+
+def load(config: Config) -> Dataset:
+    """Find, decode and divide the images of `config`.
+
+    Raises:
+        DataError: anything about the data that stops a training.
+    """
+    started = time.perf_counter()
+    train_root, test_root = _roots(config)
+    main, test = _sources(train_root, test_root, config)
+    seconds = time.perf_counter() - started
+
+    digests = main.part.images.digests[main.part.rows]
+    groups = group_duplicates(digests)
+    rejected = main.folder.rejected + main.part.images.rejected
+    leaked = 0
+    if test is not None:
+        rejected += test.folder.rejected + test.part.images.rejected
+        in_test = np.isin(_as_scalars(digests), _as_scalars(test.part.images.digests[test.part.rows]))
+        leaked = int(in_test.sum())
+        if leaked:
+            logger.warning("%d training images are in the test folder too; left out of training", leaked)
+        main = replace(main, part=main.part.select(np.flatnonzero(~in_test)))
+        groups = groups[~in_test]
+    if rejected and config.strict:
+        raise DataError(f"--strict: {rejected[0].file}: {rejected[0].reason} ({len(rejected)} such files)")
+
+    fractions = {"validation": config.validation_fraction}
+    if test is None:
+        fractions["test"] = config.test_fraction
+    class_names = main.folder.class_names
+    if len(class_names) < 2:
+        raise DataError(f"{train_root} has one class only ({class_names[0]}); a classifier needs at least two")
+    indices = split(main.part.labels, groups, fractions, class_names, config.seed)
+    if config.refit:
+        indices["train"] = np.sort(np.concatenate([indices["train"], indices.pop("validation")]))
+    parts = {name: main.part.select(chosen) for name, chosen in indices.items()}
+    if test is not None:
+        parts["test"] = test.part
+
+    counts = np.bincount(parts["train"].labels, minlength=len(class_names))
+    balance = treatment(config.balance, counts)
+    weights = class_weights(counts) if balance == "class-weights" else None
+    summary = {
+        "name": config.data if config.data in DATASETS else name_of(train_root),
+        "root": str(train_root),
+        "classes": class_names,
+        "images": sum(len(part) for part in parts.values()),
+        "image_size": config.image_size,
+        "splits": {name: _counts(part, class_names) for name, part in parts.items()},
+        "imbalance": {
+            "ratio": imbalance_ratio(counts),
+            "treatment": balance,
+            "class_weights": None if weights is None else _named(class_names, weights),
+        },
+        "duplicates": len(groups) - len(np.unique(groups)),
+        "label_conflicts": _conflicts(main, groups),
+        "rejected": [{"file": as_text(r.file), "code": r.code, "reason": r.reason} for r in rejected],
+        "leaked": leaked,
+        "excluded": main.excluded + (test.excluded if test is not None else 0),
+        "fingerprint": _fingerprint(class_names, parts),
+        "decode_seconds": seconds,
+        "cached": main.cached and (test is None or test.cached),
+    }
+    _tell(summary, rejected)
+    folders = dict.fromkeys(indices, main.folder) | ({"test": test.folder} if test is not None else {})
+    return Dataset(class_names, parts, balance, summary, folders)
+
+
+def load_whole(config: Config) -> list[tuple[Part, ImageFolder]]:
+    """Decode the images of `config.data` and, where it is given, of `config.test_data`, without dividing them.
+
+    Raises:
+        DataError: a folder that can't be used, or has no usable image.
+    """
+    main, test = _sources(*_roots(config), config)
+    return [(source.part, source.folder) for source in (main, test) if source is not None]
+
+
+def load_part(root: Path | Url, config: Config, class_names: list[str]) -> tuple[Part, list[Rejected]]:
+    """Decode all of `root` as one part, with the labels of `class_names`."""
+    source = _source(root, config, class_names)
+    return source.part, source.folder.rejected + source.part.images.rejected
+
+
+def _roots(config: Config) -> tuple[Path | Url, Path | Url | None]:
+    if not config.data:
+        raise DataError("no data: pass --data DIR, a folder with one folder of images a class")
+    test = locate(config.test_data) if config.test_data else None
+    if config.data in DATASETS:
+        train, own_test = builtin.prepare(config.data, cache_dir(config))
+        return train, test or own_test
+    return locate(config.data), test
+
+
+def locate(text: str) -> Path | Url:
+    """Return the folder that an option names, on disk or in object storage."""
+    return parse(text, "--data") if is_url(text) else Path(text)
+
+
+def cache_dir(config: Config) -> Path:
+    """Where decoded images and built-in sets are kept."""
+    if config.cache_dir:
+        return Path(config.cache_dir)
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "image-classifier"
+
+
+def _sources(train_root: Path | Url, test_root: Path | Url | None, config: Config) -> tuple[_Source, _Source | None]:
+    excluded = exclusions.read(Path(config.exclude)) if config.exclude else {"data": set(), "test-data": set()}
+    main = _source(train_root, config, None, excluded["data"])
+    test = _source(test_root, config, main.folder.class_names, excluded["test-data"]) if test_root else None
+    listed = sum(map(len, excluded.values()))
+    found = main.excluded + (test.excluded if test is not None else 0)
+    if listed:
+        logger.info("%d files left out, as %s says", found, config.exclude)
+    if found < listed:
+        logger.warning("%s lists %d files that are not among the images", config.exclude, listed - found)
+    return main, test
+
+
+def _source(
+    root: Path | Url, config: Config, class_names: list[str] | None = None, excluded: Collection[str] = ()
+) -> _Source:
+    folder = scan(root, class_names)
+    if len(folder.class_names) < 2:
+        raise DataError(f"{root} has one class only ({folder.class_names[0]}); a classifier needs at least two")
+    workers = config.workers or len(os.sched_getaffinity(0))
+    images, cached = decode_folder(folder, config.image_size, cache_dir(config), workers)
+    rows = np.delete(np.arange(len(folder.files)), images.rejected_rows)
+    if not len(rows):
+        first = images.rejected[0]
+        raise DataError(f"{root} has no usable image among {len(folder.files)} files; {first.file}: {first.reason}")
+    kept = rows
+    if excluded:
+        # Only now, so that the cache serves with any list.
+        kept = rows[[folder.files[row] not in excluded for row in rows]]
+        if not len(kept):
+            raise DataError(f"{root}: {config.exclude} leaves out every image")
+    sizes = np.array([size for size, _ in folder.stats])
+    part = Part(images, kept, np.array(folder.labels)[kept], sizes[kept])
+    return _Source(folder, part, cached, len(rows) - len(kept))
+
+
+def _as_scalars(digests: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(digests).view(f"S{digests.shape[1]}").ravel()
+
+
+def name_of(root: Path | Url) -> str:
+    """Return the folder's name, with its parent's before one that names only a part of the data."""
+    parts = root.resolve().parts if isinstance(root, Path) else root.parts
+    return "/".join(parts[-2:] if parts[-1].lower() in PART_NAMES else parts[-1:])
+
+
+def _counts(part: Part, class_names: list[str]) -> dict[str, int]:
+    return _named(class_names, np.bincount(part.labels, minlength=len(class_names)))
+
+
+def _named(class_names: list[str], values: np.ndarray) -> dict[str, Any]:
+    return dict(zip(class_names, values.tolist(), strict=True))
+
+
+def _conflicts(source: _Source, groups: np.ndarray) -> list[dict[str, list[str]]]:
+    names, files, part = source.folder.class_names, source.folder.files, source.part
+    return [
+        {
+            "files": [as_text(files[part.rows[i]]) for i in samples],
+            "classes": sorted({names[part.labels[i]] for i in samples}),
+        }
+        for samples in label_conflicts(part.labels, groups)
+    ]
+
+
+def _fingerprint(class_names: list[str], parts: dict[str, Part]) -> str:
+    """Identify the samples of each part by content and class, whatever the files' names and order."""
+    digest = hashlib.sha256("\0".join(class_names).encode())
+    for name, part in sorted(parts.items()):
+        lines = np.column_stack([part.labels.astype("<u4").view("u1").reshape(-1, 4), part.images.digests[part.rows]])
+        digest.update(name.encode() + np.sort(_as_scalars(lines.astype(np.uint8))).tobytes())
+    return digest.hexdigest()
+
+
+def _tell(summary: dict[str, Any], rejected: Sequence[Rejected]) -> None:
+    parts = ", ".join(f"{sum(counts.values()):,} {name}" for name, counts in summary["splits"].items())
+    how = "from the cache" if summary["cached"] else f"decoded in {summary['decode_seconds']:.1f} s"
+    logger.info("%s images of %d classes (%s), %s", f"{summary['images']:,}", len(summary["classes"]), parts, how)
+    if rejected:
+        codes = ", ".join(f"{count} {code}" for code, count in Counter(r.code for r in rejected).most_common())
+        logger.warning("%d files left out (%s); the report lists them", len(rejected), codes)
+    if summary["label_conflicts"]:
+        logger.warning("%d images carry more than one label; the report lists them", len(summary["label_conflicts"]))
+    imbalance = summary["imbalance"]
+    if imbalance["treatment"] != "none":
+        logger.info("largest class / smallest = %.1f; treated by %s", imbalance["ratio"], imbalance["treatment"])

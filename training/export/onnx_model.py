@@ -1,0 +1,118 @@
+"""From a trained Keras model to what is served: an ONNX file checked for equal output, and its int8 form."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from training.errors import ModelError
+from training.export import converter
+
+INPUT, OUTPUT = "image", "probabilities"
+TOLERANCE = 1e-4
+"""Largest difference of a probability between Keras and the fp32 ONNX form."""
+
+# Enough that activation ranges settle; the calibrator keeps every intermediate result in memory.
+CALIBRATION_IMAGES = 512
+
+
+def to_onnx(model: Any, path: Path) -> None:
+    """Write `model` as ONNX: "image" (batch, S, S, 3) uint8 -> "probabilities" (batch, C) float32."""
+    import onnx
+    import onnxruntime
+
+    raw = path.with_suffix(".raw.onnx")
+    converter.convert(model, raw)
+    graph = onnx.load(raw)
+    _rename(graph)
+    onnx.save(graph, raw)
+    options = onnxruntime.SessionOptions()
+    # What holds on every machine: constants folded, batch normalisation merged into the convolutions.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(path)
+    onnxruntime.InferenceSession(raw, options, providers=["CPUExecutionProvider"])
+    raw.unlink()
+
+
+def _rename(graph: Any) -> None:
+    """Give input, output and batch dimension the names that the service and its clients see."""
+    graph_ = graph.graph
+    names = {graph_.input[0].name: INPUT, graph_.output[0].name: OUTPUT}
+    for node in graph_.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    for value in (graph_.input[0], graph_.output[0]):
+        value.name = names[value.name]
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+
+
+class OnnxModel:
+    """An ONNX file as a function of a batch."""
+
+    def __init__(self, path: Path) -> None:
+        import onnxruntime
+
+        self._session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Return (B, C) float32 probabilities; `images` is (B, S, S, 3) uint8."""
+        result: np.ndarray = self._session.run([OUTPUT], {INPUT: images})[0]
+        return result
+
+    def predict(self, batches: Iterable[np.ndarray]) -> np.ndarray:
+        """Return the probabilities of all images in `batches`, (N, C) float32."""
+        return np.concatenate([self(images) for images in batches])
+
+
+def check_equal(expected: np.ndarray, actual: np.ndarray) -> float:
+    """Return the largest difference of two (N, C) arrays of probabilities.
+
+    Raises:
+        ModelError: more than `TOLERANCE`.
+    """
+    difference = float(np.abs(expected - actual).max())
+    if not difference <= TOLERANCE:
+        raise ModelError(f"the ONNX export differs from the Keras model by {difference:.2g}; this is a bug of ours")
+    return difference
+
+
+def to_int8(source: Path, target: Path, batches: Iterator[np.ndarray]) -> None:
+    """Write `source` with 8-bit weights and activations, calibrated on `batches` of training images."""
+    import onnx
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            images = next(batches, None)
+            return None if images is None else {INPUT: images}
+
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)  # it advises a pre-processing that `to_onnx` has done
+    try:
+        quantize_static(
+            source,
+            target,
+            Reader(),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            nodes_to_exclude=_head(onnx.load(source).graph),
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
+    finally:
+        root.setLevel(level)
+
+
+def _head(graph: Any) -> list[str]:
+    """Names of the last dense layer and what follows: in 8 bits a confidence would be a multiple of 1/256."""
+    names: list[str] = []
+    for node in reversed(graph.node):
+        names.append(node.name)
+        if node.op_type in ("MatMul", "Gemm"):
+            break
+    return names

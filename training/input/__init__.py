@@ -1,0 +1,1 @@
+"""What Keras is fed: shuffled, augmented, balanced batches of decoded images."""

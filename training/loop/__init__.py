@@ -1,0 +1,1 @@
+"""The training loop: epochs, optimisers, schedules, checkpoints, and how a run stops and resumes."""

@@ -1,0 +1,66 @@
+"""Attach to a network what it is trained by: loss, optimiser, learning-rate schedule, and what is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from training.config import Config
+
+
+def compile_model(model: Any, config: Config, steps_per_epoch: int, measured: Sequence[Any] = ()) -> None:
+    """Attach loss, optimiser and learning-rate schedule; `config` must be settled by `for_images`.
+
+    Args:
+        model: of `build`.
+        config: what to attach.
+        steps_per_epoch: for the schedule.
+        measured: metrics, beside the accuracy.
+    """
+    from keras import optimizers
+
+    from training.loop.image_losses import ImageLosses
+    from training.loop.muon import ConvolutionMuon
+    from training.loop.schedules import OneCycle
+
+    assert config.epochs is not None
+    peak = config.peak_learning_rate
+    rate: Any = peak
+    if config.schedule == "cosine":
+        steps = steps_per_epoch * config.epochs
+        warmup = round(steps * config.warmup)
+        rate = optimizers.schedules.CosineDecay(
+            peak / 25 if warmup else peak,
+            decay_steps=max(1, steps - warmup),
+            warmup_target=peak if warmup else None,
+            warmup_steps=warmup,
+        )
+    elif config.schedule == "one-cycle":
+        steps = steps_per_epoch * config.epochs
+        rate = OneCycle(peak, steps, round(steps * config.warmup))
+    averaging: dict[str, Any] = {"use_ema": True, "ema_momentum": config.ema} if config.ema else {}
+    optimizers_by_name: dict[str, Callable[[], Any]] = {
+        "adam": lambda: optimizers.Adam(rate, **averaging),
+        "adamw": lambda: optimizers.AdamW(rate, weight_decay=0.01, **averaging),
+        "sgd": lambda: optimizers.SGD(rate, momentum=0.9, nesterov=True, **averaging),
+        "muon": lambda: ConvolutionMuon(rate, **averaging),
+    }
+    optimizer = optimizers_by_name[config.optimizer]()
+    losses = [ImageLosses(config.batch_size or 1, config.label_smoothing)] if config.data_pruning else []
+    _compile(model, optimizer, config, [*measured, *losses])
+
+
+def compile_for_evaluation(model: Any, config: Config) -> None:
+    """Attach the loss and what is measured, of Keras' own parts: a stored model can be loaded without this package."""
+    _compile(model, "sgd", config, [])
+
+
+def _compile(model: Any, optimizer: Any, config: Config, more: list[Any]) -> None:
+    from keras import losses, metrics
+
+    from training.loop.ensemble import JointAccuracy, MeanCrossentropy
+
+    several = len(model.output.shape) == 3
+    loss = (MeanCrossentropy if several else losses.CategoricalCrossentropy)(label_smoothing=config.label_smoothing)
+    accuracy = (JointAccuracy if several else metrics.CategoricalAccuracy)("accuracy")
+    model.compile(optimizer, loss, metrics=[accuracy, *more])

@@ -1,0 +1,171 @@
+"""The training loop: `model.fit` with early stopping, checkpoints, Ctrl-C and resumption."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import keras
+
+from training.config import Config
+from training.distributed.workers import Workers, guarded
+from training.errors import TrainingError
+from training.input.batches import Batches
+from training.loop import image_losses
+from training.loop.averaging import EvaluateAveraged
+from training.loop.checkpoint import Checkpoint, Progress
+from training.loop.interruption import Interruption, ctrl_c
+from training.progress import Bar, console
+
+# Drawing at every step of a small network would cost as much as a tenth of it.
+_SECONDS_A_FRAME = 0.2
+
+
+def fit(
+    model: Any,
+    train: Batches,
+    validation: Batches | None,
+    config: Config,
+    checkpoint: Checkpoint,
+    progress: Progress,
+    workers: Workers = Workers(),  # noqa: B008 - it is frozen
+) -> Progress:
+    """Train until the last epoch, early stopping or Ctrl-C; `model` ends up with the best epoch's weights.
+
+    Args:
+        model: compiled; with the weights and optimiser state of `progress` when resuming.
+        train, validation: the data; without validation the last epoch is the best, and nothing stops early.
+        config: settled by `for_images`.
+        checkpoint: written after every epoch.
+        progress: where to go on from; `Progress()` for a new run.
+        workers: who trains.
+
+    Returns:
+        The progress at the end; `stopped` is "finished", "early_stopping" or "interrupted".
+
+    Raises:
+        Interrupted: a second Ctrl-C.
+        WorkersLost: another worker is gone, or all were stopped from outside.
+        TrainingError: the loss is no finite number any more.
+    """
+    watched = "loss" if validation is None else "val_loss"
+    callbacks: list[Any] = []
+    if validation is not None:
+        callbacks.append(keras.callbacks.EarlyStopping("val_loss", patience=config.patience))
+    if config.schedule == "plateau":
+        callbacks.append(
+            keras.callbacks.ReduceLROnPlateau(watched, factor=0.3, patience=max(1, (config.patience or 1) // 3))
+        )
+    with ctrl_c(workers) as interruption, guarded(workers):
+        loop = _Loop(train, checkpoint, progress, list(callbacks), interruption)
+        if not _out_of_patience(progress, config):
+            model.fit(
+                train,
+                validation_data=validation,
+                epochs=config.epochs,
+                initial_epoch=progress.epochs,
+                callbacks=[*callbacks, EvaluateAveraged(), loop],
+                shuffle=False,  # the batches have their own, seeded order
+                verbose=0,
+            )
+        interruption.settle(progress.epochs)
+    if interruption.requested:
+        progress.stopped = "interrupted"
+    else:
+        progress.stopped = "early_stopping" if progress.epochs < (config.epochs or 0) else "finished"
+        checkpoint.save_progress(progress)
+    if progress.best_epoch:
+        workers.wait("the best epoch's weights")
+        checkpoint.restore_best(model, progress)
+    return progress
+
+
+def _out_of_patience(progress: Progress, config: Config) -> bool:
+    """Whether the last epoch was the one to stop early after, though the run was killed before it said so."""
+    losses = progress.history.get("val_loss", [])[progress.phase_start :]
+    return bool(losses) and len(losses) - 1 - losses.index(min(losses)) >= (config.patience or math.inf)
+
+
+class _Loop(keras.callbacks.Callback):  # type: ignore[misc]
+    """What happens around each step and epoch."""
+
+    def __init__(
+        self,
+        train: Batches,
+        checkpoint: Checkpoint,
+        progress: Progress,
+        others: list[Any],
+        interruption: Interruption,
+    ) -> None:
+        super().__init__()
+        self._train, self._checkpoint, self._progress = train, checkpoint, progress
+        self._others, self._interruption = others, interruption
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        # Early stopping and plateau keep their counters to themselves; told the past, they have them again.
+        # The rates that plateau lowers meanwhile have been lowered in the saved model already.
+        optimizer = self.model.optimizer
+        rate = keras.ops.convert_to_numpy(optimizer.learning_rate)
+        for epoch in range(self._progress.phase_start, self._progress.epochs):
+            past = {name: values[epoch] for name, values in self._progress.history.items()}
+            for callback in self._others:
+                callback.on_epoch_end(epoch, past)
+        if any(isinstance(callback, keras.callbacks.ReduceLROnPlateau) for callback in self._others):
+            optimizer.learning_rate = rate
+        self.model.stop_training = False
+        if self._train.pruner is not None and self._progress.epochs:
+            self._train.pruner.losses[:] = self._checkpoint.load_losses(self._progress)
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._train.start_epoch(epoch)
+        self._started = self._shown = time.perf_counter()
+        label = f"Epoch {epoch + 1}/{self.params['epochs']}"
+        self._bar = Bar(label, self._train.images_an_epoch)
+        self._bar.__enter__()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        if self._train.pruner is not None:
+            self._train.learn_losses(batch, image_losses.latest(self.model))
+        now = time.perf_counter()
+        if now - self._shown > _SECONDS_A_FRAME:
+            self._shown = now
+            logs = logs or {}
+            done = (batch + 1) * self._train.batch_size
+            self._bar.show(done, f"loss {logs['loss']:.3f} accuracy {logs['accuracy']:.3f}")
+        if self._interruption.step():
+            self.model.stop_training = True
+
+        # Again at the start of a validation, which is no part of it.
+        self._train_seconds = now - self._started
+
+    def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
+        self._train_seconds = time.perf_counter() - self._started
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._bar.__exit__(None, None, None)
+        if self._interruption.requested:
+            return  # a part of an epoch is no epoch: a resumed run does it again from its start
+        logs = dict(logs or {})
+        held_out = "val_loss" in logs
+        if not math.isfinite(logs["loss"] + logs.get("val_loss", 0)):
+            raise TrainingError(f"the loss is no number after epoch {epoch + 1}; try a lower --learning-rate")
+        progress = self._progress
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        logs.setdefault("learning_rate", rate)
+        for name in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"):
+            if name in logs:
+                progress.history.setdefault(name, []).append(float(logs[name]))
+        progress.epochs, progress.images_an_epoch = epoch + 1, self._train.images_an_epoch
+        progress.seconds += self._train_seconds
+        better = not held_out or logs["val_loss"] < progress.best_loss
+        if better or not progress.best_epoch:
+            progress.best_epoch, progress.best_loss = epoch + 1, float(logs["val_loss" if held_out else "loss"])
+        pruner = self._train.pruner
+        self._checkpoint.save(self.model, progress, None if pruner is None else pruner.losses)
+        validated = f"val_loss {logs['val_loss']:.4f}  val_accuracy {logs['val_accuracy']:.4f}  " if held_out else ""
+        console.print(
+            f"Epoch {epoch + 1:3}/{self.params['epochs']}  "
+            f"loss {logs['loss']:.4f}  accuracy {logs['accuracy']:.4f}  {validated}"
+            f"{self._train.images_an_epoch / self._train_seconds:,.0f} images/s{'  *' if better else ''}"
+        )

@@ -1,0 +1,158 @@
+"""The phases of a training: all at once, or the head first and then the backbone's last layers. Fits none itself."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from typing import Any
+
+from training.config import Config
+from training.distributed.workers import Workers
+from training.loop.checkpoint import Checkpoint, Progress
+from training.loop.compile import compile_model
+from training.network import network, pretrained, whitening
+from training.network.backbone import is_pretrained
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What is trained, how long and how fast."""
+
+    name: str
+    epochs: int
+    """At most."""
+    learning_rate: float
+    """At its peak."""
+    layers: int | None
+    """How many of the backbone's last layers are trained; None trains the whole network."""
+
+
+def plan(config: Config) -> list[Phase]:
+    """Return the phases of a run in order; `config` must be settled by `for_images`."""
+    assert config.epochs is not None
+    rate = config.peak_learning_rate
+    if not is_pretrained(config):
+        return [Phase("all layers", config.epochs, rate, None)]
+    phases = []
+    if config.head_epochs:
+        phases.append(Phase("head", config.head_epochs, rate, 0))
+    if config.fine_tune_layers:
+        tuning_rate = config.fine_tune_rate or rate / 10
+        phases.append(Phase("fine-tuning", config.epochs, tuning_rate, config.fine_tune_layers))
+    return phases
+
+
+def ended(config: Config, progress: Progress) -> bool:
+    """Whether the last phase of a run has come to its end."""
+    return bool(progress.stopped) and len(progress.phases) == len(plan(config))
+
+
+def run(
+    config: Config,
+    classes: int,
+    train: Any,
+    validation: Any,
+    checkpoint: Checkpoint,
+    progress: Progress,
+    workers: Workers = Workers(),  # noqa: B008 - it is frozen
+) -> tuple[Any, Progress]:
+    """Train all phases from where `progress` stands; returns the model with the best epoch's weights.
+
+    Args:
+        config: settled by `for_images`.
+        classes: their number.
+        train, validation: `Batches`.
+        checkpoint: written after every epoch; it knows the phase.
+        progress: `Progress` of a new run or of the checkpoint.
+        workers: who trains.
+    """
+    from training.loop.fit import fit
+
+    phases = plan(config)
+    if progress.epochs:
+        model = checkpoint.load_model(progress)
+        logger.info("going on after epoch %d", progress.epochs)
+    else:
+        model = network.build(config, classes)
+        if not is_pretrained(config):
+            whitening.fit(model, train.sample(whitening.images_needed(config.image_size)))
+    if progress.stopped:
+        checkpoint.restore_best(model, progress)
+    for number, phase in enumerate(phases):
+        if number < len(progress.phases) - 1 or (number == len(progress.phases) - 1 and progress.stopped):
+            continue
+        if number == len(progress.phases):
+            _begin(phase, model, config, train.num_batches, progress)
+            _tell(number, phases, progress, model)
+        ends = progress.phase_start + phase.epochs
+        progress = fit(model, train, validation, replace(config, epochs=ends), checkpoint, progress, workers)
+        if progress.stopped == "interrupted":
+            break
+    return model, progress
+
+
+def _begin(phase: Phase, model: Any, config: Config, steps: int, progress: Progress) -> None:
+    if phase.layers is not None:
+        _freeze(pretrained.backbone_of(model), phase.layers)
+    of_phase = replace(config, epochs=phase.epochs, learning_rate=phase.learning_rate)
+    compile_model(model, of_phase, steps)
+    progress.stopped = ""
+    progress.phases.append(
+        {
+            "name": phase.name,
+            "start": progress.epochs,
+            "most_epochs": phase.epochs,
+            "learning_rate": phase.learning_rate,
+            "trainable_parameters": sum(_size(variable) for variable in model.trainable_variables),
+        }
+    )
+
+
+def _freeze(backbone: Any, layers: int) -> None:
+    """Leave only the last `layers` of `backbone` that have weights free; not batch normalisation, nor whitening."""
+    from keras.layers import BatchNormalization
+
+    backbone.trainable = True
+    able = [
+        layer
+        for layer in pretrained.leaves(backbone)
+        if layer.trainable_variables and not isinstance(layer, BatchNormalization) and layer.name != whitening.NAME
+    ]
+    free = set(map(id, able[-layers:] if layers else []))
+    backbone.trainable = bool(free)
+    for layer in pretrained.leaves(backbone):
+        layer.trainable = id(layer) in free
+
+
+def _size(variable: Any) -> int:
+    size = 1
+    for length in variable.shape:
+        size *= int(length)
+    return size
+
+
+def _tell(number: int, phases: list[Phase], progress: Progress, model: Any) -> None:
+    if len(phases) < 2:
+        return
+    logger.info(
+        "Phase %d of %d, %s: %s of %s parameters, at most %d epochs",
+        number + 1,
+        len(phases),
+        phases[number].name,
+        f"{progress.phases[-1]['trainable_parameters']:,}",
+        f"{model.count_params():,}",
+        phases[number].epochs,
+    )
+
+
+def report(progress: Progress) -> list[dict[str, Any]]:
+    """Return what each phase did, for metrics.json."""
+    starts = [phase["start"] for phase in progress.phases]
+    told = []
+    for phase, start, end in zip(progress.phases, starts, [*starts[1:], progress.epochs], strict=True):
+        last = phase is progress.phases[-1]
+        stopped = "early_stopping" if end - start < phase["most_epochs"] else "finished"
+        told.append(phase | {"epochs": end - start, "stopped": progress.stopped if last else stopped})
+    return told

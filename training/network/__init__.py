@@ -1,0 +1,1 @@
+"""The network: its layers, its pretrained backbones, and the form of it that is served."""

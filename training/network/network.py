@@ -1,0 +1,174 @@
+"""The convolutional network. Takes raw uint8 pixels and answers probabilities; rescaling lives inside."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from training.config import Config
+from training.network import pretrained, whitening
+
+# What makes bfloat16 faster than float32. Without instructions for it it is emulated; Intel's AVX-512 has some that
+# reach half of float32's speed, AMD's reach 1.6 times (python -m benchmarks.step).
+_BFLOAT16 = ({"amx_bf16"}, {"bf16"}, {"avx512_bf16", "AuthenticAMD"})
+SCORES = "probabilities"
+"""Name of the last layer; an ensemble's networks have theirs, with a number."""
+_CPUINFO = Path("/proc/cpuinfo")
+_SMALL_MAP = 8
+"""Up to this width AMX does a kernel's gradient faster as products of matrices."""
+
+
+def build(config: Config, classes: int) -> Any:
+    """Return an uncompiled `keras.Model`: (B, S, S, 3) uint8 -> (B, classes) float32 softmax, (B, M, classes) of M.
+
+    `depth` stages with twice the filters each, then global average pooling. A "plain" stage is two 3x3 convolutions
+    with batch normalisation and a 2x2 max-pooling, in the manner of VGG (Simonyan & Zisserman, 2015). A "residual"
+    one is a convolution with pooling, and two more whose result is added (He et al., 2016): the network that
+    David Page made for speed on CIFAR-10 ("How to train your ResNet", 2018), with a block in each stage. A "pooled"
+    one is the same, but all stages after the first have four times its filters, every convolution begins by passing on
+    its input, and the last pooling takes maxima (Jordan, "94% on CIFAR-10 in 3.29 seconds", 2024).
+    A backbone takes the place of all stages. An `ensemble` of M shares what is before the stages (Lakshminarayanan et
+    al., 2017).
+    """
+    from keras import Input, Model, backend, dtype_policies, layers, regularizers
+
+    from training.network.convolution import SmallMapConvolution
+    from training.network.normalization import FusedBatchNormalization
+
+    bfloat16 = uses_bfloat16(config)
+    policy = dtype_policies.DTypePolicy("mixed_bfloat16" if bfloat16 else "float32")
+    small_map = _SMALL_MAP if bfloat16 and "amx_bf16" in _features() else 0
+    penalty = regularizers.L2(config.l2) if config.l2 else None
+    # PyTorch's own dropout draws from a state that no checkpoint has. Keras draws where a layer has a seed.
+    torch = backend.backend() == "torch"
+    seeds = itertools.count(config.seed)
+
+    def dropout(rate: float, policy: Any = None) -> Any:
+        return layers.Dropout(rate, seed=next(seeds) if torch else None, dtype=policy)
+
+    def convolution(x: Any, filters: int, pooled: bool = False) -> Any:
+        kind = SmallMapConvolution if x.shape[1] <= small_map else layers.Conv2D
+        x = kind(
+            filters,
+            3,
+            padding="same",
+            use_bias=False,  # batch normalisation adds its own
+            kernel_initializer="he_normal",
+            kernel_regularizer=penalty,
+            dtype=policy,
+        )(x)
+        if pooled and x.shape[1] > 1:
+            x = layers.MaxPooling2D(dtype=policy)(x)
+        return normalised(x)
+
+    def normalised(x: Any) -> Any:
+        # Keras' own momentum of 0.99 needs hundreds of steps; a small folder has a few an epoch. Averaged weights
+        # want statistics averaged over the same steps.
+        x = FusedBatchNormalization(momentum=max(0.9, config.ema), dtype=policy)(x)
+        return layers.Activation(config.activation, dtype=policy)(x)
+
+    def plain(x: Any, filters: int) -> Any:
+        x = convolution(convolution(x, filters), filters)
+        return layers.MaxPooling2D(dtype=policy)(x) if x.shape[1] > 1 else x
+
+    def residual(x: Any, filters: int) -> Any:
+        x = convolution(x, filters, pooled=True)
+        return layers.Add(dtype=policy)([x, convolution(convolution(x, filters), filters)])
+
+    def stages(x: Any) -> Any:
+        for stage in range(config.depth):
+            wider = min(stage, 1) * 2 if config.block == "pooled" else stage
+            x = (plain if config.block == "plain" else residual)(x, config.width * 2**wider)
+            x = dropout(config.dropout / 2, policy)(x)
+        return x
+
+    image = Input((config.image_size, config.image_size, 3), dtype="uint8", name="image")
+    if config.backbone:
+        x = pretrained.features(config, image)
+    else:
+        x = layers.Rescaling(1 / 255, name="to_unit_range")(image)
+        if config.whitening:
+            x = layers.Activation(config.activation, dtype=policy)(whitening.layer(policy)(x))
+        elif config.block == "residual":
+            x = convolution(x, config.width // 2)
+        members = [stages(x) for _ in range(config.ensemble)]
+        # Joined as maps: so pooling takes all of them, and so do Grad-CAM's pictures.
+        x = layers.Concatenate(dtype=policy, name="maps")(members) if len(members) > 1 else members[0]
+    made_of_pooled = not config.backbone and config.block == "pooled"
+    pooling = layers.GlobalMaxPooling2D if made_of_pooled else layers.GlobalAveragePooling2D
+    x = pooling(dtype="float32")(x)
+    probabilities = _answer(x, config, classes, dropout)
+    model = Model(image, probabilities, name="image_classifier")
+    if made_of_pooled:
+        _begin_plainly(model)
+    return model
+
+
+def _answer(features: Any, config: Config, classes: int, dropout: Callable[[float], Any]) -> Any:
+    """Return what `build` says, from (B, F) features; of an ensemble each network has its part of them."""
+    from keras import layers, regularizers
+
+    penalty = regularizers.L2(config.l2) if config.l2 else None
+
+    def answer(x: Any, name: str) -> Any:
+        x = dropout(config.dropout)(x)
+        if config.dense:
+            x = layers.Dense(
+                config.dense,
+                activation=config.activation,
+                kernel_initializer="he_normal",
+                kernel_regularizer=penalty,
+            )(x)
+        return layers.Dense(classes, activation="softmax", kernel_regularizer=penalty, name=name)(x)
+
+    if config.ensemble == 1:
+        return answer(features, SCORES)
+    count, answers = config.ensemble, []
+    of_networks = layers.Reshape((count, features.shape[-1] // count), name="networks")(features)
+    for i in range(count):
+        # Named: `for_serving` adds layers to a network that another process may have named the same, if left to itself.
+        x = layers.Cropping1D((i, count - 1 - i), name=f"network_{i + 1}")(of_networks)
+        x = answer(layers.Flatten(name=f"features_{i + 1}")(x), f"{SCORES}_{i + 1}")
+        answers.append(layers.Reshape((1, classes), name=f"answer_{i + 1}")(x))
+    return layers.Concatenate(axis=1, name="answers")(answers)
+
+
+def _begin_plainly(model: Any) -> None:
+    """Let each 3x3 convolution pass on its inputs by as many filters, and the scores begin at almost nothing."""
+    from keras import layers
+
+    for layer in model.layers:
+        if isinstance(layer, layers.Conv2D) and layer.kernel_size == (3, 3):
+            (kernel,) = layer.get_weights()
+            passed = range(min(layer.filters, kernel.shape[2]))
+            kernel[..., passed] = 0
+            kernel[1, 1, passed, passed] = 1
+            layer.set_weights([kernel])
+    for scores in scores_of(model):
+        kernel, bias = scores.get_weights()
+        scores.set_weights([kernel * (0.005 / max(kernel.std(), 1e-9)), bias])
+
+
+def scores_of(model: Any) -> list[Any]:
+    """The last layer of each network of an ensemble, or of the one."""
+    return [layer for layer in model.layers if layer.name.startswith(SCORES)]
+
+
+def uses_bfloat16(config: Config) -> bool:
+    """Whether training's convolutions compute in bfloat16; weights, statistics and the last layers never do."""
+    return config.precision == "bfloat16" or (config.precision == "auto" and bfloat16_is_faster())
+
+
+def bfloat16_is_faster(cpuinfo: Path = _CPUINFO) -> bool:
+    """Whether this processor is faster with bfloat16 than with float32; not, where nothing is known of it."""
+    return any(needed <= _features(cpuinfo) for needed in _BFLOAT16)
+
+
+def _features(cpuinfo: Path = _CPUINFO) -> set[str]:
+    """Return what the processor is said to have, none where nothing is known of it."""
+    try:
+        return set(cpuinfo.read_text().split())
+    except OSError:
+        return set()

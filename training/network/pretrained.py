@@ -1,0 +1,223 @@
+"""Build a backbone with its weights, from `keras.applications` or from a stored model. Chooses nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import sys
+import warnings
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from training.config import Config
+from training.errors import ModelError, UsageError
+from training.network.backbone import APPLICATIONS, IMAGENET, NONE, find, is_pretrained, is_stored, verified
+
+VIEWS = "views"
+"""Name of the layer that puts further views of the images into the batch, where a model answers for several."""
+
+_SECONDS_WITHOUT_AN_ANSWER = 15
+
+_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+SCALINGS: dict[str, tuple[Any, Any]] = {
+    "tf": (1 / 127.5, -1.0),
+    "by_128": (1 / 128, -1.0),
+    "torch": (
+        [1 / (255 * deviation) for deviation in _DEVIATION],
+        [-mean / deviation for mean, deviation in zip(_MEAN, _DEVIATION, strict=True)],
+    ),
+    "caffe": (1.0, [-123.68, -116.779, -103.939]),
+}
+"""Scale and offset of red, green and blue, as `keras.applications.imagenet_utils.preprocess_input` has them."""
+
+
+def features(config: Config, image: Any) -> Any:
+    """Return the backbone's feature maps, (B, h, w, c) float32, of the Keras input `image`, (B, S, S, 3) uint8.
+
+    A pretrained one is called for inference, whatever is trained: its batch normalisation keeps the statistics
+    it came with, which the few images of a small folder would only spoil.
+
+    Raises:
+        UsageError: weights that aren't this network's.
+        ModelError: weights that can't be downloaded, a stored model that can't be used.
+    """
+    assert config.backbone is not None
+    if is_stored(config.backbone):
+        backbone = _stored(config)
+    else:
+        image, backbone = _scaled(config.backbone, image), _application(config)
+    return backbone(image, training=False) if is_pretrained(config) else backbone(image)
+
+
+def _scaled(name: str, image: Any) -> Any:
+    from keras import layers
+
+    scaling = APPLICATIONS[name].scaling
+    scale, offset = SCALINGS[scaling]
+    scaled = layers.Rescaling(scale, offset, name="preprocessing")(image)
+    return scaled[..., ::-1] if scaling == "caffe" else scaled  # Caffe's networks take blue first
+
+
+def _application(config: Config) -> Any:
+    from keras import applications
+
+    network = APPLICATIONS[config.backbone or ""]
+    options: dict[str, Any] = {"include_top": False, "input_shape": (config.image_size, config.image_size, 3)}
+    if network.constructor.startswith(("EfficientNetV2", "MobileNetV3")):
+        options["include_preprocessing"] = False  # `_scaled` has done it
+    construct = getattr(applications, network.constructor)
+    if config.weights == IMAGENET:
+        with _download(config.backbone or ""):
+            source = construct(weights=IMAGENET, **options)
+    else:
+        source = construct(weights=None, **options)
+    if config.weights not in (IMAGENET, NONE):
+        _load(source, Path(config.weights or ""), config)
+    return _without_own_scaling(source)
+
+
+def _without_own_scaling(source: Any) -> Any:
+    """Return `source` without the scaling that Keras' EfficientNet always has within.
+
+    It is a `Normalization` whose numbers are weights, and has no ONNX form. It is right with the weights of
+    ImageNet alone, and then only if Keras itself has downloaded them.
+    """
+    from keras import layers, models
+
+    if not any(isinstance(layer, layers.Normalization) for layer in source.layers):
+        return source
+
+    def clone(layer: Any) -> Any:
+        if isinstance(layer, (layers.Normalization, layers.Rescaling)):
+            return layers.Identity(name=layer.name)
+        return layer.__class__.from_config(layer.get_config())
+
+    network = models.clone_model(source, clone_function=clone)
+    _assign(network, weights(source))
+    return network
+
+
+@contextlib.contextmanager
+def _download(name: str) -> Iterator[None]:
+    """Let Keras fetch weights, which it keeps in ~/.keras/models, and give up soon where there is no network."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_SECONDS_WITHOUT_AN_ANSWER)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # where Keras' progress belongs
+            yield
+    except Exception as error:  # Keras raises a bare Exception for a failed download
+        raise ModelError(
+            f"the ImageNet weights of {name} can't be downloaded ({_one_line(error)}); pass a local file instead: "
+            "--weights FILE"
+        ) from error
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _load(network: Any, file: Path, config: Config) -> None:
+    """Give `network` the weights in `file`; of a .keras file, those of the same network within."""
+    verified(file, config.weights_sha256)
+    if file.suffix == ".keras":
+        _assign(network, _same_network(network, _read(file, f"--weights {file}"), file))
+        return
+    drawn = _kernels(network)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what it passes over; what matters is looked for below
+            network.load_weights(file)
+    except Exception as error:  # Keras, h5py and NumPy each have their own
+        raise UsageError(f"--weights {file} are no weights of {config.backbone}: {_one_line(error)}") from error
+    for name, kernel in _kernels(network).items():
+        if (kernel == drawn[name]).all():
+            raise UsageError(f"--weights {file} are no weights of {config.backbone}: they have none for its {name}")
+
+
+def _kernels(network: Any) -> dict[str, Any]:
+    """Return a copy of each kernel by its layer's name; those of a new network are random."""
+    layers = [layer for layer in leaves(network) if hasattr(layer, "kernel")]
+    return {layer.name: layer.kernel.numpy() for layer in layers}
+
+
+def _read(file: Path, option: str) -> Any:
+    import keras
+
+    if not zipfile.is_zipfile(file):
+        raise UsageError(f"{option} is no Keras model: not a .keras file, or one that is cut off")
+    try:
+        return keras.saving.load_model(file, compile=False)
+    except Exception as error:  # zipfile, h5py, json and Keras each have their own
+        raise UsageError(f"{option} is no Keras model: {_one_line(error)}") from error
+
+
+def _same_network(network: Any, model: Any, file: Path) -> list[Any]:
+    """Return those of `model`'s weights that are the weights of `network`: what follows is a head."""
+    wanted = [tuple(weight.shape) for weight in weights(network)]
+    for candidate in (model, *_models_within(model)):
+        found = weights(candidate)[: len(wanted)]
+        if [tuple(weight.shape) for weight in found] == wanted:
+            return found
+    raise UsageError(f"--weights {file} holds another network, or one with other shapes than --backbone builds")
+
+
+def _stored(config: Config) -> Any:
+    """Return the layers of the stored model up to its pooling."""
+    import keras
+
+    file = Path(find(config.backbone or "").path, "model.keras")
+    option = f"--backbone {config.backbone}"
+    if is_pretrained(config):
+        verified(file, config.weights_sha256)
+    model = _read(file, option)
+    kinds = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
+    pooling = [layer for layer in model.layers if isinstance(layer, kinds)]
+    if not pooling:
+        raise ModelError(f"{option} has no global pooling, before which its features could be taken")
+    # Further views of each image are what the other model's answer wants, not what its features need.
+    begins = [layer.output for layer in model.layers if layer.name == VIEWS] or [model.input]
+    backbone = keras.Model(begins[0], pooling[-1].input, name="backbone")
+    # Made again from their description, the layers have new weights.
+    return backbone if is_pretrained(config) else keras.Model.from_config(backbone.get_config())
+
+
+def backbone_of(model: Any) -> Any:
+    """Return the backbone in a whole network, the one model among its layers."""
+    return next(_models_within(model))
+
+
+def leaves(model: Any) -> list[Any]:
+    """Return the layers of `model` and of the models within it, in order; a model itself is none."""
+    import keras
+
+    found: list[Any] = []
+    for layer in model.layers:
+        found += leaves(layer) if isinstance(layer, keras.Model) else [layer]
+    return found
+
+
+def weights(model: Any) -> list[Any]:
+    """Return what `model` has learned, layer by layer, but for fixed scalings."""
+    import keras
+
+    scaling = keras.layers.Normalization
+    return [weight for layer in leaves(model) if not isinstance(layer, scaling) for weight in layer.weights]
+
+
+def _models_within(model: Any) -> Iterator[Any]:
+    import keras
+
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield layer
+            yield from _models_within(layer)
+
+
+def _assign(network: Any, values: list[Any]) -> None:
+    for weight, value in zip(weights(network), values, strict=True):
+        weight.assign(value)
+
+
+def _one_line(error: Exception, most: int = 200) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,0 +1,76 @@
+"""The network as it is served: in float32, of Keras' own layers, with the views that it answers from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from training.network import network, pretrained
+
+
+def faster_layers() -> dict[type, Any]:
+    """Return our layers, each with Keras' own that it stands in for in training."""
+    from keras import layers
+
+    from training.network.convolution import SmallMapConvolution
+    from training.network.normalization import FusedBatchNormalization
+
+    return {FusedBatchNormalization: layers.BatchNormalization, SmallMapConvolution: layers.Conv2D}
+
+
+def for_serving(model: Any, mirrored: bool = False, moved: bool = False) -> Any:
+    """Return `model` with the same weights, all in float32 and of Keras' own layers, so that anyone can load it.
+
+    It can look at several views of each image and answer from the mean of their pooled features, the simplest form of
+    test-time augmentation (as by Krizhevsky et al., 2012).
+
+    Args:
+        model: of `build`.
+        mirrored: look at each view's mirror image too.
+        moved: look at the image moved by a pixel to its upper left and to its lower right too.
+    """
+    import keras
+    from keras import layers, ops
+
+    faster = faster_layers()
+
+    def plain(layer: Any) -> Any:
+        settings = layer.get_config()
+        if isinstance(settings.get("dtype"), dict):
+            settings["dtype"] = "float32"
+        return faster.get(type(layer), type(layer)).from_config(settings)
+
+    def views(x: Any) -> list[Any]:
+        seen = [x]
+        if moved:  # what comes in is the border again
+            x = layers.Concatenate(axis=1, name="bordered_rows")([x[:, :1], x, x[:, -1:]])
+            x = layers.Concatenate(axis=2, name="bordered")([x[:, :, :1], x, x[:, :, -1:]])
+            seen += [x[:, 2:, 2:], x[:, :-2, :-2]]
+        return seen + [view[:, :, ::-1] for view in seen] if mirrored else seen
+
+    count = (2 if mirrored else 1) * (3 if moved else 1)
+
+    def of_views(layer: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
+        if layer.name == model.layers[1].name:
+            x = layers.Concatenate(axis=0, name=pretrained.VIEWS)(views(x))
+        x = layer(x, *args, **kwargs)
+        if isinstance(layer, (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)):
+            x = ops.mean(ops.reshape(x, (count, -1, x.shape[-1])), axis=0)
+        return x
+
+    copy = keras.models.clone_model(model, clone_function=plain, call_function=of_views if count > 1 else None)
+    copy.set_weights(model.get_weights())
+    return copy if len(network.scores_of(copy)) == 1 else _answering_together(copy)
+
+
+def _answering_together(model: Any) -> Any:
+    """Return an ensemble that answers from the mean of its networks' scores: one dense layer of all features."""
+    from keras import Model, layers
+
+    parts = network.scores_of(model)
+    kernels, biases = zip(*(part.get_weights() for part in parts), strict=True)
+    scores = layers.Dense(parts[0].units, activation="softmax", name=network.SCORES)
+    probabilities = scores(layers.Concatenate(name="features")([part.input for part in parts]))
+    scores.set_weights([np.concatenate(kernels) / len(parts), np.mean(biases, axis=0)])
+    return Model(model.input, probabilities, name=model.name)

@@ -1,0 +1,1 @@
+"""What a run found, as metrics.json, pictures, tables and report.html."""
