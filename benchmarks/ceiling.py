@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 import imaging
-from bento import runtime
+from bento.models import runtime
 
 
 def main() -> None:

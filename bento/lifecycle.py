@@ -9,8 +9,8 @@ import threading
 from collections.abc import Callable
 from typing import Literal
 
-from bento import metrics
 from bento.errors import RequestError, retry_after
+from bento.telemetry import metrics
 
 logger = logging.getLogger("image_classifier")
 

@@ -6,11 +6,11 @@ import argparse
 import sys
 from dataclasses import dataclass
 
-from bento import model, runtime
-from bento.cost import CostCurve
 from bento.cpus import available_cpus
-from bento.model import FILES, ServedModel
-from bento.warmup import INLINE_BELOW, golden_pixels, measure
+from bento.inference.cost import CostCurve
+from bento.inference.warmup import INLINE_BELOW, golden_pixels, measure
+from bento.models import model, runtime
+from bento.models.model import FILES, ServedModel
 
 NAME = "image_classifier"
 

@@ -16,10 +16,12 @@ import uvicorn.config
 from _bentoml_sdk.service import Service
 from bentoml._internal.context import server_context
 
-from bento import logs, memory, model, startup
-from bento.app import Application
+from bento import memory, startup
+from bento.http.app import Application
+from bento.inference.warmup import WarmModel, warm_up
+from bento.models import model
 from bento.settings import SettingsError, read_settings
-from bento.warmup import WarmModel, warm_up
+from bento.telemetry import logs
 
 NAME = "image_classifier"
 
@@ -67,7 +69,7 @@ class ImageClassifierService(Service[Any]):  # type: ignore[misc]
         memory.return_large_blocks()
         logger.info("settings: %s", settings.model_dump(exclude_none=True))
         # BentoML leaves the choice to uvicorn, and this is the table that uvicorn looks it up in.
-        uvicorn.config.HTTP_PROTOCOLS["auto"] = "bento.protocol:Protocol"
+        uvicorn.config.HTTP_PROTOCOLS["auto"] = "bento.http.protocol:Protocol"
         return Application(settings, served, _warm_up, super().to_asgi(is_main), _give_up)
 
 
@@ -95,6 +97,6 @@ def _give_up(reason: str) -> None:
     image=bentoml.images.Image(base_image=os.environ.get("BASE_IMAGE") or _BASE_IMAGE, distro="none"),
 )
 class ImageClassifier:
-    """Carries the reference by which `bentoml build` pins the model; the work is done by `bento.app`."""
+    """Carries the reference by which `bentoml build` pins the model; the work is done by `bento.http.app`."""
 
     model = bentoml.models.BentoModel(served.tag)

@@ -1,27 +1,4 @@
-"""What is running: `GET /version`."""
-
-from __future__ import annotations
-
-import platform
-from importlib.metadata import version
-from typing import Any
-
-import imaging
-from bento.model import ServedModel
+"""The version of the project."""
 
 VERSION = "0.1.0"
 """The project's; pyproject.toml says the same."""
-
-
-def describe(served: ServedModel, digest: str) -> dict[str, Any]:
-    """Return the model and the versions of what its answers depend on."""
-    libraries = {name: version(name) for name in ("bentoml", "numpy", "onnxruntime", "pillow")}
-    return {
-        "model": served.tag,
-        "digest": digest,
-        "runtime": served.runtime,
-        "image_size": served.image_size,
-        "class_names": served.class_names,
-        "image_policy": imaging.POLICY_VERSION,
-        "versions": {"image-classifier": VERSION, "python": platform.python_version()} | libraries,
-    }

@@ -12,11 +12,11 @@ import httpx
 import uvicorn
 from uvicorn.server import ServerState
 
-from bento.app import Application
-from bento.model import ServedModel
-from bento.protocol import Protocol
+from bento.http.app import Application
+from bento.http.protocol import Protocol
+from bento.inference.warmup import WarmModel
+from bento.models.model import ServedModel
 from bento.settings import Settings, read_settings
-from bento.warmup import WarmModel
 from tests.stored import CLASSES, SIZE
 
 TAG = "image_classifier:unit"

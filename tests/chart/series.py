@@ -6,7 +6,7 @@ import re
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from bento import metrics
+from bento.telemetry import metrics
 
 
 def known_series() -> set[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bento import metrics
+from bento.telemetry import metrics
 from tests.chart.conftest import refusal, template
 from tests.chart.manifests import NAME
 from tests.chart.series import unknown

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from bento import fetch
+from bento.fetch import store
 from tests.integration.conftest import Store
 
 MODEL_YAML = b"name: image_classifier\nversion: abc123\nmodule: ''\n"
@@ -137,7 +137,7 @@ def test_an_exported_model_is_fetched_once_and_known_to_bentoml(
 @pytest.mark.parametrize("mode", ["w:xz", "w:gz", "w"])
 def test_the_store_holds_the_model_and_nothing_else(site: Site, tmp_path: Path, mode: str) -> None:
     site.pages["/m"] = packed({"model.yaml": MODEL_YAML, "model.onnx": b"weights"}, mode=mode)
-    assert fetch.fetch(f"{site.url}/m", sha256(site.pages["/m"]), tmp_path) == ("image_classifier:abc123", True)
+    assert store.fetch(f"{site.url}/m", sha256(site.pages["/m"]), tmp_path) == ("image_classifier:abc123", True)
     folder = "models/image_classifier"
     files = {"model.yaml", "model.onnx", ".fetched"}
     assert content(tmp_path) == {f"{folder}/latest"} | {f"{folder}/abc123/{name}" for name in files}
@@ -285,7 +285,7 @@ def test_a_killed_fetch_leaves_no_model_and_the_next_one_clears_up(site: Site, t
     assert not (tmp_path / "models").exists()
 
     site.cut, site.stall = None, False
-    assert fetch.fetch(f"{site.url}/m", sha256(MODEL), tmp_path)[1]
+    assert store.fetch(f"{site.url}/m", sha256(MODEL), tmp_path)[1]
     assert {path.name for path in tmp_path.iterdir()} == {".fetch-lock", "models"}
 
 

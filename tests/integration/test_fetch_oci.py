@@ -11,7 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from bento import archive, fetch, remote
+from bento.fetch import __main__ as command
+from bento.fetch import archive, remote, store
 from tests import oci
 from tests.integration.test_fetch import MODEL, sha256
 from tests.registry import running_registry
@@ -31,20 +32,20 @@ def test_a_model_is_fetched_from_a_registry_by_tag_and_by_digest(registry: str, 
     for reference in (":abc123", f"@sha256:{sha256(oci.manifest(MODEL))}"):
         home = tmp_path / reference[1:4]
         url = f"oci://{registry}/{REPOSITORY}{reference}"
-        assert fetch.fetch(url, sha256(MODEL), home, plain_http=True) == ("image_classifier:abc123", True)
+        assert store.fetch(url, sha256(MODEL), home, plain_http=True) == ("image_classifier:abc123", True)
         assert (home / "models/image_classifier/abc123/model.onnx").read_bytes() == b"weights"
 
 
 def test_an_unknown_tag_and_another_hash_are_told_apart(registry: str, tmp_path: Path) -> None:
     with pytest.raises(remote.RemoteError, match="manifests/none: 404"):
-        fetch.fetch(f"oci://{registry}/{REPOSITORY}:none", sha256(MODEL), tmp_path, plain_http=True)
+        store.fetch(f"oci://{registry}/{REPOSITORY}:none", sha256(MODEL), tmp_path, plain_http=True)
     with pytest.raises(archive.ArchiveError, match="has no layer with the SHA-256 0000"):
-        fetch.fetch(f"oci://{registry}/{REPOSITORY}:abc123", "0" * 64, tmp_path, plain_http=True)
+        store.fetch(f"oci://{registry}/{REPOSITORY}:abc123", "0" * 64, tmp_path, plain_http=True)
 
 
 def test_a_registry_is_asked_over_tls_unless_told_otherwise(registry: str, tmp_path: Path) -> None:
     with pytest.raises(remote.RemoteError, match="https://"):
-        fetch.fetch(f"oci://{registry}/{REPOSITORY}:abc123", sha256(MODEL), tmp_path)
+        store.fetch(f"oci://{registry}/{REPOSITORY}:abc123", sha256(MODEL), tmp_path)
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ def test_a_user_is_traded_for_a_token_that_goes_nowhere_else(
     url, seen = guarded
     monkeypatch.setenv("FETCH_USER", "user")
     monkeypatch.setenv("FETCH_PASSWORD", "password")
-    assert fetch.fetch(url, sha256(MODEL), tmp_path, plain_http=True)[1]
+    assert store.fetch(url, sha256(MODEL), tmp_path, plain_http=True)[1]
     assert seen[-1] == ("/storage", "")
 
 
@@ -110,7 +111,7 @@ def test_a_refused_user_is_one_line_without_the_password(
 ) -> None:
     monkeypatch.setenv("FETCH_USER", "user")
     monkeypatch.setenv("FETCH_PASSWORD", "wrong")
-    status = fetch.main([guarded[0], "--sha256", sha256(MODEL), "--into", str(tmp_path), "--plain-http"])
+    status = command.main([guarded[0], "--sha256", sha256(MODEL), "--into", str(tmp_path), "--plain-http"])
     said = capsys.readouterr().err
     assert (status, len(said.splitlines())) == (3, 1)
     assert "/token: 403" in said

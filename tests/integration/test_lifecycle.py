@@ -96,7 +96,9 @@ def test_a_built_bento_keeps_the_model_it_was_built_with(store: Store, tmp_path:
     assert "--hash=sha256:" in locked
     assert "tensorflow" not in locked
 
-    script = "import bento.service, bento.app, sys; print(bento.service.__file__); assert 'keras' not in sys.modules"
+    script = (
+        "import bento.service, bento.http.app, sys; print(bento.service.__file__); assert 'keras' not in sys.modules"
+    )
     done = subprocess.run(
         [sys.executable, "-c", script],
         cwd=bento / "src",

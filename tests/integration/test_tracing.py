@@ -19,7 +19,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from bento import logs, tracing
+from bento.telemetry import logs, tracing
 from tests.integration.conftest import Server, Store, free_port, serving
 from tests.stored import picture
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bento.model import ServedModel
+from bento.inference.warmup import WarmModel, warm_up
+from bento.models.model import ServedModel
 from bento.settings import read_settings
-from bento.warmup import WarmModel, warm_up
 from tests.application_host import TAG
 from tests.stored import CLASSES, SIZE, write_entry
 

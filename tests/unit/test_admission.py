@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from pydantic import SecretStr
 
-from bento import admission
-from bento.admission import Admission
-from bento.cache import AnswerCache
 from bento.errors import RequestError
-from bento.keys import KeyRing
+from bento.http.keys import KeyRing
+from bento.inference import admission
+from bento.inference.admission import Admission
+from bento.inference.cache import AnswerCache
 from bento.lifecycle import Lifecycle
 from bento.settings import Settings
 

@@ -11,14 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from bento import metrics
-from bento.admission import Admission
-from bento.batcher import Batcher, InferenceThread, classify
-from bento.cost import CostCurve
 from bento.errors import RequestError
-from bento.inline import InlineModel
+from bento.inference.admission import Admission
+from bento.inference.batcher import Batcher, InferenceThread, classify
+from bento.inference.cost import CostCurve
+from bento.inference.inline import InlineModel
+from bento.inference.work import ClientDisconnected, Work
 from bento.settings import Settings
-from bento.work import ClientDisconnected, Work
+from bento.telemetry import metrics
 
 PIXELS = np.zeros((2, 2, 3), np.uint8)
 

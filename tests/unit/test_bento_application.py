@@ -14,10 +14,10 @@ import httpx
 import numpy as np
 import pytest
 
-from bento.open_inference import infer_response
-from bento.receive import image_of
+from bento.http.body import image_of
+from bento.http.open_inference import infer_response
+from bento.inference.warmup import WarmModel
 from bento.settings import Settings
-from bento.warmup import WarmModel
 from tests.application_host import PNG, TAG, Host, Messages, predict_scope
 from tests.stored import SIZE, picture
 
@@ -92,7 +92,7 @@ def test_a_form_of_several_parts_is_taken_apart_off_the_event_loop(
         threads.append(threading.current_thread())
         return image_of(body, content_type)
 
-    monkeypatch.setattr("bento.predict.image_of", spy)
+    monkeypatch.setattr("bento.http.handlers.image_of", spy)
 
     async def scenario() -> None:
         host = Host(lambda: model)
@@ -113,7 +113,7 @@ def test_a_large_answer_is_written_off_the_event_loop(model: WarmModel, monkeypa
         threads.append(threading.current_thread())
         return infer_response(*arguments)
 
-    monkeypatch.setattr("bento.open_inference.infer_response", spy)
+    monkeypatch.setattr("bento.http.open_inference.infer_response", spy)
 
     async def scenario() -> list[int]:
         # A model of a thousand classes.

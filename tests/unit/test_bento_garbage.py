@@ -10,8 +10,8 @@ import pytest
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from bento.errors import RequestError
-from bento.warmup import WarmModel
-from bento.work import Work
+from bento.inference.warmup import WarmModel
+from bento.inference.work import Work
 from imaging import ImageError
 from tests.application_host import PNG, Host, predict_scope
 from tests.stored import picture

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from bento.admission import Admission
-from bento.call import Call
 from bento.errors import RequestError
-from bento.receive import MAX_PART_HEAD, MAX_PARTS, image_of, plain_image, read_body
+from bento.http.body import MAX_PART_HEAD, MAX_PARTS, image_of, plain_image, read_body
+from bento.http.request import Call
+from bento.inference.admission import Admission
+from bento.inference.work import ClientDisconnected
 from bento.settings import Settings
-from bento.work import ClientDisconnected
 
 FORM = b"multipart/form-data; boundary=b"
 HEAD = b'Content-Disposition: form-data; name="file"\r\n\r\n'

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bento.cost import CostCurve
+from bento.inference.cost import CostCurve
 
 
 def curve(a: float, b: float, sizes: tuple[int, ...] = (1, 2, 4, 8, 16, 32)) -> CostCurve:

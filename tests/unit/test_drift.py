@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bento import metrics
-from bento.drift import Drift
+from bento.telemetry import metrics
+from bento.telemetry.drift import Drift
 from imaging import statistics
 from training.export.baseline import baseline
 

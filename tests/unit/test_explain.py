@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from bento.errors import RequestError
-from bento.explain import _MOST, Explainer
-from bento.work import ClientDisconnected, Work
+from bento.inference.explain import _MOST, Explainer
+from bento.inference.work import ClientDisconnected, Work
 from imaging.gradcam import GradCam
 
 PROBABILITIES = np.array([0.1, 0.9], np.float32)

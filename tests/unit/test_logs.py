@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from bento import logs
-from bento.logs import JsonFormatter, TextFormatter, configure
+from bento.telemetry import logs
+from bento.telemetry.logs import JsonFormatter, TextFormatter, configure
 
 HOSTILE = 'first\nsecond\r\x1b[31m\u2028 "quoted" \\ \ud800 猫'
 
@@ -166,7 +166,7 @@ def test_decoders_are_silent() -> None:
     assert not logging.getLogger("PIL.PngImagePlugin").isEnabledFor(logging.ERROR)
     warnings.warn_explicit("hostile text", UserWarning, "x.py", 1, module="PIL.TiffImagePlugin")
     with pytest.raises(UserWarning):
-        warnings.warn_explicit("ours", UserWarning, "x.py", 1, module="bento.app")
+        warnings.warn_explicit("ours", UserWarning, "x.py", 1, module="bento.http.app")
 
 
 @pytest.mark.parametrize(("format_", "start"), [("json", "{"), ("text", "2")])

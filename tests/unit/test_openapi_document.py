@@ -7,9 +7,9 @@ import jsonschema_rs
 import pytest
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
-from bento.endpoints import ROUTES
 from bento.errors import STATUS
-from bento.openapi import document
+from bento.http.openapi import document
+from bento.http.routes import ROUTES
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bento.cost import CostCurve
+from bento.inference.cost import CostCurve
 from bento.recommend import recommend
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bento import static
+from bento.http import static
 
 
 def test_every_file_that_the_pages_name_is_there() -> None:
@@ -28,7 +28,7 @@ def test_every_file_has_the_type_that_its_ending_says() -> None:
 
 
 def test_our_files_fetch_nothing_from_elsewhere_and_hold_no_inline_code() -> None:
-    for path in Path("bento/page").iterdir():
+    for path in Path("bento/http/page").iterdir():
         text = path.read_text().replace("http://www.w3.org/2000/svg", "")
         assert "://" not in text, path
         assert "innerHTML" not in text, path

@@ -11,16 +11,16 @@ from time import perf_counter
 import numpy as np
 
 import imaging
-from bento import metrics
-from bento.admission import Admission
-from bento.batcher import Batcher, InferenceThread
-from bento.cache import AnswerCache
-from bento.drift import Drift
 from bento.errors import RequestError
-from bento.inline import InlineModel
+from bento.inference.admission import Admission
+from bento.inference.batcher import Batcher, InferenceThread
+from bento.inference.cache import AnswerCache
+from bento.inference.inline import InlineModel
+from bento.inference.warmup import WarmModel
+from bento.inference.work import Work, without_frames
 from bento.settings import Settings
-from bento.warmup import WarmModel
-from bento.work import Work, without_frames
+from bento.telemetry import metrics
+from bento.telemetry.drift import Drift
 from imaging.cost import is_cheap
 
 logger = logging.getLogger("image_classifier")

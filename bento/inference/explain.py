@@ -10,10 +10,10 @@ from time import perf_counter
 
 import numpy as np
 
-from bento import metrics
 from bento.errors import RequestError, retry_after
-from bento.runtime import KerasModel, Runtime
-from bento.work import ClientDisconnected, Work, poisoned
+from bento.inference.work import ClientDisconnected, Work, poisoned
+from bento.models.runtime import KerasModel, Runtime
+from bento.telemetry import metrics
 from imaging import heatmap
 from imaging.gradcam import GradCam, NotExplainable
 

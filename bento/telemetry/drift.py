@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bento import metrics
+from bento.telemetry import metrics
 from imaging import statistics
 
 logger = logging.getLogger("image_classifier")

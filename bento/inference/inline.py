@@ -13,11 +13,11 @@ from time import perf_counter
 
 import numpy as np
 
-from bento.admission import Admission
-from bento.batcher import classify, deliver
-from bento.cost import CostCurve
-from bento.runtime import Runtime
-from bento.work import Work
+from bento.inference.admission import Admission
+from bento.inference.batcher import classify, deliver
+from bento.inference.cost import CostCurve
+from bento.inference.work import Work
+from bento.models.runtime import Runtime
 
 _SLICE = 0.005
 """Seconds of work before the loop gets to read sockets again. Reading goes first, so that a request which must be

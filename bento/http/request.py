@@ -11,11 +11,11 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from bento import metrics
 from bento.errors import RequestError
+from bento.telemetry import metrics
 
 if TYPE_CHECKING:
-    from bento.protocol import Exchange
+    from bento.http.protocol import Exchange
 
 Scope = dict[str, Any]
 Message = dict[str, Any]
@@ -26,7 +26,7 @@ Answer = tuple[int, bytes, bytes, Headers]
 """Status, content type, body and further headers."""
 
 EXCHANGE = "image_classifier.exchange"
-"""Key of the scope under which `bento.protocol` offers its `Exchange`; other servers have none."""
+"""Key of the scope under which `bento.http.protocol` offers its `Exchange`; other servers have none."""
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 _TOP_K = re.compile(r"[1-9][0-9]{0,3}")

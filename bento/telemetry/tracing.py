@@ -13,7 +13,7 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from bento import logs
+from bento.telemetry import logs
 from bento.version import VERSION
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from time import perf_counter
 import numpy as np
 
 import imaging
-from bento import metrics
 from bento.errors import RequestError, retry_after
+from bento.telemetry import metrics
 
 
 class ClientDisconnected(Exception):

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from bento import metrics
-from bento.call import EXCHANGE, Headers, request_id
 from bento.errors import PROBLEM_JSON, STATUS, RequestError, problem_body
+from bento.http.request import EXCHANGE, Headers, request_id
+from bento.telemetry import metrics
 
 if TYPE_CHECKING:
-    from bento.app import Application
+    from bento.http.app import Application
 
 MAX_HEAD = 64 * 1024
 """Bytes of a request line with its headers; what uvicorn's other protocol allows."""

@@ -12,16 +12,17 @@ from typing import Any, TypeVar
 import numpy as np
 
 import imaging
-from bento import metrics, open_inference
-from bento.admission import Admission
-from bento.answers import Answers
-from bento.call import Answer, Call
 from bento.errors import RequestError, problem
-from bento.explain import Explainer
-from bento.pipeline import Pipeline
-from bento.receive import image_of, images_of, plain_image, read_body
+from bento.http import open_inference
+from bento.http.answers import Answers
+from bento.http.body import image_of, images_of, plain_image, read_body
+from bento.http.request import Answer, Call
+from bento.inference.admission import Admission
+from bento.inference.explain import Explainer
+from bento.inference.pipeline import Pipeline
+from bento.inference.work import Work
 from bento.settings import Settings
-from bento.work import Work
+from bento.telemetry import metrics
 
 _JSON, _PNG = b"application/json", b"image/png"
 

@@ -7,7 +7,7 @@ from collections import OrderedDict
 
 import numpy as np
 
-from bento import metrics
+from bento.telemetry import metrics
 
 Key = tuple[str, bytes]
 

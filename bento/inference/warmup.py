@@ -8,10 +8,12 @@ from time import perf_counter
 import numpy as np
 
 import imaging
-from bento import explain, runtime, startup
-from bento.cost import CostCurve
-from bento.model import ServedModel
-from bento.runtime import Runtime
+from bento import startup
+from bento.inference import explain
+from bento.inference.cost import CostCurve
+from bento.models import runtime
+from bento.models.model import ServedModel
+from bento.models.runtime import Runtime
 from bento.settings import Settings
 from imaging.gradcam import GradCam
 

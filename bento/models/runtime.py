@@ -12,7 +12,7 @@ Runtime = Callable[[np.ndarray], np.ndarray]
 
 
 def load(runtime: str, path: Path, threads: int) -> Runtime:
-    """Load the model file `path`; `runtime` is a key of `bento.model.FILES`, `threads` are for one call."""
+    """Load the model file `path`; `runtime` is a key of `bento.models.model.FILES`, `threads` are for one call."""
     return KerasModel(path) if runtime == "keras" else _onnx(path, threads)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bento.errors import PROBLEM_JSON, STATUS
-from bento.openapi_schemas import BINARY, Schema, components, obj, ref
+from bento.http.openapi_schemas import BINARY, Schema, components, obj, ref
 
 Operation = dict[str, Any]
 

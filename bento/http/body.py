@@ -7,11 +7,11 @@ import re
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from bento.admission import Admission
-from bento.call import Call
 from bento.errors import RequestError
+from bento.http.request import Call
+from bento.inference.admission import Admission
+from bento.inference.work import ClientDisconnected
 from bento.settings import Settings
-from bento.work import ClientDisconnected
 
 FIELD = b"file"
 MAX_PARTS = 1000

@@ -14,7 +14,7 @@ import urllib.request
 from collections.abc import Iterator
 from typing import IO, Any
 
-from bento.archive import ArchiveError
+from bento.fetch.archive import ArchiveError
 
 _TIMEOUT = 30
 """Seconds without a byte."""

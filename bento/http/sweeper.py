@@ -16,7 +16,7 @@ class Sweeper:
         self._timer: asyncio.TimerHandle | None = None
 
     def watch(self, connections: set[Any], loop: asyncio.AbstractEventLoop) -> None:
-        """Look after these connections, each a `bento.protocol.Protocol`, for as long as there are any."""
+        """Look after these connections, each a `bento.http.protocol.Protocol`, for as long as there are any."""
         if self._timer is None:
             self._timer = loop.call_later(_SWEEP, self._sweep, connections, loop)
 

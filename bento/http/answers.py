@@ -7,8 +7,8 @@ import math
 
 import numpy as np
 
-from bento import metrics
-from bento.work import poisoned
+from bento.inference.work import poisoned
+from bento.telemetry import metrics
 
 
 class Answers:

@@ -7,14 +7,16 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from bento import metrics, open_inference, openapi, static, version
-from bento.admission import Admission
-from bento.call import Answer, Call
 from bento.errors import RequestError
+from bento.http import open_inference, openapi, static, version
+from bento.http.handlers import Predictor
+from bento.http.request import Answer, Call
+from bento.inference.admission import Admission
 from bento.lifecycle import Lifecycle
-from bento.model import ServedModel
-from bento.predict import Predictor
+from bento.models.model import ServedModel
 from bento.settings import Settings
+from bento.telemetry import metrics
+from bento.version import VERSION
 
 Handler = Callable[[Call], Awaitable[Answer]]
 
@@ -66,9 +68,7 @@ class Endpoints:
         self._about = b""
         self._files = static.load()
         name = served.tag.partition(":")[0]
-        document = openapi.document(
-            served.class_names, served.image_size, name, version.VERSION, settings.api_keys is not None
-        )
+        document = openapi.document(served.class_names, served.image_size, name, VERSION, settings.api_keys is not None)
         self._openapi = json.dumps(document).encode()
         self._handlers: dict[str, Handler] = {
             "/predict": self._predict,
@@ -146,7 +146,7 @@ class Endpoints:
             return await predictor.infer(call)
 
     async def _v2(self, call: Call) -> Answer:
-        return _json(open_inference.server_metadata(version.VERSION))
+        return _json(open_inference.server_metadata(VERSION))
 
     async def _v2_live(self, call: Call) -> Answer:
         await self._livez(call)

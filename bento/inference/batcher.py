@@ -18,10 +18,10 @@ from time import perf_counter
 
 import numpy as np
 
-from bento import metrics
-from bento.cost import CostCurve
-from bento.runtime import Runtime
-from bento.work import Work, poisoned
+from bento.inference.cost import CostCurve
+from bento.inference.work import Work, poisoned
+from bento.models.runtime import Runtime
+from bento.telemetry import metrics
 
 logger = logging.getLogger("image_classifier")
 

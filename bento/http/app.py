@@ -14,21 +14,22 @@ from collections.abc import Awaitable, Callable
 from time import perf_counter
 
 import imaging
-from bento import metrics, startup, tracing
-from bento.admission import Admission
-from bento.call import Call, Headers, Message, Receive, Scope, Send
-from bento.endpoints import Endpoints
+from bento import startup
 from bento.errors import PROBLEM_JSON, STATUS, RequestError, problem_body
-from bento.keys import KeyRing
+from bento.http.handlers import Predictor
+from bento.http.keys import KeyRing
+from bento.http.request import Call, Headers, Message, Receive, Scope, Send
+from bento.http.routes import Endpoints
+from bento.http.sweeper import Sweeper
+from bento.inference.admission import Admission
+from bento.inference.pipeline import Pipeline
+from bento.inference.warmup import WarmModel
+from bento.inference.work import ClientDisconnected
 from bento.lifecycle import Lifecycle
-from bento.logs import request_id
-from bento.model import ServedModel
-from bento.pipeline import Pipeline
-from bento.predict import Predictor
+from bento.models.model import ServedModel
 from bento.settings import Settings
-from bento.sweeper import Sweeper
-from bento.warmup import WarmModel
-from bento.work import ClientDisconnected
+from bento.telemetry import metrics, tracing
+from bento.telemetry.logs import request_id
 
 logger = logging.getLogger("image_classifier")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from time import perf_counter
 
-from bento import metrics
 from bento.errors import RequestError, retry_after
 from bento.settings import Settings
+from bento.telemetry import metrics
 
 _WINDOW = 0.25
 """Seconds of work over which the service rate is measured."""

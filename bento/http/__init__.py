@@ -1,0 +1,1 @@
+"""The HTTP side: connections, routes, requests and their bodies, answers, the page."""

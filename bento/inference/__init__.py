@@ -1,0 +1,1 @@
+"""From encoded images to probabilities: admission, batching, the model, answers seen before, explanations."""

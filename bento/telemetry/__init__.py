@@ -1,0 +1,1 @@
+"""What operators see: metrics, logs, traces, and the counters by which drift is found."""
