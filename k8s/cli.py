@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
     # A pipeline that is cancelled sends SIGTERM: what is under way must be undone then too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        answer: dict[str, Any] = import_module(f"k8s.{args.verb}").run(args)
+        answer: dict[str, Any] = import_module(f"k8s.verbs.{args.verb}").run(args)
     except K8sError as error:
         return _fail(args, str(error), getattr(error, "code", error.exit_code))
     except KeyboardInterrupt:
@@ -66,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
     )
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
     for verb in VERBS:
-        module = import_module(f"k8s.{verb}")
+        module = import_module(f"k8s.verbs.{verb}")
         described = {"help": module.HELP, "description": (module.__doc__ or "").partition("\n")[0]}
         one = verbs.add_parser(verb, **described, allow_abbrev=False)
         module.add(one)

@@ -49,6 +49,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "http": {"inference", "models", "telemetry", "lifecycle"},
         "top": {"http", "inference", "models", "telemetry"},
     },
+    "k8s": {"ground": set(), "verbs": set(), "top": {"verbs"}},
 }
 """Each room of a package, a folder or a single module, from the ground up, and the others it may import.
 
@@ -57,6 +58,7 @@ All may import the ground."""
 GROUND = {
     "training": {"backend", "config", "environment", "errors", "memory", "options", "progress", "recipes", "url"},
     "bento": {"cpus", "errors", "memory", "settings", "startup", "version"},
+    "k8s": {path.stem for path in Path("k8s").glob("*.py")} - {"__init__", "__main__", "cli"},
 }
 """The modules directly in a package that all of its rooms may import; the others are its top."""
 

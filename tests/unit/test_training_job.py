@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from k8s import train
 from k8s.errors import K8sError
 from k8s.job import Training, manifest
+from k8s.verbs import train
 from k8s.workers import service
 from training.distributed.workers import from_environment
 from training.errors import WorkersApart, WorkersLost

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from k8s import job, train
+from k8s import job
 from k8s.cluster import Json
 from k8s.errors import K8sError
+from k8s.verbs import train
 from k8s.workers import spread
 
 HELP = "search options as a Job of several workers; -- and options of `python -m training tune` come last"
