@@ -26,13 +26,13 @@ run: setup  ## train the embedded digits if the store has no model, then serve o
 	@PORT=$(PORT) scripts/run
 
 image: setup  ## build the image of the newest model, and print what it is (BASE_IMAGE, ENGINE: docs/image.md)
-	@scripts/image
+	@containers/image
 
 training-image: setup  ## build the image of a training job
-	@scripts/job-image training
+	@containers/job-image training
 
 loadtests-image: setup  ## build the image of a load test on a cluster
-	@scripts/job-image loadtests
+	@containers/job-image loadtests
 
 check: setup  ## lint, format, types
 	@$(BIN)/ruff check .
@@ -47,7 +47,7 @@ format: setup  ## rewrite the code the way `make check` wants it
 test: setup  ## every test that needs no cluster
 	@scripts/packages chromium chromedriver prometheus promtool docker-registry postgres
 	@scripts/helm which >/dev/null || true
-	@scripts/build-tools tools/kubeconform >/dev/null || true
+	@scripts/build-tools scripts/tools/kubeconform >/dev/null || true
 	@$(BIN)/pytest --durations 25 --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not alone" \
 		tests/integration/training tests/integration tests/unit tests/chart
 	@$(BIN)/pytest --durations 25 -m alone tests/integration
@@ -58,7 +58,7 @@ backends: setup  ## test training under every Keras backend; PyTorch's environme
 
 e2e: setup  ## test the real image, then chart and releases on a real Kubernetes (docs/cluster.md)
 	@scripts/packages podman mmdebstrap prometheus postgres $(CLUSTER_NEEDS)
-	@scripts/can-build 12000 || true  # what tests would say after half an hour
+	@containers/can-build 12000 || true  # what tests would say after half an hour
 	@$(BIN)/pytest --durations 25 tests/image tests/cluster
 
 package:  ## the Helm chart as dist/image-classifier-VERSION.tgz
@@ -95,7 +95,7 @@ lock: setup  ## resolve the requirements anew
 	@$(UV_LOCK) --upgrade requirements/training.in -o requirements/training.txt
 	@$(UV_LOCK) --upgrade requirements/torch.in -o requirements/torch.txt
 	@$(UV_LOCK) --upgrade requirements/loadtests.in -o requirements/loadtests.txt
-	@$(UV_LOCK) --upgrade image/sbom.in -o image/sbom.txt
+	@$(UV_LOCK) --upgrade containers/sbom.in -o containers/sbom.txt
 	@$(UV_LOCK) --upgrade tests/moto.in -o tests/moto.txt
 
 clean:  ## remove .venv, caches and runs; the model store stays

@@ -26,7 +26,7 @@ def every(settings: Settings) -> list[Daemon]:
 
 
 def _built(settings: Settings, name: str, *flags: str, needs_api: bool = False) -> Daemon:
-    """Return a daemon of those that tools/ builds."""
+    """Return a daemon of those that scripts/tools builds."""
     return Daemon(name, (str(settings.bin / name), *flags), needs_api)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from cluster.errors import ClusterError
 from cluster.settings import REPOSITORY, Settings
 
-# What folders of tools/ build. Go names etcd's command after its module: server.
+# What folders of scripts/tools build. Go names etcd's command after its module: server.
 BUILT = {
     "cluster": (
         *("server", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubectl"),
@@ -69,15 +69,15 @@ def contour_manifest() -> Path:
 
 
 def module(folder: str, name: str) -> Path:
-    """The sources of a module that commands of a folder of tools/ are built from."""
-    within = ("-C", str(REPOSITORY / "tools" / folder))
+    """The sources of a module that commands of a folder of scripts/tools are built from."""
+    within = ("-C", str(REPOSITORY / "scripts" / "tools" / folder))
     _output("go", *within, "mod", "download", name)
     return Path(_output("go", *within, "list", "-m", "-f", "{{.Dir}}", name))
 
 
 def build(folder: str) -> Path:
-    """The commands of a folder of tools/. Minutes the first time."""
-    return Path(_output("build-tools", str(REPOSITORY / "tools" / folder)))
+    """The commands of a folder of scripts/tools. Minutes the first time."""
+    return Path(_output("build-tools", str(REPOSITORY / "scripts" / "tools" / folder)))
 
 
 def _helm(settings: Settings) -> Path:

@@ -43,7 +43,7 @@ def folder() -> Path:
 
     It holds a folder for each of `VERSIONS`, and `custom`.
     """
-    state = Path(__file__).read_bytes() + (ROOT / "tools/wheels/kubernetes-schemas.txt").read_bytes()
+    state = Path(__file__).read_bytes() + (ROOT / "scripts/tools/wheels/kubernetes-schemas.txt").read_bytes()
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "image-classifier"
     wanted = cache / f"schemas-{hashlib.sha256(state).hexdigest()[:16]}"
     if not wanted.exists():

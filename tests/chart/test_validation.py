@@ -20,7 +20,7 @@ CLOUD_KINDS = "HealthCheckPolicy,GCPBackendPolicy"
 
 @cache
 def kubeconform() -> str:
-    command = [str(ROOT / "scripts/build-tools"), str(ROOT / "tools/kubeconform")]
+    command = [str(ROOT / "scripts/build-tools"), str(ROOT / "scripts/tools/kubeconform")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         pytest.skip(f"no kubeconform: {done.stderr.strip().splitlines()[-1]}")

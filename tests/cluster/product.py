@@ -65,16 +65,16 @@ class Workshop:
 
     def close(self) -> None:
         """Remove the images."""
-        if names := output("scripts/engine", "images", "--quiet", f"--filter=reference={NAME}").split():
-            output("scripts/engine", "image", "rm", "--force", *names)
+        if names := output("containers/engine", "images", "--quiet", f"--filter=reference={NAME}").split():
+            output("containers/engine", "image", "rm", "--force", *names)
 
     def _built(self) -> str:
         """The name by which nothing else is known: the Bento's version, not the project's."""
-        said = output("scripts/image", BENTOML_HOME=str(self.home), IMAGE_NAME=NAME)
+        said = output("containers/image", BENTOML_HOME=str(self.home), IMAGE_NAME=NAME)
         return str(json.loads(said.splitlines()[-1])["names"][-1])
 
     def _published(self, tag: str, image: str) -> Product:
-        labels = json.loads(output("scripts/engine", "image", "inspect", image))[0]["Config"]["Labels"]
+        labels = json.loads(output("containers/engine", "image", "inspect", image))[0]["Config"]["Labels"]
         model, model_digest = (labels[f"image-classifier/model-{kind}"] for kind in ("tag", "digest"))
         push(image, f"{self.registry}/image-classifier:{tag}")
         pushed = digest(self.registry, "image-classifier", tag)
@@ -83,32 +83,32 @@ class Workshop:
 
 def push(image: str, name: str) -> None:
     """To a registry that speaks plain HTTP, which Docker takes for granted on localhost."""
-    output("scripts/engine", "tag", image, name)
-    plain = ["--tls-verify=false"] if output("scripts/engine", "--name").strip() == "podman" else []
-    output("scripts/engine", "push", *plain, name)
-    output("scripts/engine", "image", "rm", name)
+    output("containers/engine", "tag", image, name)
+    plain = ["--tls-verify=false"] if output("containers/engine", "--name").strip() == "podman" else []
+    output("containers/engine", "push", *plain, name)
+    output("containers/engine", "image", "rm", name)
 
 
 def push_archive(path: Path, name: str, pushed: str) -> None:
     """Of an image called `name` in it, as `docker save` writes them."""
-    output("scripts/engine", "load", "--input", str(path))
+    output("containers/engine", "load", "--input", str(path))
     push(name, pushed)
-    output("scripts/engine", "image", "rm", name)
+    output("containers/engine", "image", "rm", name)
 
 
 @contextlib.contextmanager
 def job_image(cluster: Cluster, kind: str) -> Iterator[str]:
-    """That of scripts/job-image, in the registry, by digest; unless KIND_IMAGE names one."""
+    """That of containers/job-image, in the registry, by digest; unless KIND_IMAGE names one."""
     if not cluster.registry:
         pytest.skip("REGISTRY names no registry that this machine can push to and the cluster pull from")
     # Not the name of what a person built.
     name = f"image-classifier-{kind}-e2e"
     given = os.environ.get(f"{kind.upper()}_IMAGE")
-    image = given or output("scripts/job-image", kind, IMAGE_NAME=name).splitlines()[-1]
+    image = given or output("containers/job-image", kind, IMAGE_NAME=name).splitlines()[-1]
     push(image, f"{cluster.registry}/{name}:test")
     yield f"{cluster.registry}/{name}@{digest(cluster.registry, name, 'test')}"
     if not given:
-        output("scripts/engine", "image", "rm", image)
+        output("containers/engine", "image", "rm", image)
 
 
 def digest(registry: str, repository: str, tag: str) -> str:
@@ -120,7 +120,7 @@ def _golden(image: str, model: str) -> dict[str, bytes]:
     """The images that the model was published with, out of the image that serves it."""
     folder = f"/home/bentoml/bento/models/{model.replace(':', '/')}/golden"
     script = f"import sys, tarfile; tarfile.open(fileobj=sys.stdout.buffer, mode='w|').add({folder!r}, '.')"
-    command = ["scripts/engine", "run", "--rm", "--network=none", "--entrypoint", "python", image, "-c", script]
+    command = ["containers/engine", "run", "--rm", "--network=none", "--entrypoint", "python", image, "-c", script]
     packed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True).stdout
     with tarfile.open(fileobj=io.BytesIO(packed)) as files:
         content = {entry.name.removeprefix("./"): files.extractfile(entry) for entry in files if entry.isfile()}

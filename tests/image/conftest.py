@@ -16,11 +16,11 @@ from typing import Any
 import httpx
 import pytest
 
-from image.coldstart import LIMITS
+from containers.coldstart import LIMITS
 from tests.integration.conftest import Store, free_port
 from tests.stored import write_entry
 
-ENGINE = str(Path("scripts/engine").resolve())
+ENGINE = str(Path("containers/engine").resolve())
 NAME = "image-classifier-test"
 """Not the name of what a person built."""
 
@@ -34,7 +34,7 @@ def engine(*arguments: str, check: bool = True, cwd: Path | None = None) -> subp
 
 @dataclass(frozen=True)
 class Image:
-    """What `scripts/image` built, and its report."""
+    """What `containers/image` built, and its report."""
 
     name: str
     model: str
@@ -112,7 +112,7 @@ def usable_engine() -> Iterator[None]:
     if done.returncode != 0:
         pytest.skip(f"no container engine works here: {(done.stderr.splitlines() or ['?'])[-1]}")
     yield
-    subprocess.run(["scripts/clean-builds"], check=True)
+    subprocess.run(["containers/clean-builds"], check=True)
 
 
 @pytest.fixture(scope="session")
@@ -121,7 +121,7 @@ def image(usable_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
     store = Store(root / "home")
     model = store.publish(write_entry(root / "entry"))
     environment = store.environment | {"IMAGE_NAME": NAME}
-    done = subprocess.run(["scripts/image"], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(["containers/image"], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout.splitlines()[-1])
     yield Image(report["names"][1], model, report, done.stdout)

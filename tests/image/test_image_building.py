@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from image.coldstart import cold_start
+from containers.coldstart import cold_start
 from tests.image.conftest import ENGINE, Image, engine
 from tests.integration.conftest import Store
 from tests.stored import write_entry
@@ -30,7 +30,7 @@ def stocked(usable_engine: None, tmp_path_factory: pytest.TempPathFactory) -> St
 def failed(store: Store, **variables: str) -> str:
     """Build, which must fail; returns the line that says why."""
     environment = store.environment | variables
-    done = subprocess.run(["scripts/image"], env=environment, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(["containers/image"], env=environment, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 1
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
@@ -106,7 +106,7 @@ def test_an_interrupted_build_leaves_nothing(stocked: Store, tmp_path: Path) -> 
     temporary.mkdir()
     environment = stocked.environment | {"TMPDIR": str(temporary)}
     process = subprocess.Popen(
-        ["scripts/image"],
+        ["containers/image"],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from image.coldstart import LIMITS
+from containers.coldstart import LIMITS
 from tests.image.conftest import Container, Image, engine, running
 from tests.stored import CLASSES, picture
 

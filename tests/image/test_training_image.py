@@ -25,7 +25,7 @@ TAG = re.compile(r"image_classifier:[a-z0-9]+")
 def build(**variables: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"IMAGE_NAME": NAME} | variables
     return subprocess.run(
-        ["scripts/job-image", "training"], env=environment, capture_output=True, text=True, check=False
+        ["containers/job-image", "training"], env=environment, capture_output=True, text=True, check=False
     )
 
 

@@ -13,7 +13,7 @@ PACKAGES: dict[str, set[str]] = {
     "imaging": set(),
     "training": {"imaging"},
     "bento": {"imaging"},
-    "image": set(),
+    "containers": set(),
     "helm": set(),
     "k8s": set(),
     "loadtests": set(),
@@ -193,7 +193,7 @@ def test_serving_never_names_tensorflow() -> None:
 
 
 def test_locks_carry_hashes_and_name_no_registry() -> None:
-    for lock in (Path("bento/requirements.txt"), *Path("requirements").glob("*.txt"), Path("image/sbom.txt")):
+    for lock in (Path("bento/requirements.txt"), *Path("requirements").glob("*.txt"), Path("containers/sbom.txt")):
         text = lock.read_text()
         assert "://" not in text, lock
         pins = [line for line in text.splitlines() if "==" in line and not line.lstrip().startswith("#")]

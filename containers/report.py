@@ -1,6 +1,6 @@
 """Print what an image is: sizes, its ten largest parts, its cold start by phase, its names. The last line is JSON.
 
-python -m image.report docker|podman NAME [OTHER_NAME...]
+python -m containers.report docker|podman NAME [OTHER_NAME...]
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from image.coldstart import cold_start
+from containers.coldstart import cold_start
 
-ENGINE = str(Path(__file__).parents[1] / "scripts" / "engine")
+ENGINE = str(Path(__file__).parent / "engine")
 
 _STARTS = 3
 

@@ -1,4 +1,4 @@
-"""scripts/building: a build again where buildah could not seal its own copy, and only there."""
+"""containers/retry-build: a build again where buildah could not seal its own copy, and only there."""
 
 from __future__ import annotations
 
@@ -21,6 +21,6 @@ def test_a_build_is_tried_again(tmp_path: Path, says: str, failures: int, code: 
     script = (
         f'echo >> "{count}"; [ $(wc -l < "{count}") -gt {failures} ] || {{ echo "{says}" >&2; exit 7; }}; echo built'
     )
-    done = subprocess.run([ROOT / "scripts/building", log, "bash", "-c", script], check=False)
+    done = subprocess.run([ROOT / "containers/retry-build", log, "bash", "-c", script], check=False)
     assert (done.returncode, len(count.read_text().splitlines())) == (code, runs)
     assert log.read_text() == ("built\n" if code == 0 else f"{says}\n")
