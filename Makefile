@@ -59,7 +59,7 @@ backends: setup  ## test training under every Keras backend; PyTorch's environme
 e2e: setup  ## test the real image, then chart and releases on a real Kubernetes (docs/cluster.md)
 	@scripts/packages podman mmdebstrap prometheus postgres $(CLUSTER_NEEDS)
 	@containers/can-build 12000 || true  # what tests would say after half an hour
-	@$(BIN)/pytest --durations 25 tests/image tests/cluster
+	@$(BIN)/pytest --durations 25 tests/containers tests/cluster
 
 package:  ## the Helm chart as dist/image-classifier-VERSION.tgz
 	@scripts/helm package helm/image-classifier --destination dist

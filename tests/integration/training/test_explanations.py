@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.integration.bento.test_openapi import run_schemathesis
 from tests.integration.conftest import TLS, Server, Store, serving
-from tests.integration.test_openapi import run_schemathesis
 from tests.integration.training.conftest import Run, Sandbox
 
 KEY = {"X-API-Key": "open-sesame"}

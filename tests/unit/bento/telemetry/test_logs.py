@@ -172,7 +172,7 @@ def test_decoders_are_silent() -> None:
 @pytest.mark.parametrize(("format_", "start"), [("json", "{"), ("text", "2")])
 def test_entries_go_to_stderr(format_: str, start: str) -> None:
     script = (
-        "import logging; from bento import logs; "
+        "import logging; from bento.telemetry import logs; "
         f"logs.configure('info', {format_!r}); logging.getLogger('image_classifier').info('hello')"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from containers.coldstart import cold_start
-from tests.image.conftest import ENGINE, Image, engine
+from tests.containers.conftest import ENGINE, Image, engine
 from tests.integration.conftest import Store
 from tests.stored import write_entry
 
@@ -30,7 +30,9 @@ def stocked(usable_engine: None, tmp_path_factory: pytest.TempPathFactory) -> St
 def failed(store: Store, **variables: str) -> str:
     """Build, which must fail; returns the line that says why."""
     environment = store.environment | variables
-    done = subprocess.run(["containers/image"], env=environment, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(
+        ["containers/image"], env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
     assert done.returncode == 1
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()

@@ -15,7 +15,7 @@ from selenium.webdriver.support import expected_conditions
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.integration.conftest import Server, free_port
-from tests.integration.test_loadtests import LOCUST
+from tests.integration.loadtests.test_loadtests import LOCUST
 
 
 def listens(port: int) -> bool:

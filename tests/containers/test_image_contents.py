@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.image.conftest import ENGINE, NAME, Container, Image, engine
+from tests.containers.conftest import ENGINE, NAME, Container, Image, engine
 
 SBOM = "/usr/share/image-classifier/sbom.cdx.json"
 

@@ -118,7 +118,7 @@ def test_decoder_processes_end_with_a_parent_that_is_killed(tmp_path: Path) -> N
     script = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from training import decoding\n"
+        "from training.data import decoding\n"
         "from training.data.folder import scan\n"
         "if __name__ == '__main__':\n"
         "    results = decoding._results\n"

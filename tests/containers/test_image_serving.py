@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from containers.coldstart import LIMITS
-from tests.image.conftest import Container, Image, engine, running
+from tests.containers.conftest import Container, Image, engine, running
 from tests.stored import CLASSES, picture
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from k8s.job import DATA, SCRATCH, STORE, Training, manifest
-from tests.image.conftest import engine
+from tests.containers.conftest import engine
 
 NAME = "image-classifier-training-test"
 """Not the name of what a person built."""

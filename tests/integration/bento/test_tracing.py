@@ -258,7 +258,7 @@ def test_the_log_knows_the_trace_before_the_span_is_made(
 
 
 START = (
-    "import json, sys; from bento import app, tracing; tracer = tracing.start(); "
+    "import json, sys; from bento.http import app; from bento.telemetry import tracing; tracer = tracing.start(); "
     "print(json.dumps([tracer is not None, [m for m in sys.modules if m.startswith('opentelemetry')]]))"
 )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.image.conftest import Image, running
+from tests.containers.conftest import Image, running
 from tests.integration.conftest import Store
 from tests.stored import picture, write_entry
 
