@@ -84,7 +84,7 @@ def test_up_and_down_leave_no_trace_and_a_second_up_says_so(home: Path) -> None:
 
     status, again, message = done(home, "up")
     assert (status, again) == (0, output)
-    assert message == f"cluster: a cluster is running in {home} already\n"
+    assert message == f"cluster: a cluster is already running in {home}\n"
 
     assert done(home, "down") == (0, "", "")
     assert machine.traces(home) == before
