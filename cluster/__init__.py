@@ -1,1 +1,1 @@
-"""A two-node Kubernetes on one Linux machine, in namespaces of its own: for tests, and for trying things by hand."""
+"""A two-node Kubernetes cluster on one Linux machine, in its own namespaces, for tests and for use by hand."""

@@ -1,4 +1,4 @@
-"""`python -m cluster`: the command line."""
+"""The command line `python -m cluster`."""
 
 from __future__ import annotations
 
@@ -45,15 +45,19 @@ def _run(options: argparse.Namespace, where: settings.Settings) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m cluster", description="A two-node Kubernetes on this machine.")
+    parser = argparse.ArgumentParser(
+        prog="python -m cluster", description="Run a two-node Kubernetes cluster on this machine."
+    )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    verbs.add_parser("up", help="start it, and print what to export")
-    verbs.add_parser("down", help="end it; images stay for the next time")
-    verbs.add_parser("status", help="say what runs, and where it answers")
+    verbs.add_parser("up", help="start the cluster, and print what to export")
+    verbs.add_parser("down", help="stop the cluster; keep its images for the next start")
+    verbs.add_parser("status", help="show nodes, pods and addresses")
     load = verbs.add_parser("load", help="import images into both nodes")
-    load.add_argument("archives", nargs="+", metavar="ARCHIVE", help="written by podman save, docker save or skopeo")
-    shell = verbs.add_parser("shell", help="run a command, or your shell, inside")
-    shell.add_argument("--node", type=int, choices=(1, 2), default=1, help="in the network of which node")
+    load.add_argument(
+        "archives", nargs="+", metavar="ARCHIVE", help="file that podman save, docker save or skopeo wrote"
+    )
+    shell = verbs.add_parser("shell", help="run a command, or your shell, inside the cluster's namespaces")
+    shell.add_argument("--node", type=int, choices=(1, 2), default=1, help="node whose network to use (1)")
     shell.add_argument("command", nargs="*", metavar="COMMAND")
     verbs.add_parser("keep")
     return parser

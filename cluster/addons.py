@@ -1,4 +1,4 @@
-"""What runs in the cluster for everybody: DNS, metrics, the gateway, volumes. Their objects are in manifests/."""
+"""Create the cluster's add-ons: DNS, metrics, the gateway, volumes. Their objects are in manifests/."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cluster import contour, enter, images
 from cluster.settings import CONTROL_PLANE, DNS_SERVICE, NODES, Settings
 
 MANIFESTS = Path(__file__).parent / "manifests"
-# Without metrics: those take two rounds of 10 s, and only autoscaling waits for them.
+# Metrics are missing here because they take two rounds of 10 s, and only autoscaling needs them.
 WAITED_FOR = (("kube-system", "deployment/coredns"), ("projectcontour", "daemonset/envoy"))
 PATIENCE = "120s"
 VOLUMES = 20
@@ -25,14 +25,14 @@ def create(settings: Settings) -> None:
     (folder / "volumes.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": _volumes(settings)}))
     everything = (files.kinds, files.programs, *sorted(folder.iterdir()))
     _kubectl(settings, "create", *(f"--filename={path}" for path in everything))
-    # Objects can't be named before their kinds are known.
+    # The API server rejects objects of a kind that it hasn't established yet.
     _kubectl(settings, "wait", "--for=condition=Established", f"--timeout={PATIENCE}", "-f", files.kinds)
     _kubectl(settings, "create", "-f", files.gateway)
 
 
 def wait(settings: Settings) -> None:
     for node in NODES:
-        # One at a time: for several names at once kubectl gives up when one of them isn't there yet.
+        # One node at a time: given several names, kubectl gives up if one of them doesn't exist yet.
         for condition in ("create", "condition=Ready"):
             _kubectl(settings, "wait", f"--for={condition}", f"--timeout={PATIENCE}", f"node/{node.name}")
     for namespace, name in WAITED_FOR:
@@ -55,7 +55,7 @@ def _volumes(settings: Settings) -> list[dict[str, object]]:
     for number in range(1, VOLUMES + 1):
         path = settings.run / "volumes" / str(number)
         path.mkdir(parents=True)
-        # Pods have users of their own, and the kubelet doesn't change the owner of such a folder.
+        # Each pod runs as its own user, and the kubelet doesn't change the owner of a hostPath folder.
         path.chmod(0o777)
         specification = {
             "storageClassName": "shared",
@@ -69,5 +69,5 @@ def _volumes(settings: Settings) -> list[dict[str, object]]:
 
 
 def _kubectl(settings: Settings, *arguments: str | Path) -> None:
-    # From inside, where it ends when the cluster does.
+    # Inside the namespaces, kubectl ends when the cluster does.
     enter.run(settings, ["kubectl", *map(str, arguments)])

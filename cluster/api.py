@@ -1,4 +1,4 @@
-"""Asks the API server whether it is ready."""
+"""Ask the API server whether it is ready."""
 
 from __future__ import annotations
 

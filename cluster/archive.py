@@ -1,4 +1,4 @@
-"""Writes a container image of one layer from files, without a builder: the same files give the same bytes."""
+"""Write a container image of one layer from files, without a builder. The same files give the same bytes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 
 def write(path: Path, name: str, files: Mapping[str, Path], *, entrypoint: Sequence[str], user: str) -> None:
-    """An archive as `docker save` makes it, at `path`; `files` maps places in the image to files of this machine."""
+    """Write an archive as `docker save` does to `path`; `files` maps paths in the image to files of this machine."""
     part = path.with_suffix(".part")
     layer = path.with_suffix(".layer")
     try:

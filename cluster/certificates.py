@@ -1,4 +1,4 @@
-"""The cluster's certificates, made anew for each start by openssl: one authority for everything in it."""
+"""Issue the cluster's certificates with openssl, new ones for each start; one authority signs them all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ API_NAMES = (
     *("DNS:localhost", "DNS:kubernetes", "DNS:kubernetes.default", "DNS:kubernetes.default.svc"),
     *("DNS:kubernetes.default.svc.cluster.local", "IP:127.0.0.1", f"IP:{CONTROL_PLANE.address}", f"IP:{API_SERVICE}"),
 )
-# User and group that Kubernetes reads from a client's certificate.
+# Kubernetes reads the user (CN) and the group (O) from a client's certificate.
 CLIENTS = {
     "admin": "/O=system:masters/CN=admin",
     "controller-manager": "/CN=system:kube-controller-manager",

@@ -1,4 +1,4 @@
-"""The control groups that the nodes' pods live under, on hierarchies of version 1 and 2. Touches no other group."""
+"""Create and remove the control groups of the nodes' pods, on hierarchies of version 1 and 2. Touch no other group."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def create(settings: Settings) -> None:
             group = hierarchy / part
             group.mkdir(exist_ok=True)
             if (group / "cpuset.cpus").exists() and not (hierarchy / "cgroup.controllers").exists():
-                # A new cpuset of version 1 is empty, and no process can enter it.
+                # No process can enter a new cpuset of version 1 until it has processors and memory.
                 for name in ("cpuset.cpus", "cpuset.mems"):
                     (group / name).write_text((group.parent / name).read_text())
         if (hierarchy / "cgroup.controllers").exists():
@@ -26,18 +26,22 @@ def create(settings: Settings) -> None:
 
 
 def remove(settings: Settings, patience: float = 20.0) -> None:
-    """Waits for the last processes to leave. Raises ClusterError when they don't."""
+    """Remove the groups once their last processes have left.
+
+    Raises:
+        ClusterError: processes are still there after `patience` seconds.
+    """
     deadline = time.monotonic() + patience
-    while left := [group for group in _ours(settings) if not _removed(group)]:
+    while left := [group for group in _our_groups(settings) if not _try_to_remove(group)]:
         if time.monotonic() > deadline:
-            raise ClusterError(f"processes are left in {left[0]}; end those of its cgroup.procs and try again")
+            raise ClusterError(f"processes are left in {left[0]}; end those listed in its cgroup.procs and try again")
         time.sleep(0.05)
 
 
 def _hierarchies() -> list[Path]:
     if (ROOT / "cgroup.controllers").exists():
         return [ROOT]
-    # `unified` stands beside those of version 1 on a hybrid machine, without controllers.
+    # On a hybrid machine, `unified` stands beside the hierarchies of version 1, without controllers.
     return sorted({path.resolve() for path in ROOT.iterdir() if path.is_dir()})
 
 
@@ -47,7 +51,7 @@ def _delegate(hierarchy: Path, group: str) -> None:
         (folder / "cgroup.subtree_control").write_text(" ".join(f"+{controller}" for controller in controllers))
 
 
-def _ours(settings: Settings) -> list[Path]:
+def _our_groups(settings: Settings) -> list[Path]:
     groups: list[Path] = []
     for hierarchy in _hierarchies():
         top = hierarchy / settings.cgroup
@@ -56,7 +60,7 @@ def _ours(settings: Settings) -> list[Path]:
     return sorted(groups, key=lambda path: -len(path.parts))
 
 
-def _removed(group: Path) -> bool:
+def _try_to_remove(group: Path) -> bool:
     try:
         group.rmdir()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Contour's own manifest, made to fit: our images, one copy of each part on the first node."""
+"""Adapt Contour's own manifest: our images, and one replica of each part, on the first node."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GATEWAY = "gateway.networking.k8s.io/v1"
 
 
 class Files(NamedTuple):
-    """To be created in this order: the kinds, what runs, and the objects of those kinds."""
+    """The manifests in the order in which to create them: the kinds, the programs, the objects of those kinds."""
 
     kinds: Path
     programs: Path
@@ -28,37 +28,38 @@ def files(settings: Settings) -> Files:
 
 
 def write(settings: Settings) -> None:
-    """Anew for each start: it depends on the images, and takes a moment."""
+    """Write the manifests. Each start does so, because they name the images of the present build."""
     kinds, programs, gateway = [], [], []
     for document in filter(None, _parsed(tools.contour_manifest())):
         if document["kind"] == "CustomResourceDefinition":
-            kinds.append(_terse(document))
+            kinds.append(_without_descriptions(document))
         elif document["apiVersion"] == GATEWAY:
-            gateway.append(_named(document))
+            gateway.append(_in_our_class(document))
         else:
-            programs.append(_fitted(settings, document))
+            programs.append(_on_our_nodes(settings, document))
     for path, items in zip(files(settings), (kinds, programs, gateway), strict=True):
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
 
 
 def _parsed(path: Path) -> list[dict[str, Any]]:
-    # In C where PyYAML has it: the file has 26,000 lines.
+    # The file has 26,000 lines, so use PyYAML's parser in C if it is there.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     return list(yaml.load_all(path.read_text(), Loader=loader))
 
 
-def _terse(node: Any) -> Any:
-    """Without descriptions, which are most of it: the API server has to learn all of it at each start."""
+def _without_descriptions(node: Any) -> Any:
+    """Drop the descriptions: they are most of the file, and the API server reads all of it at each start."""
     if isinstance(node, dict):
-        # A property may have that name too; then it is no text.
-        return {key: _terse(value) for key, value in node.items() if key != "description" or not isinstance(value, str)}
+        # A property may be called `description` too; its value is a mapping, not text.
+        kept = {key: value for key, value in node.items() if key != "description" or not isinstance(value, str)}
+        return {key: _without_descriptions(value) for key, value in kept.items()}
     if isinstance(node, list):
-        return [_terse(item) for item in node]
+        return [_without_descriptions(item) for item in node]
     return node
 
 
-def _fitted(settings: Settings, document: dict[str, Any]) -> dict[str, Any]:
+def _on_our_nodes(settings: Settings, document: dict[str, Any]) -> dict[str, Any]:
     if document["kind"] in ("Deployment", "DaemonSet", "Job"):
         specification = document["spec"]["template"]["spec"]
         specification["nodeSelector"] = {"kubernetes.io/hostname": CONTROL_PLANE.name}
@@ -66,7 +67,7 @@ def _fitted(settings: Settings, document: dict[str, Any]) -> dict[str, Any]:
             program = "envoy" if "envoyproxy" in container["image"] else "contour"
             container["image"] = images.name(settings, program)
             if program in container["name"]:
-                # Without, they get what pods that are just starting leave over, and every request waits for it.
+                # Without a request, starting pods would take the CPU time first, and every HTTP request would wait.
                 container["resources"] = {"requests": {"cpu": "250m"}}
             if "readinessProbe" in container:
                 container["readinessProbe"] |= {"initialDelaySeconds": 0, "periodSeconds": 1}
@@ -75,8 +76,8 @@ def _fitted(settings: Settings, document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-def _named(document: dict[str, Any]) -> dict[str, Any]:
-    """Its class is called `example` there."""
+def _in_our_class(document: dict[str, Any]) -> dict[str, Any]:
+    """Call the GatewayClass `contour`; the manifest calls it `example`."""
     if document["kind"] == "GatewayClass":
         document["metadata"]["name"] = "contour"
     else:

@@ -1,4 +1,4 @@
-"""Every daemon of the cluster with its flags. Starts none."""
+"""List every daemon of the cluster with its flags. Start none."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def every(settings: Settings) -> list[Daemon]:
 
 
 def _built(settings: Settings, name: str, *flags: str, needs_api: bool = False) -> Daemon:
-    """Return a daemon of those that scripts/tools builds."""
+    """Return a daemon whose program scripts/tools builds."""
     return Daemon(name, (str(settings.bin / name), *flags), needs_api)
 
 
 def _etcd(settings: Settings) -> Daemon:
-    # In memory and without fsync: the cluster's state ends with it anyway.
+    # etcd runs in memory and without fsync, because the cluster's state ends with the cluster.
     return _built(settings, "etcd", "--data-dir=/run/etcd", "--unsafe-no-fsync", "--log-level=warn")
 
 
@@ -54,12 +54,12 @@ def _api_server(settings: Settings) -> Daemon:
         "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
         f"--service-account-key-file={keys}/accounts.key",
         f"--service-account-signing-key-file={keys}/accounts.key",
-        # Logs, exec and port-forward: nodes' names are in no DNS.
+        # Logs, exec and port-forward need addresses, since no DNS knows the nodes' names.
         "--kubelet-preferred-address-types=InternalIP",
         f"--kubelet-certificate-authority={keys}/ca.crt",
         f"--kubelet-client-certificate={keys}/apiserver-to-kubelet.crt",
         f"--kubelet-client-key={keys}/apiserver-to-kubelet.key",
-        # The aggregation layer, which the metrics API is behind.
+        # The metrics API needs the aggregation layer.
         "--enable-aggregator-routing=true",
         f"--requestheader-client-ca-file={keys}/ca.crt",
         "--requestheader-allowed-names=front-proxy",
@@ -85,7 +85,7 @@ def _controller_manager(settings: Settings) -> Daemon:
         "--use-service-account-credentials",
         "--leader-elect=false",
         "--bind-address=127.0.0.1",
-        # A test of autoscaling takes a minute instead of ten.
+        # With these, a test of autoscaling takes one minute instead of ten.
         "--horizontal-pod-autoscaler-sync-period=5s",
         "--horizontal-pod-autoscaler-cpu-initialization-period=20s",
         "--horizontal-pod-autoscaler-initial-readiness-delay=5s",

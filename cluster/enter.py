@@ -1,4 +1,4 @@
-"""Runs commands inside the cluster's namespaces, with its programs first on the path."""
+"""Run commands inside the cluster's namespaces, with its programs first on the path."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from cluster.settings import CONTROL_PLANE, Node, Settings
 
 
 def pid(settings: Settings) -> int:
-    """The process that the namespaces live and die with. Raises ClusterError when there is no cluster."""
+    """Return the id of the first process inside the namespaces, which end with it.
+
+    Raises:
+        ClusterError: no cluster is running.
+    """
     path = settings.run / "pid"
     if not path.exists() or not Path(f"/proc/{path.read_text()}").exists():
         raise ClusterError("no cluster is running; start it with `python -m cluster up`")
@@ -21,7 +25,7 @@ def pid(settings: Settings) -> int:
 
 
 def command(settings: Settings, arguments: Sequence[str], *, node: Node = CONTROL_PLANE) -> list[str]:
-    # nsenter forgets the working directory.
+    # nsenter loses the working directory.
     there = ("env", "-C", os.getcwd())
     namespaces = ("nsenter", f"--target={pid(settings)}", "--mount", "--net", "--pid", "--uts", "--")
     return [*namespaces, *network.entering(node), *there, *arguments]
@@ -48,7 +52,11 @@ def start(settings: Settings, arguments: Sequence[str], *, node: Node = CONTROL_
 
 
 def run(settings: Settings, arguments: Sequence[str], *, node: Node = CONTROL_PLANE) -> str:
-    """What the command prints. Raises ClusterError with its last line when it fails."""
+    """Run a command and return what it prints.
+
+    Raises:
+        ClusterError: the command failed; the message ends with its last line.
+    """
     process = start(settings, arguments, node=node)
     output, message = process.communicate()
     if process.returncode:

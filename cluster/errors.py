@@ -1,4 +1,4 @@
-"""What can go wrong with the cluster, told in one line."""
+"""The error that `python -m cluster` prints as one line."""
 
 from __future__ import annotations
 

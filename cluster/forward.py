@@ -1,4 +1,4 @@
-"""Loopback ports of the machine that lead to addresses inside the cluster's network namespace."""
+"""Forward loopback ports of the machine to addresses inside the cluster's network namespace."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from cluster.settings import CONTROL_PLANE, Settings
 
 CLONE_NEWNET = 0x40000000
 CHUNK = 1 << 16
-# Sockets of the machine, and the port inside that each leads to.
+# Listening sockets of the machine, each with the port inside that it forwards to.
 Listening = list[tuple[socket.socket, int]]
 
 
 def ports(settings: Settings) -> Mapping[int, int]:
-    """From the machine's ports to those of the first node."""
+    """Map the machine's ports to those of the first node."""
     return {
         settings.api_port: settings.api_port,
         settings.registry_port: settings.registry_port,
@@ -30,24 +30,29 @@ def ports(settings: Settings) -> Mapping[int, int]:
 
 
 def listen(settings: Settings) -> Listening:
-    """Raises ClusterError when a port is taken."""
+    """Listen on every port of the machine.
+
+    Raises:
+        ClusterError: a port is taken.
+    """
     listening: Listening = []
     for port, target in ports(settings).items():
         try:
             listening.append((socket.create_server(("127.0.0.1", port)), target))
         except OSError as error:
-            raise ClusterError(f"port {port} of 127.0.0.1: {error.strerror}; set another (docs/cluster.md)") from error
+            message = f"port {port} of 127.0.0.1: {error.strerror}; choose another (docs/cluster.md says how)"
+            raise ClusterError(message) from error
     return listening
 
 
 def start(listening: Listening, process: int) -> None:
-    """Forwards in a thread that lives in the network of `process`, while the listening sockets stay the machine's."""
+    """Forward in a thread that enters the network of `process`; the listening sockets stay the machine's."""
     threading.Thread(target=_run, args=(listening, process), daemon=True, name="forward").start()
 
 
 def _run(listening: Listening, process: int) -> None:
     namespace = os.open(Path(f"/proc/{process}/ns/net"), os.O_RDONLY)
-    # Namespaces belong to threads; os.setns came with Python 3.12.
+    # A namespace belongs to a thread. os.setns exists since Python 3.12 only.
     if ctypes.CDLL(None, use_errno=True).setns(namespace, CLONE_NEWNET):
         raise OSError(ctypes.get_errno(), "setns")
     os.close(namespace)
@@ -68,7 +73,7 @@ async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, t
     try:
         there, onward = await asyncio.open_connection(CONTROL_PLANE.address, target)
     except OSError:
-        # As the machine would: nobody listens.
+        # Nothing listens inside, so reset the connection as the machine would.
         writer.transport.abort()
         return
     try:
@@ -76,7 +81,7 @@ async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, t
             both.create_task(_copy(reader, onward))
             both.create_task(_copy(there, writer))
     except* OSError:
-        # A reset on one side is one on the other.
+        # Pass a reset of one side on to the other.
         writer.transport.abort()
         onward.transport.abort()
     finally:

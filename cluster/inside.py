@@ -1,6 +1,6 @@
-"""The first process inside the cluster's namespaces: mounts, network, then every daemon, for as long as it lives.
+"""Run as the first process inside the cluster's namespaces: set up mounts and network, then keep every daemon running.
 
-When it ends, however it ends, the kernel ends everything it started.
+When this process ends, for whatever reason, the kernel ends everything that it started.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cluster import api, daemons, mounts, network, settings, tools
 from cluster.daemons import Daemon
 
 LOG = logging.getLogger(__name__)
-# The kubelet ends when containerd isn't ready for it yet, others when the API server isn't.
+# Seconds before a restart: the kubelet exits until containerd is ready for it, others until the API server is.
 PAUSE = 0.3
 TICK = 0.05
 
@@ -30,11 +30,11 @@ def main() -> None:
     mounts.create(where)
     network.create()
     (where.run / "inside").touch()
-    _keep(where, daemons.every(where))
+    _supervise(where, daemons.every(where))
 
 
-def _keep(where: settings.Settings, wanted: list[Daemon]) -> None:
-    """Starts each daemon when it may, and again when it ended. Buries every orphan, as the first process must."""
+def _supervise(where: settings.Settings, wanted: list[Daemon]) -> None:
+    """Start each daemon once it may start, and restart it when it exits. Reap orphans, as a first process must."""
     running: dict[int, Daemon] = {}
     due = {daemon.name: 0.0 for daemon in wanted}
     while True:
@@ -46,7 +46,7 @@ def _keep(where: settings.Settings, wanted: list[Daemon]) -> None:
                 running[_start(where, daemon)] = daemon
         while (ended := os.waitpid(-1, os.WNOHANG if due else 0)) != (0, 0):
             if gone := running.pop(ended[0], None):
-                LOG.info("%s ended (%d); it is started again", gone.name, os.waitstatus_to_exitcode(ended[1]))
+                LOG.info("%s exited with %d; restarting it", gone.name, os.waitstatus_to_exitcode(ended[1]))
                 due[gone.name] = time.monotonic() + PAUSE
         time.sleep(TICK)
 

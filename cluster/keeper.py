@@ -1,6 +1,6 @@
-"""The process outside that a cluster lives and dies with: starts it, forwards ports to it, takes it away again.
+"""Run the keeper: a process outside the cluster that starts it, forwards ports to it and removes it. They end together.
 
-It tells its parent each phase on stdout. Unless the parent answers `stay`, the cluster ends with the parent.
+The keeper writes each phase to stdout for its parent. Unless the parent answers `stay`, the cluster ends with it.
 """
 
 from __future__ import annotations
@@ -23,16 +23,20 @@ from cluster.settings import NODES, REPOSITORY, Settings
 STAY = b"stay\n"
 READY = "ready"
 NAMESPACES = ("unshare", "--mount", "--net", "--pid", "--uts", "--fork", "--kill-child", "--mount-proc")
-# The child is killed when its parent is, at whatever point that happens.
+# The kernel kills the child as soon as its parent ends.
 TIED = ("setpriv", "--pdeathsig", "KILL")
 
 
 def keep(settings: Settings) -> None:
-    """Returns when the cluster is gone. Raises ClusterError when it doesn't come up, or ends by itself."""
+    """Run a cluster; return once it is gone.
+
+    Raises:
+        ClusterError: the cluster doesn't start, or ends by itself.
+    """
     ending = threading.Event()
 
     def end(number: int, frame: FrameType | None) -> None:
-        # A flag and no exception: that could come between the start of a process and knowing it.
+        # Set a flag; an exception could strike after a process has started and before its id is known.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         ending.set()
 
@@ -53,17 +57,17 @@ def keep(settings: Settings) -> None:
 
 def _live(settings: Settings, listening: forward.Listening, ending: threading.Event) -> None:
     process = _enter(settings)
-    # Whatever is being done inside ends with it.
+    # Ending that process also ends whatever is running inside.
     threading.Thread(target=_kill_when, args=(ending, process), daemon=True).start()
     try:
         _await_inside(settings, process)
         forward.start(listening, enter.pid(settings))
-        _fill(settings, process)
-        _tell(READY)
+        _bring_up(settings, process)
+        _report(READY)
         process.wait()
     finally:
         _kill(process)
-    raise ClusterError(f"the cluster ended by itself; its logs are in {settings.logs}")
+    raise ClusterError(f"the cluster ended by itself; see the logs in {settings.logs}")
 
 
 def _prepare(settings: Settings) -> None:
@@ -93,35 +97,37 @@ def _await_inside(settings: Settings, process: subprocess.Popen[bytes]) -> None:
 
 
 def _first(process: subprocess.Popen[bytes]) -> int | None:
-    """The first process inside, which `unshare` is the parent of."""
+    """Return the id of the first process inside, a child of `unshare`."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     return int(children[0]) if children else None
 
 
-def _fill(settings: Settings, process: subprocess.Popen[bytes]) -> None:
-    _tell("daemons")
+def _bring_up(settings: Settings, process: subprocess.Popen[bytes]) -> None:
+    _report("daemons")
     sockets = [Path(f"/proc/{enter.pid(settings)}/root{node.runtime}") for node in NODES]
-    _until(process, "containerd", lambda: all(socket.exists() for socket in sockets))
-    images.bring(settings)
-    _tell("images")
-    _until(process, "the API server", lambda: api.ready(settings))
-    _tell("API server")
+    _wait_for(process, "containerd", lambda: all(socket.exists() for socket in sockets))
+    images.import_missing(settings)
+    _report("images")
+    _wait_for(process, "the API server", lambda: api.ready(settings))
+    _report("API server")
     addons.create(settings)
-    _tell("add-ons")
+    _report("add-ons")
     addons.wait(settings)
 
 
-def _until(process: subprocess.Popen[bytes], what: str, condition: Callable[[], bool], patience: float = 120) -> None:
+def _wait_for(
+    process: subprocess.Popen[bytes], what: str, condition: Callable[[], bool], patience: float = 120
+) -> None:
     deadline = time.monotonic() + patience
     while not condition():
         if process.poll() is not None or time.monotonic() > deadline:
-            raise ClusterError(f"{what} didn't come up; docs/cluster.md says where its log is")
+            raise ClusterError(f"{what} didn't start; docs/cluster.md says where its log is")
         time.sleep(0.05)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """By the first process inside: its parent ends only after every other has."""
-    # Another thread may have been faster.
+    """Kill the first process inside; its parent ends only after all others have."""
+    # Another thread may have killed it already.
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         os.kill(_first(process) or process.pid, signal.SIGKILL)
     process.wait()
@@ -133,11 +139,11 @@ def _kill_when(ending: threading.Event, process: subprocess.Popen[bytes]) -> Non
 
 
 def _watch_parent(ending: threading.Event) -> None:
-    # Not through sys.stdin, whose lock a thread mustn't hold at the interpreter's end.
+    # Don't use sys.stdin: a thread must not hold its lock when the interpreter exits.
     if os.read(0, len(STAY)) != STAY:
         ending.set()
 
 
-def _tell(phase: str) -> None:
+def _report(phase: str) -> None:
     sys.stdout.write(phase + "\n")
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""Writes a kubeconfig for each client of the API server: people, daemons, nodes."""
+"""Write a kubeconfig for each client of the API server: people, daemons, nodes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cluster.settings import CONTROL_PLANE, NODES, Settings
 def write(settings: Settings) -> None:
     for name in ("controller-manager", "scheduler"):
         _write(settings, name, settings.api)
-    # The second node has a loopback of its own.
+    # The second node has its own loopback, so the nodes need the API server's address.
     nodes_api = f"https://{CONTROL_PLANE.address}:{settings.api_port}"
     for name in ("proxy", *(node.name for node in NODES)):
         _write(settings, name, nodes_api)

@@ -1,4 +1,4 @@
-"""Up, down, and up for as long as a block of code runs."""
+"""Start and stop a cluster, or run one for the duration of a `with` block."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from cluster.errors import ClusterError
 from cluster.settings import REPOSITORY, Settings
 
 LOG = logging.getLogger(__name__)
-# Ending every process takes a second or two; a busy machine gets more.
+# Seconds for every process to end: one or two on an idle machine, more on a busy one.
 PATIENCE = 60.0
 
 
 def up(settings: Settings) -> None:
-    """Returns when the cluster is ready, and leaves it running. One that is running already is left alone."""
+    """Start a cluster, return once it is ready, and leave it running. Do nothing if one is running already."""
     if state.holder(settings):
-        LOG.warning("a cluster is running in %s already", settings.home)
+        LOG.warning("a cluster is already running in %s", settings.home)
         return
     process = _start(settings)
     try:
-        _await(settings, process)
+        _wait_until_ready(settings, process)
     except BaseException:
         _end(process)
         raise
@@ -37,17 +37,17 @@ def up(settings: Settings) -> None:
 
 @contextlib.contextmanager
 def running(settings: Settings) -> Iterator[None]:
-    """A cluster that ends with the block, and with this process should it be killed."""
+    """Run a cluster until the block ends, or until this process is killed."""
     process = _start(settings)
     try:
-        _await(settings, process)
+        _wait_until_ready(settings, process)
         yield
     finally:
         _end(process)
 
 
 def down(settings: Settings) -> None:
-    """Ends the cluster and removes what one that was killed left behind."""
+    """Stop the cluster, and remove what a killed one left behind."""
     if process := state.holder(settings):
         os.kill(process, signal.SIGTERM)
         deadline = time.monotonic() + PATIENCE
@@ -71,13 +71,13 @@ def _start(settings: Settings) -> subprocess.Popen[bytes]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            # Ctrl-C is for its parent, which then ends it in order.
+            # Ctrl-C must reach the parent only, which then ends the keeper in order.
             start_new_session=True,
         )
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Its input's end is the keeper's."""
+    """End the keeper by closing its standard input."""
     assert process.stdin
     assert process.stdout
     process.stdin.close()
@@ -94,7 +94,7 @@ def _log(settings: Settings) -> Path:
     return settings.home / "keeper.log"
 
 
-def _await(settings: Settings, process: subprocess.Popen[bytes]) -> None:
+def _wait_until_ready(settings: Settings, process: subprocess.Popen[bytes]) -> None:
     assert process.stdout
     start = time.monotonic()
     for line in process.stdout:

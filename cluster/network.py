@@ -1,4 +1,4 @@
-"""One network namespace a node and the wire between them. Never touches the machine's own."""
+"""Create one network namespace per node and the link between them. Never touch the machine's own network."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import subprocess
 
 from cluster.settings import NODES, Node
 
-# kube-proxy and the CNI plugins look for namespaces where `ip netns` puts them.
+# Its namespace is made by `ip netns`, because kube-proxy and the CNI plugins look where that command puts them.
 SECOND = NODES[1].name
 
 
@@ -19,7 +19,7 @@ def create() -> None:
 
 
 def entering(node: Node) -> tuple[str, ...]:
-    """What to put before a command so that it runs in the node's network. `ip netns exec` would hide the cgroups."""
+    """Return the words to put before a command to run it in the node's network. `ip netns exec` would hide cgroups."""
     return () if node is NODES[0] else ("nsenter", f"--net=/run/netns/{node.name}")
 
 
@@ -28,7 +28,7 @@ def _node(node: Node, other: Node) -> None:
     _ip("link", "set", "lo", "up", inside=inside)
     _ip("address", "add", f"{node.address}/24", "dev", "eth0", inside=inside)
     _ip("link", "set", "eth0", "up", inside=inside)
-    # Service addresses need a route to be looked at, though nothing answers there.
+    # kube-proxy's rules see a packet to a Service's address only if a route exists, though nothing answers there.
     _ip("route", "add", "default", "dev", "eth0", inside=inside)
     _ip("route", "add", other.pods, "via", other.address, inside=inside)
     subprocess.run([*inside, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"], check=True)

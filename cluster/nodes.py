@@ -1,4 +1,4 @@
-"""What runs on a node: containerd, kubelet, kube-proxy, and the files each reads."""
+"""Configure containerd, kubelet and kube-proxy, which run on each node, and return their commands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ state = "/run/{node.name}/containerd"
   address = "{node.runtime}"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{pause}"
-  # The machine may forbid lower scores than its own, and have no AppArmor.
+  # The machine may forbid lower scores than its own, and may lack AppArmor.
   restrict_oom_score_adj = true
   disable_apparmor = true
   [plugins."io.containerd.grpc.v1.cri".cni]
@@ -30,7 +30,7 @@ state = "/run/{node.name}/containerd"
   [plugins."io.containerd.grpc.v1.cri".registry]
     config_path = "{folder}/registries"
 """
-# `localhost` in an image's name is the machine's; a node finds the same registry at the first node's address.
+# `localhost` in an image's name means the machine; a node finds the same registry at the first node's address.
 MIRROR = """\
 server = "http://{address}:{port}"
 [host."http://{address}:{port}"]
@@ -39,7 +39,7 @@ server = "http://{address}:{port}"
 
 
 def configure(settings: Settings) -> None:
-    """Writes every file that the nodes' daemons read."""
+    """Write every file that the nodes' daemons read."""
     (settings.run / "resolv.conf").write_text(f"nameserver {DNS_SERVICE}\n")
     _write(settings.run / "registry.yml", _registry(settings))
     for node in NODES:
@@ -106,7 +106,7 @@ def _kubelet(settings: Settings, node: Node) -> Mapping[str, object]:
         "podLogsDir": str(settings.run / node.name / "logs"),
         "volumePluginDir": str(settings.run / "volume-plugins"),
         "serializeImagePulls": False,
-        # Both nodes share a disk that isn't theirs; images are kept for the next run.
+        # The disk is the machine's, so the nodes must not evict pods to free it; images stay for the next run.
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
         "imageGCHighThresholdPercent": 100,
     }
@@ -119,13 +119,13 @@ def _proxy(settings: Settings, node: Node) -> Mapping[str, object]:
         "clientConnection": {"kubeconfig": str(settings.run / "proxy.kubeconfig")},
         "mode": "iptables",
         "clusterCIDR": POD_ADDRESSES,
-        # The table's size is the machine's, and can't be set from here.
+        # The size of the table belongs to the machine and can't be set from a namespace.
         "conntrack": {"maxPerCore": 0, "min": 0},
     }
 
 
 def _pod_network(node: Node) -> Mapping[str, object]:
-    # A pair of interfaces a pod, without a bridge: what a bridge needs (br_netfilter) isn't on every machine.
+    # Each pod gets a pair of interfaces and no bridge, since bridges need br_netfilter, which some machines lack.
     ranges = [[{"subnet": node.pods}]]
     return {
         "cniVersion": "0.4.0",
@@ -147,5 +147,5 @@ def _registry(settings: Settings) -> Mapping[str, object]:
 
 
 def _write(path: Path, content: Mapping[str, object]) -> None:
-    # JSON is YAML.
+    # The files that must be YAML may be JSON, since JSON is YAML.
     path.write_text(json.dumps(content, indent=1))

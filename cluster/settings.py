@@ -1,4 +1,4 @@
-"""Where the cluster lives and which loopback ports lead into it. Reads CLUSTER_* variables; starts nothing."""
+"""Read from CLUSTER_* variables where the cluster keeps its files and which loopback ports lead into it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Node:
-    """`address` is reachable from every pod and node; `pods` is what its own pods get theirs from."""
+    """A node: its `address`, which every pod and node can reach, and `pods`, the range of its own pods' addresses."""
 
     name: str
     address: str
@@ -22,7 +22,7 @@ class Node:
 
     @property
     def runtime(self) -> str:
-        """containerd's socket, inside the cluster's namespaces."""
+        """The socket of containerd, inside the cluster's namespaces."""
         return f"/run/{self.name}/containerd.sock"
 
 
@@ -37,7 +37,7 @@ DNS_SERVICE = "10.96.0.10"
 
 @dataclass(frozen=True)
 class Settings:
-    """`home` is kept from run to run (images, logs); `run`, within it, is gone when the cluster is."""
+    """The cluster's folders and ports. `home` stays (images, logs); `run`, a folder in it, goes with the cluster."""
 
     home: Path
     api_port: int
@@ -67,22 +67,26 @@ class Settings:
 
     @property
     def api(self) -> str:
-        """The same inside the cluster's namespaces and, through the forwarder, outside."""
+        """The API server's URL: the same inside the cluster's namespaces and, through the forwarder, outside."""
         return f"https://127.0.0.1:{self.api_port}"
 
     @property
     def registry(self) -> str:
-        """The registry's name in image references, on the machine and in pods' specifications alike."""
+        """The registry's name in image references, both on the machine and in pods' specifications."""
         return f"localhost:{self.registry_port}"
 
     @property
     def cgroup(self) -> str:
-        """One for each home: two clusters on a machine don't meet."""
+        """The control group's name: one per home, so that two clusters on a machine don't share it."""
         return "image-classifier-" + hashlib.sha256(str(self.home).encode()).hexdigest()[:8]
 
 
 def load() -> Settings:
-    """Raises ClusterError for a port that is no number."""
+    """Read the settings from the environment.
+
+    Raises:
+        ClusterError: a port isn't a number from 1 to 65535.
+    """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     home = Path(os.environ.get("CLUSTER_HOME") or cache / "image-classifier" / "cluster").absolute()
     return Settings(
@@ -97,5 +101,5 @@ def load() -> Settings:
 def _port(variable: str, default: int) -> int:
     value = os.environ.get(variable) or str(default)
     if not value.isdecimal() or not 0 < int(value) < 65536:
-        raise ClusterError(f"{variable} is {value!r}; set it to a port number")
+        raise ClusterError(f"{variable} is {value!r}; set it to a port number, 1 to 65535")
     return int(value)

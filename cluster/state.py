@@ -1,4 +1,4 @@
-"""Who holds the cluster of a home, and what one that was killed leaves behind."""
+"""Lock a home for one cluster at a time, and remove what a killed cluster left there."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ from cluster.settings import Settings
 
 @contextlib.contextmanager
 def held(settings: Settings) -> Iterator[None]:
-    """The kernel gives the lock back when its holder dies. Raises ClusterError when another holds it."""
+    """Hold the home's lock, which the kernel releases if this process dies.
+
+    Raises:
+        ClusterError: another process holds it.
+    """
     settings.home.mkdir(parents=True, exist_ok=True)
     with (settings.home / "lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise ClusterError(f"a cluster is running in {settings.home} already") from error
+            raise ClusterError(f"a cluster is already running in {settings.home}") from error
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
@@ -29,13 +33,13 @@ def held(settings: Settings) -> Iterator[None]:
 
 
 def holder(settings: Settings) -> int | None:
-    """The process that keeps the cluster, if there is one."""
+    """Return the id of the process that keeps the cluster, if there is one."""
     try:
         with (settings.home / "lock").open() as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                # Empty for the moment between taking it and saying so.
+                # The file is empty for a moment after the holder has taken the lock.
                 return int(lock.read() or 0) or None
     except FileNotFoundError:
         pass
@@ -43,8 +47,12 @@ def holder(settings: Settings) -> int | None:
 
 
 def clean(settings: Settings) -> None:
-    """Only while the lock is held, and nothing runs. Raises ClusterError when processes don't end."""
+    """Remove a cluster's remains. Call it only while holding the lock, and with nothing running.
+
+    Raises:
+        ClusterError: processes don't end, or the folder can't be removed.
+    """
     cgroups.remove(settings)
     shutil.rmtree(settings.run, ignore_errors=True)
     if settings.run.exists():
-        raise ClusterError(f"{settings.run} can't be removed; look for what is mounted there")
+        raise ClusterError(f"{settings.run} can't be removed; unmount what is mounted there")

@@ -1,4 +1,4 @@
-"""What a person is told about the cluster: what to export, where it answers, what runs."""
+"""Describe the cluster to a person: what to export, where it answers, what runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ def exports(settings: Settings) -> str:
 
 
 def describe(settings: Settings) -> str:
-    """Raises ClusterError when there is no cluster."""
+    """Return the cluster's addresses, nodes and pods as text.
+
+    Raises:
+        ClusterError: no cluster is running.
+    """
     process = enter.pid(settings)
     kubectl = [str(settings.bin / "kubectl"), "get", "nodes,pods", "--all-namespaces", "--output=wide"]
     done = subprocess.run(kubectl, env=enter.environment(settings), capture_output=True, text=True, check=False)
@@ -21,7 +25,7 @@ def describe(settings: Settings) -> str:
         f"API server   {settings.api}",
         f"gateway      http://127.0.0.1:{settings.http_port}  https://127.0.0.1:{settings.https_port}",
         f"registry     http://{settings.registry}",
-        f"namespaces   those of process {process}; python -m cluster shell",
+        f"namespaces   those of process {process}; enter them with python -m cluster shell",
         f"logs         {settings.logs}",
         exports(settings),
         done.stdout or done.stderr,

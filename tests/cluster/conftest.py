@@ -1,4 +1,4 @@
-"""A cluster for the run, given by KUBECONFIG or our own, and a namespace for each test."""
+"""Provide a cluster for the run, KUBECONFIG's or our own, and a namespace for each test."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ FOLDER = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What installs goes first: the nodes don't have the image yet, and its figures tell how long pulling takes."""
+    """Run test_install first: the nodes don't have the image yet, so its figures include the pull."""
     items.sort(key=lambda item: item.path.name != "test_install.py" and item.path.parent == FOLDER)
 
 
 LEAVING = pytest.StashKey[list[str]]()
-"""Namespaces that were told to go."""
+"""Namespaces whose deletion has started."""
 
 
 @pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    """KUBECONFIG's, with GATEWAY_HTTP, GATEWAY_HTTPS and REGISTRY where it has them; else one of our own.
+    """Yield KUBECONFIG's cluster, with its GATEWAY_HTTP, GATEWAY_HTTPS and REGISTRY if set, or else our own.
 
-    In the end every namespace that a test made is seen gone.
+    After the last test, wait until every namespace that a test made is gone.
     """
     with _given_or_ours() as found:
         yield found
@@ -50,7 +50,7 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
 def _given_or_ours() -> Iterator[Cluster]:
     if given := os.environ.get("KUBECONFIG"):
         if not shutil.which("kubectl"):
-            pytest.fail("KUBECONFIG is set, and kubectl isn't on the path")
+            pytest.fail("KUBECONFIG is set, but kubectl isn't on PATH")
         doors = (os.environ.get(name, "") for name in ("GATEWAY_HTTP", "GATEWAY_HTTPS", "REGISTRY"))
         yield Cluster(environment(given), *doors)
         return
@@ -79,7 +79,7 @@ def _ours(ours: settings.Settings) -> Cluster:
 
 @contextlib.contextmanager
 def a_namespace(cluster: Cluster, request: pytest.FixtureRequest, words: str) -> Iterator[str]:
-    """Under Pod Security `restricted`; what it held is printed when a test failed meanwhile."""
+    """Yield a namespace under Pod Security `restricted`; if a test fails meanwhile, print what it holds."""
     name = f"{re.sub(r'[^a-z0-9]+', '-', words.lower())[:40].strip('-')}-{secrets.token_hex(3)}"
     cluster.kubectl("create", "namespace", name)
     cluster.kubectl("label", "namespace", name, *(f"{key}={value}" for key, value in RESTRICTED.items()))
@@ -88,9 +88,9 @@ def a_namespace(cluster: Cluster, request: pytest.FixtureRequest, words: str) ->
     if request.session.testsfailed > failures:
         # pytest shows what a fixture prints beside the failure.
         os.write(1, cluster.report(name).encode())
-    # The next test may want the same name at the gateway.
+    # The next test may use the same host name at the gateway.
     cluster.kubectl("-n", name, "delete", "ingresses,httproutes", "--all")
-    # A namespace waits for its pods as long as they ask for; nobody needs what these still do.
+    # A namespace waits for its pods' grace periods, which nothing here needs.
     cluster.kubectl("-n", name, "delete", "deployments,jobs", "--all", "--wait=false")
     cluster.kubectl("-n", name, "delete", "pods", "--all", "--now", "--wait=false")
     cluster.kubectl("delete", "namespace", name, "--wait=false")
@@ -99,7 +99,7 @@ def a_namespace(cluster: Cluster, request: pytest.FixtureRequest, words: str) ->
 
 @pytest.fixture
 def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The test's own."""
+    """Yield the test's own namespace."""
     with a_namespace(cluster, request, request.node.name.removeprefix("test_")) as name:
         yield name
 
@@ -120,7 +120,7 @@ def product(workshop: Workshop) -> Product:
 
 @pytest.fixture(scope="session")
 def newer(workshop: Workshop, product: Product, tmp_path_factory: pytest.TempPathFactory) -> Product:
-    """Another version: another model in another image."""
+    """Return another version: another model in another image."""
     return workshop.newer(tmp_path_factory.mktemp("newer"))
 
 
@@ -132,13 +132,13 @@ def training_image(cluster: Cluster) -> Iterator[str]:
 
 @pytest.fixture
 def release(cluster: Cluster, namespace: str) -> Release:
-    """Not installed yet; it goes with its namespace."""
+    """Return a release that isn't installed yet; it is deleted with its namespace."""
     return Release(cluster, namespace)
 
 
 @pytest.fixture(scope="module")
 def standing(cluster: Cluster, product: Product, request: pytest.FixtureRequest) -> Iterator[Target]:
-    """Installed once for the tests of a module."""
+    """Yield a target that is installed once for the tests of a module."""
     if not cluster.http:
         pytest.skip("GATEWAY_HTTP names no gateway")
     with a_namespace(cluster, request, request.node.path.stem.removeprefix("test_")) as name:
@@ -149,7 +149,7 @@ def standing(cluster: Cluster, product: Product, request: pytest.FixtureRequest)
 
 @pytest.fixture
 def target(standing: Target, request: pytest.FixtureRequest) -> Iterator[Target]:
-    """Behind the gateway, as it was installed; what the test changes is taken back after it."""
+    """Yield the module's target as it was installed, and afterwards undo what the test changed."""
     failures = request.session.testsfailed
     yield standing
     if request.session.testsfailed == failures:
@@ -165,7 +165,7 @@ FIGURES = pytest.StashKey[list[str]]()
 
 @pytest.fixture
 def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Keeps a figure of this test, to be printed when the run ends."""
+    """Return a function that keeps a figure of this test, to be printed when the run ends."""
     figures = request.config.stash.setdefault(FIGURES, [])
     name = request.node.name.removeprefix("test_").replace("_", " ")
     return lambda text: figures.append(f"{name}: {text}")

@@ -1,6 +1,6 @@
-"""A real KEDA for the time of a test: built from its module, pushed, its own manifest made to fit, and gone after it.
+"""Install a real KEDA for a test: build it from its module, push it, adapt its own manifest, and remove it afterwards.
 
-Where the cluster has KEDA already, that one is used and left alone.
+If the cluster has KEDA already, use that one and leave it alone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.cluster.product import digest, push_archive
 KIND = "scaledobjects.keda.sh"
 API = "v1beta1.external.metrics.k8s.io"
 MODULE = "github.com/kedacore/keda/v2"
-# What each of its images is called in the manifest, the program in it, and what Go calls the program.
+# By each image's name in the manifest: the program in the image, and Go's name for that program.
 IMAGES = {
     "keda": ("keda", "operator"),
     "keda-metrics-apiserver": ("keda-adapter", "adapter"),
@@ -35,24 +35,24 @@ def running(cluster: Cluster, folder: Path) -> Iterator[None]:
         yield
         return
     if not cluster.registry:
-        pytest.skip("this cluster has no KEDA, and REGISTRY names no registry to bring it in by")
+        pytest.skip("this cluster has no KEDA, and REGISTRY names no registry to install it from")
     items = _fitted(cluster, _images(cluster.registry, folder))
     try:
-        # As one annotation, the way of an ordinary apply, its kinds would be too large.
+        # An ordinary apply stores each object in an annotation, for which KEDA's kinds are too large.
         cluster.kubectl("apply", "--server-side", "--filename", "-", stdin=_list(items))
         for name in ("keda-operator", "keda-metrics-apiserver"):
             cluster.kubectl("-n", "keda", "rollout", "status", f"deployment/{name}", "--timeout=240s")
         cluster.kubectl("wait", "--for=condition=Available", f"apiservice/{API}", "--timeout=120s")
         yield
     finally:
-        # Only a KEDA that runs lets go of its objects.
+        # Only a running KEDA removes the finalizers of its objects.
         cluster.kubectl("delete", "scaledobjects", "--all", "--all-namespaces", "--timeout=120s", check=False)
-        # Backwards: while an API has no server, no namespace can go.
+        # Delete in reverse order: no namespace can be deleted while a registered API has no server.
         cluster.kubectl("delete", "--ignore-not-found", "--filename", "-", stdin=_list(items[::-1]))
 
 
 def _images(registry: str, folder: Path) -> dict[str, str]:
-    """Names by digest, by what the manifest calls them."""
+    """Build and push the images; return their names by digest, keyed by their names in the manifest."""
     built, names = tools.build("keda"), {}
     for image, (program, command) in IMAGES.items():
         packed = folder / f"{program}.tar"
@@ -65,7 +65,7 @@ def _images(registry: str, folder: Path) -> dict[str, str]:
 
 
 def _fitted(cluster: Cluster, images: dict[str, str]) -> list[dict[str, Any]]:
-    """KEDA's smallest manifest: without webhooks, which only tell people of their mistakes."""
+    """Return the objects of KEDA's smallest manifest, which lacks the webhooks that check people's input."""
     rendered = cluster.kubectl("kustomize", tools.module("keda", MODULE) / "config" / "minimal")
     items = list(filter(None, yaml.safe_load_all(rendered)))
     for item in items:

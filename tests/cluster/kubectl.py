@@ -1,4 +1,4 @@
-"""The cluster that the tests speak to, through kubectl as people do."""
+"""Access to the tests' cluster through kubectl, as people have it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cluster.settings import REPOSITORY
 
 @dataclass(frozen=True)
 class Cluster:
-    """`http` and `https` are the gateway's addresses; `registry` is what nodes and this machine call theirs."""
+    """`http` and `https` are the gateway's addresses; `registry` is its name for the nodes and this machine."""
 
     environment: Mapping[str, str]
     http: str
@@ -24,7 +24,7 @@ class Cluster:
     registry: str
 
     def kubectl(self, *arguments: str | Path, stdin: str | None = None, check: bool = True) -> str:
-        """What it prints; with `check` unset, its errors too."""
+        """Run kubectl and return what it prints; without `check`, its errors too."""
         done = subprocess.run(
             ["kubectl", *map(str, arguments)],
             input=stdin,
@@ -42,13 +42,13 @@ class Cluster:
         return json.loads(self.kubectl("get", *arguments, "-o", "json"))
 
     def nodes(self) -> list[str]:
-        """Those that take pods."""
+        """Return the names of the nodes that take pods."""
         items = self.get("nodes")["items"]
         return sorted(each["metadata"]["name"] for each in items if not each["spec"].get("taints"))
 
     @contextlib.contextmanager
     def cordoned(self, *nodes: str) -> Iterator[None]:
-        """Nodes that get no new pods for a while."""
+        """Keep new pods off the nodes until the block ends."""
         try:
             for node in nodes:
                 self.kubectl("cordon", node)
@@ -62,7 +62,7 @@ class Cluster:
         self.kubectl("-n", namespace, "apply", "-f", "-", stdin=json.dumps(items))
 
     def report(self, namespace: str) -> str:
-        """What a person would look at after a failure."""
+        """Return what a person would look at after a failure: events, pods, logs and Helm's history."""
         parts = [
             self.kubectl("-n", namespace, "get", "events", "--sort-by=.lastTimestamp", check=False),
             self.kubectl("-n", namespace, "describe", "pods", check=False),

@@ -1,4 +1,4 @@
-"""What a cluster could leave behind on this machine, as a snapshot to compare with another."""
+"""Take snapshots of everything that a cluster could leave behind on this machine, to compare them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import subprocess
 from pathlib import Path
 
-# Where its daemons write when nothing is put over these places.
+# The daemons would write here if these places weren't covered.
 PLACES = (
     *(
         "/var/lib/kubelet",
@@ -20,7 +20,7 @@ PLACES = (
     *("/run/containerd", "/run/netns", "/run/xtables.lock", "/run/kubernetes", "/etc/cni/net.d", "/etc/kubernetes"),
     *("/usr/libexec/kubernetes", "/default.etcd", "/tmp/hostpath_pv", "/opt/cni"),
 )
-# What the kubelet and kube-proxy set.
+# The kubelet and kube-proxy set these.
 KERNEL = ("vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops", "net/ipv4/ip_forward")
 
 
@@ -39,7 +39,7 @@ def traces(home: Path) -> dict[str, set[str]]:
 
 
 def processes(home: Path) -> set[str]:
-    """Those that were started with this home in their environment, in whatever namespace they are."""
+    """Return the processes, in any namespace, that were started with this home in their environment."""
     mark = f"CLUSTER_HOME={home}\0".encode()
     found = set()
     for entry in Path("/proc").iterdir():

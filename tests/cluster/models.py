@@ -1,4 +1,4 @@
-"""Models with a chosen cost or fault, in the registry as people put them there: exported, pushed as an artifact."""
+"""Put models with a chosen cost or fault into the registry as people do: export them, push them as an artifact."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from tests import oci
 from tests.cluster.kubectl import Cluster
 from tests.integration.conftest import Store
 
-# Where the cluster says by which name pods reach the registry (KEP-1755).
+# This ConfigMap gives the name by which pods reach the registry (KEP-1755).
 HOSTING = ("configmap", "local-registry-hosting", "--namespace", "kube-public")
 
 
 def published(cluster: Cluster, entry: Path, home: Path, name: str) -> dict[str, Any]:
-    """Export the store entry through a store in `home`, push it as models/NAME; returns the chart's `model` values."""
+    """Export the entry through a store in `home`, push it as models/NAME, and return the chart's `model` values."""
     store, archive = Store(home), home / f"{name}.bentomodel"
     tag = store.publish(entry)
     done = store.bentoml("models", "export", tag, str(archive))

@@ -1,4 +1,4 @@
-"""A PostgreSQL among the pods, for studies that several of them share; Debian's, in an image of the tests' own."""
+"""Run Debian's PostgreSQL in a pod, from an image of the tests' own, for studies that several pods share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.cluster.product import digest, push_archive
 
 USER, DATABASE = "tuner", "postgres"
 _PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-# With /bin/sh, by which initdb starts the server, and a name for the user that it runs as.
+# The image needs /bin/sh, with which initdb starts the server, and a name for the user that the server runs as.
 _START = """set -e
 initdb -D /data/db -U "$PGUSER" -A scram-sha-256 --pwfile /password/password --no-locale --no-sync
 echo "host all all all scram-sha-256" >> /data/db/pg_hba.conf
@@ -23,7 +23,7 @@ exec postgres -D /data/db -k /data -c listen_addresses=* -c fsync=off -c shared_
 
 
 def start(cluster: Cluster, namespace: str, password: str, folder: Path) -> str:
-    """Start it and make the Secret `studies` with its URL; returns the Secret's name."""
+    """Start the server, create the Secret `studies` with its URL, and return the Secret's name."""
     secret: dict[str, Any] = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "studies"}}
     secret["stringData"] = {
         "url": f"postgresql+psycopg://{USER}:{password}@postgresql/{DATABASE}",
@@ -49,7 +49,7 @@ def start(cluster: Cluster, namespace: str, password: str, folder: Path) -> str:
 
 
 def files() -> dict[str, Path]:
-    """What the image has: where Debian has it, for the programs find the rest by their own place."""
+    """Return the image's files at Debian's paths, because the programs find the rest relative to themselves."""
     if not _PROGRAMS:
         pytest.skip("needs Debian's postgresql")
     programs = [_PROGRAMS[-1] / name for name in ("postgres", "initdb", "pg_isready")]

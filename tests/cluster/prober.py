@@ -1,6 +1,6 @@
-"""Requests on a schedule through the gateway, each answer checked. It never waits for an answer, never retries.
+"""Send requests through the gateway on a schedule and check each answer. Never wait for an answer, never retry.
 
-Latency counts from the time a request was due, so that a stalled service can't hide behind a stalled client.
+Latency counts from the time when a request was due, so a stalled client can't hide a stalled service.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from types import TracebackType
 
 import aiohttp
 
-# Longer than the service's own deadline and any queue before it: what takes this long is lost.
+# Longer than the service's own deadline plus any queue before it: a request that takes longer is lost.
 PATIENCE = 10.0
 
 Rate = Callable[[float], float]
-"""Requests a second, by the seconds since the probe began."""
+"""Requests per second, as a function of the seconds since the probe began."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """Times in seconds since the probe began. `status` 0 means no answer, and `detail` why."""
+    """A request; times are in seconds since the probe began. `status` 0 means no answer, and `detail` says why."""
 
     due: float
     sent: float
@@ -46,7 +46,7 @@ class Verdict:
 
     @property
     def versions(self) -> list[tuple[float, str]]:
-        """When the answers' version changed, in the order of the answers."""
+        """Each model version that answered and when it began to, in the order of the answers."""
         answered = sorted((request for request in self.requests if request.version), key=lambda each: each.answered)
         groups = itertools.groupby(answered, key=lambda each: each.version)
         return [(next(group).answered, version) for version, group in groups]
@@ -55,7 +55,7 @@ class Verdict:
         return [request for request in self.requests if request.status == status]
 
     def latency(self, fraction: float) -> float:
-        """In seconds, of the answered requests."""
+        """Return a quantile of the latency of the answered requests, in seconds."""
         taken = sorted(request.answered - request.due for request in self.requests if request.status)
         return taken[min(len(taken) - 1, int(len(taken) * fraction))]
 
@@ -69,7 +69,7 @@ class Verdict:
 
 
 class Probe:
-    """Sends from the beginning of a `with` block to its end; `verdict` is whole after that."""
+    """Send from the beginning of a `with` block to its end; `verdict` is complete after that."""
 
     def __init__(self, url: str, *, host: str, image: bytes, expected: str, rate: float | Rate) -> None:
         self.verdict = Verdict()
@@ -90,7 +90,7 @@ class Probe:
             raise self._failed
 
     def until(self, requests: int) -> None:
-        """Return when so many are answered."""
+        """Return once this many requests are answered or lost."""
         while len(self.verdict.requests) < requests:
             assert self._thread.is_alive(), "the probe ended"
             time.sleep(0.1)
@@ -108,20 +108,20 @@ class Probe:
             self._failed = error
 
     async def _send(self) -> None:
-        # As many connections as there are requests under way; idle ones are used again.
+        # Open as many connections as there are requests in flight, and reuse idle ones.
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
         timeout = aiohttp.ClientTimeout(total=PATIENCE)
         async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
             begin = time.monotonic()
-            under_way: set[asyncio.Task[None]] = set()
+            in_flight: set[asyncio.Task[None]] = set()
             for due in self._due():
                 await asyncio.sleep(max(0.0, begin + due - time.monotonic()))
                 if self._stop.is_set():
                     break
                 task = asyncio.create_task(self._ask(session, begin, due))
-                under_way.add(task)
-                task.add_done_callback(under_way.discard)
-            await asyncio.gather(*under_way)
+                in_flight.add(task)
+                task.add_done_callback(in_flight.discard)
+            await asyncio.gather(*in_flight)
 
     async def _ask(self, session: aiohttp.ClientSession, begin: float, due: float) -> None:
         sent = time.monotonic() - begin
@@ -141,7 +141,7 @@ class Probe:
         self.verdict.requests.append(Request(due, sent, answered, status, detail, version, retry_after))
 
     def _fault(self, status: int, body: bytes) -> str:
-        """What is wrong with an answer, if anything is."""
+        """Return what is wrong with an answer, or an empty string."""
         if status != 200:
             return f"{status}: {body[:200].decode(errors='replace')}"
         predicted = json.loads(body)["predicted_class"]

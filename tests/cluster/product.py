@@ -1,4 +1,4 @@
-"""What is installed in the tests: the image that `make image` builds, in the registry, and the chart beside it."""
+"""The things that the tests install: the image that `make image` builds, in the registry, and the chart."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from tests.cluster.kubectl import Cluster
 
 MANIFESTS = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
 NAME = "image-classifier-e2e"
-"""Not that of what a person built."""
+"""The tests' own image name, so that an image which a person built stays."""
 CHART = REPOSITORY / "helm" / "image-classifier"
 
 
 @dataclass(frozen=True)
 class Product:
-    """`golden` are images of the model's own, as JPEG, by the class each must get."""
+    """An image in the registry and its model. `golden` has the model's own images as JPEG, by the class of each."""
 
     registry: str
     digest: str
@@ -39,23 +39,23 @@ class Product:
 
     @property
     def values(self) -> dict[str, Any]:
-        """What a user sets: where the image is."""
+        """The values that a user sets: where the image is."""
         return {"image": {"registry": self.registry, "repository": "image-classifier", "digest": self.digest}}
 
 
 @dataclass(frozen=True)
 class Workshop:
-    """Where models are trained and images built: a model store of the tests' own, an image name of theirs."""
+    """Train models and build images, in a model store and under an image name of the tests' own."""
 
     home: Path
     registry: str
 
     def first(self) -> Product:
-        """By the command of a person, which trains the embedded digits for an empty store; or what IMAGE names."""
+        """Build as a person does, which trains on the embedded digits if the store is empty; or take IMAGE's image."""
         return self._published("test", os.environ.get("IMAGE") or self._built())
 
     def newer(self, folder: Path) -> Product:
-        """Another model in another image, or what NEWER_IMAGE names."""
+        """Build another model into another image, or take NEWER_IMAGE's image."""
         if image := os.environ.get("NEWER_IMAGE"):
             return self._published("newer", image)
         short = ("--seed", "2", "--epochs", "10", "--width", "16")
@@ -69,7 +69,7 @@ class Workshop:
             output("containers/engine", "image", "rm", "--force", *names)
 
     def _built(self) -> str:
-        """The name by which nothing else is known: the Bento's version, not the project's."""
+        """Build an image and return its unique name, which has the Bento's version, not the project's."""
         said = output("containers/image", BENTOML_HOME=str(self.home), IMAGE_NAME=NAME)
         return str(json.loads(said.splitlines()[-1])["names"][-1])
 
@@ -82,7 +82,7 @@ class Workshop:
 
 
 def push(image: str, name: str) -> None:
-    """To a registry that speaks plain HTTP, which Docker takes for granted on localhost."""
+    """Push to a registry that speaks plain HTTP, which Docker allows on localhost by default."""
     output("containers/engine", "tag", image, name)
     plain = ["--tls-verify=false"] if output("containers/engine", "--name").strip() == "podman" else []
     output("containers/engine", "push", *plain, name)
@@ -90,7 +90,7 @@ def push(image: str, name: str) -> None:
 
 
 def push_archive(path: Path, name: str, pushed: str) -> None:
-    """Of an image called `name` in it, as `docker save` writes them."""
+    """Push the image `name` from an archive that `docker save` wrote, as `pushed`."""
     output("containers/engine", "load", "--input", str(path))
     push(name, pushed)
     output("containers/engine", "image", "rm", name)
@@ -98,10 +98,10 @@ def push_archive(path: Path, name: str, pushed: str) -> None:
 
 @contextlib.contextmanager
 def job_image(cluster: Cluster, kind: str) -> Iterator[str]:
-    """That of containers/job-image, in the registry, by digest; unless KIND_IMAGE names one."""
+    """Yield the image of containers/job-image, or the one that KIND_IMAGE names, in the registry, by digest."""
     if not cluster.registry:
         pytest.skip("REGISTRY names no registry that this machine can push to and the cluster pull from")
-    # Not the name of what a person built.
+    # The tests' own name, so that an image which a person built stays.
     name = f"image-classifier-{kind}-e2e"
     given = os.environ.get(f"{kind.upper()}_IMAGE")
     image = given or output("containers/job-image", kind, IMAGE_NAME=name).splitlines()[-1]
@@ -117,7 +117,7 @@ def digest(registry: str, repository: str, tag: str) -> str:
 
 
 def _golden(image: str, model: str) -> dict[str, bytes]:
-    """The images that the model was published with, out of the image that serves it."""
+    """Return the golden images of the model, read from the image that serves it."""
     folder = f"/home/bentoml/bento/models/{model.replace(':', '/')}/golden"
     script = f"import sys, tarfile; tarfile.open(fileobj=sys.stdout.buffer, mode='w|').add({folder!r}, '.')"
     command = ["containers/engine", "run", "--rm", "--network=none", "--entrypoint", "python", image, "-c", script]
@@ -129,7 +129,7 @@ def _golden(image: str, model: str) -> dict[str, bytes]:
 
 
 def _jpeg(encoded: bytes) -> bytes:
-    """Large enough that the format's losses don't touch the class."""
+    """Return a JPEG large enough that the format's losses don't change the class."""
     out = io.BytesIO()
     with Image.open(io.BytesIO(encoded)) as image:
         image.convert("RGB").resize((256, 256), Image.Resampling.NEAREST).save(out, "JPEG", quality=95)
@@ -145,7 +145,7 @@ def output(*command: str, **variables: str) -> str:
 
 @dataclass(frozen=True)
 class Release:
-    """A Helm release in a namespace of its own."""
+    """A Helm release in its own namespace."""
 
     cluster: Cluster
     namespace: str
@@ -156,7 +156,7 @@ class Release:
         return f"{self.name}-image-classifier"
 
     def helm(self, *arguments: str | Path, values: dict[str, Any] | None = None, check: bool = True) -> str:
-        """What Helm prints; with `check` unset, its errors too."""
+        """Run Helm and return what it prints; without `check`, its errors too."""
         flags = ["--values", "-"] if values is not None else []
         done = subprocess.run(
             [REPOSITORY / "scripts" / "helm", *map(str, arguments), "--namespace", self.namespace, *flags],
@@ -183,6 +183,6 @@ class Release:
         return found
 
     def metrics(self, pod: dict[str, Any]) -> str:
-        """What the pod itself says; what the API server says of it where it can't be asked."""
+        """Return the pod's own metrics, or the API server's error if the pod can't be reached."""
         path = f"/api/v1/namespaces/{self.namespace}/pods/{pod['metadata']['name']}:3000/proxy/metrics"
         return self.cluster.kubectl("get", "--raw", path, check=False)

@@ -1,4 +1,4 @@
-"""A real Prometheus among the pods, with the chart's own alerts; Debian's program in an image of the tests' own."""
+"""Run Debian's Prometheus in a pod, from an image of the tests' own, with the chart's own alerts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Prometheus:
         return found
 
     def alerts(self) -> dict[str, str]:
-        """State by name, of those that are pending or firing."""
+        """Return the state, by name, of the alerts that are pending or firing."""
         return {alert["labels"]["alertname"]: alert["state"] for alert in self._ask("alerts")["alerts"]}
 
     def _ask(self, path: str) -> Any:
@@ -40,7 +40,7 @@ class Prometheus:
 
 
 def image(registry: str, folder: Path) -> str:
-    """Push it; returns its name by digest."""
+    """Build and push the image; return its name by digest."""
     program = shutil.which("prometheus")
     if program is None:
         pytest.skip("prometheus is not installed")
@@ -52,9 +52,10 @@ def image(registry: str, folder: Path) -> str:
 
 
 def start(release: Release, name: str, rules: dict[str, Any], *jobs: dict[str, Any]) -> Prometheus:
-    """Beside the release; finds its pods by the chart's headless Service, since Debian's build can't ask Kubernetes.
+    """Start Prometheus beside the release; it finds pods by the headless Service, as Debian's build lacks Kubernetes.
 
-    `jobs` are what it scrapes besides.
+    Args:
+        jobs: scrape configurations to add.
     """
     configuration = {
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
@@ -65,7 +66,7 @@ def start(release: Release, name: str, rules: dict[str, Any], *jobs: dict[str, A
                 "dns_sd_configs": [
                     {"names": [f"{release.fullname}-headless"], "type": "A", "port": 3000, "refresh_interval": "2s"}
                 ],
-                # What the Prometheus Operator would take from the ServiceMonitor and the pods.
+                # The Prometheus Operator would take these labels from the ServiceMonitor and the pods.
                 "relabel_configs": [
                     {"target_label": "namespace", "replacement": release.namespace},
                     {"target_label": "app_kubernetes_io_instance", "replacement": release.name},
@@ -99,7 +100,7 @@ def start(release: Release, name: str, rules: dict[str, Any], *jobs: dict[str, A
 
 
 def rules(release: Release) -> dict[str, Any]:
-    """The chart's alerts; the one of refused requests looks at seconds, not minutes, so that a test sees it go."""
+    """Return the chart's alerts; the one for shedding looks at seconds, not minutes, so that a test sees it end."""
     found = _rendered(release, "prometheusRule.enabled=true", "prometheusrule.yaml")["spec"]
     (shedding,) = (
         rule for group in found["groups"] for rule in group["rules"] if rule.get("alert") == "ImageClassifierShedding"
@@ -109,7 +110,7 @@ def rules(release: Release) -> dict[str, Any]:
 
 
 def panels(release: Release) -> dict[str, str]:
-    """The dashboard's queries, as Grafana sends them for this release; the panel's title by query."""
+    """Return the panels' titles by query, each query as Grafana sends it for this release."""
     text = _rendered(release, "dashboard.enabled=true", "dashboard.yaml")["data"]["image-classifier.json"]
     chosen = {"$__rate_interval": "5m", "$namespace": release.namespace, "$release": release.name}
 

@@ -1,4 +1,4 @@
-"""A release behind the gateway that is about to be changed under load."""
+"""A release behind the gateway, which the tests change under load."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tests.cluster.waiting import eventually
 
 HOST = "moving.example.test"
 RATE = 50.0
-# The gateway that the cluster's own manifests bring.
+# The gateway of the project's own cluster.
 PARENTS = [{"name": "contour", "namespace": "projectcontour"}]
-LET_IN = {"gatewayNamespaces": ["projectcontour"]}
-# Two pods and what replaces them fit on two cores.
+ADMIT_GATEWAY = {"gatewayNamespaces": ["projectcontour"]}
+# Two pods and their replacements fit on two cores.
 RESOURCES = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}}
 
 
@@ -34,7 +34,7 @@ class Target:
         return Probe(url, host=self.host, image=self.image, expected=self.expected, rate=rate)
 
     def install(self) -> None:
-        """Routed and answering when it returns."""
+        """Install the release and wait until the gateway routes to it."""
         self.release.install(self.values)
         eventually(self.routed, "a route to the service")
 
@@ -42,14 +42,14 @@ class Target:
         return httpx.get(f"{self.release.cluster.http}/readyz", headers={"Host": self.host}).status_code == 200
 
     def restore(self) -> None:
-        """Take back what was changed, if anything was."""
+        """Undo the changes to the release's values, if there are any."""
         if json.loads(self.release.helm("get", "values", self.release.name, "--output", "json")) != self.values:
             self.release.upgrade(self.values)
 
 
 def behind_the_gateway(release: Release, product: Product, host: str = HOST, **more: Any) -> Target:
-    """The default values, but for what this machine and the route need, and `more`; not installed yet."""
+    """Return a target, not yet installed: default values, those that this machine and the route need, and `more`."""
     route = {"enabled": True, "parentRefs": PARENTS, "hostnames": [host]}
-    values = product.values | {"httpRoute": route, "networkPolicy": LET_IN, "resources": RESOURCES} | more
+    values = product.values | {"httpRoute": route, "networkPolicy": ADMIT_GATEWAY, "resources": RESOURCES} | more
     expected, image = next(iter(product.golden.items()))
     return Target(release, values, image, expected, host)

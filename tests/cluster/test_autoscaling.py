@@ -1,4 +1,4 @@
-"""The HPA follows the load by CPU, up and down again, and nothing is lost meanwhile."""
+"""The HPA follows the load by CPU, up and down again, and no request is lost."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ BEHAVIOR = {
 
 
 def ramp(at: float) -> float:
-    """From 8 to 80 requests a second in 20 seconds, then slowly on: how much a pod can do depends on the machine."""
+    """Rise from 8 to 80 requests/s in 20 s, then slowly on, since a pod's capacity depends on the machine."""
     return 8 + 3.6 * at if at < 20 else 80 + 0.5 * (at - 20)
 
 
 def millicores(target: Target) -> int:
-    """What the busiest pod uses at rest, by what the autoscaler goes by."""
+    """Return the CPU of the busiest pod at rest, from the metrics that the autoscaler reads."""
     path = f"/apis/metrics.k8s.io/v1beta1/namespaces/{target.release.namespace}/pods"
-    # Pods that have just been installed still show what starting took.
+    # The metrics of pods that have just been installed still include their start.
     since = datetime.now(UTC) + timedelta(seconds=20)
     used: list[Decimal] = []
 
@@ -46,7 +46,7 @@ def millicores(target: Target) -> int:
     return round(max(used))
 
 
-def test_the_autoscaler_adds_pods_under_load_and_takes_them_away_after_it(
+def test_the_autoscaler_adds_pods_under_load_and_removes_them_after_it(
     target: Target, figure: Callable[[str], None]
 ) -> None:
     def ready() -> int:
@@ -58,7 +58,7 @@ def test_the_autoscaler_adds_pods_under_load_and_takes_them_away_after_it(
         "enabled": True,
         "minReplicas": LEAST,
         "maxReplicas": MOST,
-        # The pods request 100 millicores. Twice what they use at rest would do to have the most go down to the least.
+        # The pods request 100 millicores. Twice their use at rest would be enough to scale down from MOST to LEAST.
         "targetCPUUtilizationPercentage": max(25, 3 * rest),
         "behavior": BEHAVIOR,
     }

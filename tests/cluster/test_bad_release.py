@@ -1,4 +1,4 @@
-"""A bad release never takes traffic: the old version answers all the while, and the command says what was wrong."""
+"""A bad release never takes traffic: the old version keeps answering, and the command says what is wrong."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.cluster.product import Product
 from tests.cluster.target import Target
 
 TIMEOUT = 45
-# It exists in no registry.
+# No registry has this image.
 NO_SUCH_IMAGE = "sha256:" + "0" * 64
 
 
@@ -28,7 +28,7 @@ def crash_loop(_: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def never_ready(values: Mapping[str, Any]) -> dict[str, Any]:
-    """It waits for something that doesn't happen."""
+    """Add a container that never ends, so that the pod never becomes ready."""
     image = values["image"]
     container = {
         "name": "wait",

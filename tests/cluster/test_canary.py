@@ -1,4 +1,4 @@
-"""Requests are divided between two versions as the weights of the route say."""
+"""The route divides requests between two versions by its weights."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tests.cluster.target import HOST, Target
 from tests.cluster.waiting import eventually
 
 REQUESTS = 400
-# A right division fails one run in a thousand by chance; the tests of a run together one in three hundred.
+# By chance, a correct division fails one test in a thousand, and one run of the three tests in three hundred.
 LEAST_CHANCE = 0.001
 
 
 def chance(hits: int, tries: int, share: float) -> float:
-    """Two-sided: how often a binomial count is at least as unlikely as this one."""
+    """Return the two-sided probability that a binomial count is at least as unlikely as this one."""
     likely = [math.comb(tries, k) * share**k * (1 - share) ** (tries - k) for k in range(tries + 1)]
     return sum(probability for probability in likely if probability <= likely[hits] * (1 + 1e-9))
 
@@ -30,7 +30,7 @@ def versions(target: Target, requests: int) -> list[str]:
 
 
 @pytest.mark.parametrize("weight", [10, 50, 100])
-def test_the_canary_gets_its_share_and_none_when_it_is_taken_away(target: Target, newer: Product, weight: int) -> None:
+def test_the_canary_gets_its_share_and_none_after_its_removal(target: Target, newer: Product, weight: int) -> None:
     canary = {"enabled": True, "weight": weight, "replicaCount": 1, **newer.values}
     target.release.upgrade(target.values | {"canary": canary})
     # Envoy learns of the weights a moment after Helm has seen the pods ready.

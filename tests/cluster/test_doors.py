@@ -1,4 +1,4 @@
-"""Ingress and Gateway API, in the clear and over TLS, lead to the service; bodies that are too large don't."""
+"""Ingress and Gateway API lead to the service, over plain HTTP and TLS; bodies that are too large are refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from tests.cluster.kubectl import Cluster
 from tests.cluster.product import Product, Release
-from tests.cluster.target import LET_IN, PARENTS
+from tests.cluster.target import ADMIT_GATEWAY, PARENTS
 from tests.cluster.waiting import eventually
 
 SECURE = "secure.example.test"
@@ -25,12 +25,12 @@ def door(kind: str, host: str, **more: object) -> dict[str, object]:
         "ingress": {"enabled": True, "className": "contour", "hosts": [host]},
         "httpRoute": {"enabled": True, "parentRefs": PARENTS, "hostnames": [host]},
     }
-    return {kind: opened[kind] | more, "networkPolicy": LET_IN}
+    return {kind: opened[kind] | more, "networkPolicy": ADMIT_GATEWAY}
 
 
 def answers(client: httpx.Client, product: Product, host: str) -> None:
-    """Real images get their classes, once there is a route."""
-    # The name is what certificate and route go by; the address is the gateway's.
+    """Wait for the route, then check that real images get their classes."""
+    # Certificate and route go by the host name, while the address is the gateway's.
     extensions, headers = {"sni_hostname": host}, {"Host": host}
 
     def routed() -> bool:
@@ -48,7 +48,7 @@ def answers(client: httpx.Client, product: Product, host: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["ingress", "httpRoute"])
-def test_the_door_answers_with_the_classes_of_real_images_and_refuses_large_bodies(
+def test_the_gateway_classifies_real_images_and_refuses_large_bodies(
     cluster: Cluster, release: Release, product: Product, kind: str
 ) -> None:
     if not cluster.http:
@@ -63,7 +63,7 @@ def test_the_door_answers_with_the_classes_of_real_images_and_refuses_large_bodi
 
 @pytest.fixture
 def certificate(cluster: Cluster, release: Release, tmp_path: Path) -> Path:
-    """A Secret `door`, and the certificate of the authority that signed what is in it."""
+    """Create a Secret `door` with a certificate, and return the path of its authority's certificate."""
     (tmp_path / "openssl.cnf").write_text("[req]\ndistinguished_name = name\n[name]\n")
     common = ["openssl", "req", "-x509", "-config", "openssl.cnf", "-nodes", "-days", "1", "-newkey", "rsa:2048"]
     authority = ["-subj", "/CN=test", "-addext", "basicConstraints=critical,CA:TRUE", "-keyout", "ca.key"]
@@ -77,7 +77,7 @@ def certificate(cluster: Cluster, release: Release, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def secure_gateway(cluster: Cluster, release: Release, certificate: Path) -> Iterator[ssl.SSLContext]:
-    """The gateway with a listener for HTTPS that uses the certificate; trusts the authority."""
+    """Give the gateway an HTTPS listener with the certificate; yield a context that trusts its authority."""
     if not cluster.https:
         pytest.skip("GATEWAY_HTTPS names no gateway")
     # Allows the gateway to read a Secret of another namespace.
@@ -114,6 +114,6 @@ def test_the_gateway_answers_over_tls_with_the_given_certificate(
     release.install(product.values | door("httpRoute", SECURE))
     with httpx.Client(verify=secure_gateway, base_url=cluster.https) as client:
         answers(client, product, SECURE)
-    # Who doesn't trust the authority doesn't get through.
+    # A client that doesn't trust the authority can't connect.
     with httpx.Client(base_url=cluster.https) as client, pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY"):
         client.get("/readyz", headers={"Host": SECURE}, extensions={"sni_hostname": SECURE})

@@ -1,4 +1,4 @@
-"""The chart installed as the README says: ready, restricted, limited, and its own test tells right from wrong."""
+"""The chart installs as its README says: pods are ready, restricted and limited, and `helm test` finds faults."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_default_values_install_and_the_charts_own_test_passes(
 
 
 def cold_start(release: Release, pod: dict[str, Any]) -> str:
-    """Kubernetes gives its times in whole seconds, the service its own exactly."""
+    """Return the times of a pod's start: Kubernetes' in whole seconds, the service's own exactly."""
     name = pod["metadata"]["name"]
 
     def at(text: str) -> datetime:
@@ -72,7 +72,7 @@ def test_the_packaged_chart_is_installed_from_a_registry(release: Release, produ
 def test_pods_are_spread_run_restricted_within_their_limits_and_have_no_token(
     release: Release, product: Product
 ) -> None:
-    # The namespace enforces the Pod Security Standard `restricted`: they wouldn't be there otherwise.
+    # The namespace enforces the Pod Security Standard `restricted`, so pods that violate it could not start.
     resources = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"cpu": "1500m", "memory": "768Mi"}}
     release.install(product.values | {"resources": resources})
     pods = release.pods()
@@ -88,7 +88,7 @@ def test_pods_are_spread_run_restricted_within_their_limits_and_have_no_token(
         assert ", 2 threads;" in log
 
 
-# As the kernel enforces them, with control groups of version 2 or 1.
+# Reads the limits that the kernel enforces, from control groups of version 2 or 1.
 LIMITS = """
 import json, pathlib
 groups = pathlib.Path("/sys/fs/cgroup")
@@ -116,7 +116,7 @@ def test_a_wrong_model_fails_the_charts_own_test(
 
 
 def test_a_broken_service_fails_the_charts_own_test(release: Release, product: Product) -> None:
-    # Ready, and refuses every image.
+    # With this limit the service is ready, but refuses every image.
     release.install(product.values | {"settings": {"maxBodyBytes": 10}, "replicaCount": 1})
     tested = release.helm("test", release.name, "--logs", "--timeout=60s", check=False)
     assert re.search(r"FAILED: \S+ is answered: \(413", tested), tested
@@ -127,8 +127,7 @@ def test_the_commands_of_the_notes_work_word_for_word(release: Release, product:
         if probe.connect_ex(("127.0.0.1", NOTES_PORT)) == 0:
             pytest.skip(f"something listens on port {NOTES_PORT} already, which the notes name")
     said = release.install(product.values)
-    commands = said.partition("Classify an image:")[2].partition("Have it")[0]
-    forward, curl = re.findall(r"^  (\S.*)$", commands, re.MULTILINE)
+    forward, curl, *_ = re.findall(r"^  (\S.*)$", said.partition("Classify an image:")[2], re.MULTILINE)
     expected, image = next(iter(product.golden.items()))
     (tmp_path / "image.jpg").write_bytes(image)
     command = forward.rstrip(" &")
@@ -148,7 +147,7 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-# Without the Prometheus Operator, and on nodes of two cores.
+# The cluster has no Prometheus Operator, and its nodes have two cores.
 SMALL = {
     "serviceMonitor": {"enabled": False},
     "prometheusRule": {"enabled": False},
@@ -171,9 +170,9 @@ def is_ready(pod: dict[str, Any]) -> bool:
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
-# Not gke's: it has kinds of Google's own.
+# The GKE profile is missing because it has Google's own kinds.
 @pytest.mark.parametrize("profile", ["eks", "aks", "gpu"])
-def test_the_api_server_takes_every_object_of_a_profile_that_needs_more_than_this_cluster(
+def test_the_api_server_accepts_every_object_of_a_profile_that_needs_more_than_this_cluster(
     release: Release, product: Product, profile: str
 ) -> None:
     values = ("--values", CHART / f"values-{profile}.yaml")

@@ -1,4 +1,4 @@
-"""The chart's ScaledObject on a real KEDA, which goes by what a real Prometheus says of pods and gateway."""
+"""The chart's ScaledObject works with a real KEDA, which queries a real Prometheus about pods and gateway."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HOST = "scaled.example.test"
 LEAST, FALLBACK, MOST = 1, 2, 3
 MILLISECONDS = 20
 SLOW = RESOURCES | {"limits": {"cpu": "500m", "memory": "1Gi"}}
-# More than one such pod can do, and so much more than KEDA's threshold is under way.
+# More requests/s than one such pod can answer, so that more images than KEDA's threshold are in flight.
 TOO_MUCH = 60.0
 LITTLE = 2.0
 # The default waits for five minutes, so that a short lull costs nothing.
@@ -39,7 +39,7 @@ SOON = {"stabilizationWindowSeconds": 10, "policies": [{"type": "Percent", "valu
 
 @dataclasses.dataclass(frozen=True)
 class Scaled:
-    """A release with a slow model that KEDA scales, and the Prometheus that it asks."""
+    """A release with a slow model, which KEDA scales, and the Prometheus that KEDA queries."""
 
     target: Target
     prometheus_image: str
@@ -91,7 +91,7 @@ def installed(
         }
         target = behind_the_gateway(Release(cluster, name), product, HOST, **changed)
         scaled = Scaled(dataclasses.replace(target, image=picture("red", "JPEG"), expected="red"), image)
-        # First, or the autoscaler would begin with its fallback.
+        # Prometheus must start first, or the autoscaler would begin with its fallback.
         scaled.watch()
         scaled.target.install()
         yield scaled
@@ -99,14 +99,14 @@ def installed(
 
 @pytest.fixture
 def scaled(installed: Scaled) -> Scaled:
-    """At rest with its least pods."""
+    """Return the release at rest, with its minimum of pods."""
     installed.target.restore()
     eventually(lambda: installed.pods() == installed.ready() == LEAST, "the least pods", patience=240)
     return installed
 
 
 def by_default(namespace: str) -> dict[str, Any]:
-    """The chart's own query and threshold; sooner than its default times."""
+    """Return values with the chart's own query and threshold, and times shorter than its defaults."""
     return {
         "enabled": True,
         "minReplicas": LEAST,
@@ -119,14 +119,14 @@ def by_default(namespace: str) -> dict[str, Any]:
 
 
 def envoy(cluster: Cluster) -> dict[str, Any]:
-    """The gateway, to be scraped where Contour says."""
+    """Return the scrape configuration of the gateway, with the port and path that Contour documents."""
     pods = cluster.get("pods", "-n", "projectcontour", "-l", "app=envoy")["items"]
     addresses = [f"{pod['status']['podIP']}:8002" for pod in pods]
     return {"job_name": "envoy", "metrics_path": "/stats/prometheus", "static_configs": [{"targets": addresses}]}
 
 
-def let_go(scaled: Scaled) -> None:
-    """By docs/kubernetes.md: scale to zero by the requests that the gateway ended, those without a pod too."""
+def scale_to_zero(scaled: Scaled) -> None:
+    """Scale to zero as docs/kubernetes.md describes, with a query that also counts requests which found no pod."""
     name = f"{scaled.target.release.namespace}_{scaled.target.release.fullname}_80"
     query = f'sum(rate(envoy_cluster_upstream_rq_completed{{envoy_cluster_name="{name}"}}[20s]))'
     values = scaled.target.values
@@ -135,7 +135,7 @@ def let_go(scaled: Scaled) -> None:
     eventually(lambda: scaled.pods() == 0, "no pod", patience=240)
 
 
-def test_work_under_way_adds_pods_and_its_end_takes_them_away(scaled: Scaled, figure: Callable[[str], None]) -> None:
+def test_load_adds_pods_and_its_end_removes_them(scaled: Scaled, figure: Callable[[str], None]) -> None:
     (metric,) = scaled.get("hpa", f"keda-hpa-{scaled.target.release.fullname}")["spec"]["metrics"]
     assert metric["type"] == "External"
     with scaled.target.probe(rate=TOO_MUCH):
@@ -155,7 +155,7 @@ def test_work_under_way_adds_pods_and_its_end_takes_them_away(scaled: Scaled, fi
     )
 
 
-def test_without_prometheus_it_holds_the_fallback(scaled: Scaled) -> None:
+def test_without_prometheus_it_keeps_the_fallback_number_of_pods(scaled: Scaled) -> None:
     with scaled.unwatched():
         eventually(lambda: scaled.falls_back() and scaled.ready() == FALLBACK, "the fallback's pods", patience=240)
         for _ in range(20):
@@ -164,12 +164,14 @@ def test_without_prometheus_it_holds_the_fallback(scaled: Scaled) -> None:
     eventually(lambda: not scaled.falls_back() and scaled.ready() == LEAST, "the least pods again", patience=240)
 
 
-def test_it_goes_to_zero_and_the_gateways_requests_bring_it_back(scaled: Scaled, figure: Callable[[str], None]) -> None:
-    let_go(scaled)
+def test_it_scales_to_zero_and_requests_at_the_gateway_bring_it_back(
+    scaled: Scaled, figure: Callable[[str], None]
+) -> None:
+    scale_to_zero(scaled)
     url, headers = f"{scaled.target.release.cluster.http}/predict", {"Host": HOST}
     first = httpx.post(url, headers=headers, files={"file": ("x", scaled.target.image)})
     begun = time.monotonic()
-    # Envoy's own answer: nothing waits for a pod.
+    # Envoy answers itself, without waiting for a pod.
     assert (first.status_code, first.text) == (503, "no healthy upstream")
     assert "Retry-After" not in first.headers
     with scaled.target.probe(rate=LITTLE) as probe:
@@ -178,14 +180,14 @@ def test_it_goes_to_zero_and_the_gateways_requests_bring_it_back(scaled: Scaled,
         probe.until(len(probe.verdict.requests) + 20)
     statuses = [request.status for request in probe.verdict.requests]
     assert set(statuses) == {200, 503}, str(probe.verdict)
-    # Once there is a pod, there is one.
+    # Once a pod is ready, no request fails.
     assert 503 not in statuses[statuses.index(200) :], str(probe.verdict)
     eventually(lambda: scaled.pods() == 0, "no pod again", patience=240)
     figure(f"an answer {woken:.0f} s after the first request, {statuses.count(503) + 1} got 503 until then")
 
 
-def test_without_prometheus_the_fallback_comes_from_zero_too(scaled: Scaled) -> None:
-    let_go(scaled)
+def test_without_prometheus_the_fallback_works_from_zero_too(scaled: Scaled) -> None:
+    scale_to_zero(scaled)
     with scaled.unwatched():
         eventually(lambda: scaled.falls_back() and scaled.ready() == FALLBACK, "the fallback's pods", patience=240)
     eventually(lambda: scaled.pods() == 0, "no pod again", patience=240)

@@ -1,4 +1,4 @@
-"""The cluster comes and goes without a trace, however it is ended. In a home of its own, beside the one in use."""
+"""The cluster leaves no trace, however it ends. These tests use their own home, beside the one in use."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PORTS = {
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Images stay in it from test to test, as they do for people."""
+    """Yield a home that keeps its images from test to test, as a person's does."""
     try:
         tools.require()
     except ClusterError as error:
@@ -60,7 +60,7 @@ def wait_for_phase(process: subprocess.Popen[str], phase: str) -> None:
     for line in process.stderr:
         if line.strip().endswith(phase):
             return
-    pytest.fail(f"it ended before {phase}")
+    pytest.fail(f"the command ended before {phase}")
 
 
 def wait_until_gone(home: Path) -> None:
@@ -70,7 +70,7 @@ def wait_until_gone(home: Path) -> None:
         time.sleep(0.1)
 
 
-def test_up_and_down_leave_no_trace_and_a_second_up_says_so(home: Path) -> None:
+def test_up_and_down_leave_no_trace_and_a_second_up_says_that_a_cluster_is_running(home: Path) -> None:
     before = machine.traces(home)
     status, output, message = done(home, "up")
     assert status == 0, message
@@ -84,13 +84,13 @@ def test_up_and_down_leave_no_trace_and_a_second_up_says_so(home: Path) -> None:
 
     status, again, message = done(home, "up")
     assert (status, again) == (0, output)
-    assert message == f"cluster: a cluster is running in {home} already\n"
+    assert message == f"cluster: a cluster is already running in {home}\n"
 
     assert done(home, "down") == (0, "", "")
     assert machine.traces(home) == before
 
 
-def test_its_keeper_killed_takes_every_process_with_it_and_down_removes_the_rest(home: Path) -> None:
+def test_killing_the_keeper_ends_every_process_and_down_removes_the_rest(home: Path) -> None:
     before = machine.traces(home)
     status, _, message = done(home, "up")
     assert status == 0, message

@@ -1,4 +1,4 @@
-"""loadtests/kubernetes.yaml: workers in pods load the service, and the Job's end is the verdict."""
+"""With loadtests/kubernetes.yaml, workers in pods load the service, and the Job's end is the verdict."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def image(cluster: Cluster) -> Iterator[str]:
 
 
 def manifest(image: str, **settings: str) -> list[dict[str, Any]]:
-    """The file as its first lines tell to edit it."""
+    """Return the manifest's objects, edited as its first lines say."""
     objects = list(yaml.safe_load_all(MANIFEST.read_text()))
     for found in objects:
         if found["kind"] == "ConfigMap":
@@ -36,7 +36,7 @@ def manifest(image: str, **settings: str) -> list[dict[str, Any]]:
 
 
 def end(cluster: Cluster, namespace: str) -> str:
-    """`Complete` or `Failed`, which the Job becomes."""
+    """Wait for the Job's end; return `Complete` or `Failed`."""
     deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         conditions = cluster.get("job/loadtest", "-n", namespace)["status"].get("conditions", [])
@@ -54,7 +54,7 @@ def end(cluster: Cluster, namespace: str) -> str:
         ("p50=0.01ms", "Failed", r"service levels: missed: p50 \d+ ms > 0.01ms"),
     ],
 )
-def test_workers_in_the_cluster_share_the_rate_and_the_job_is_the_verdict(
+def test_workers_in_the_cluster_share_the_rate_and_the_jobs_end_is_the_verdict(
     cluster: Cluster, standing: Target, image: str, slo: str, ending: str, said: str
 ) -> None:
     namespace = standing.release.namespace

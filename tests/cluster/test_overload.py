@@ -1,4 +1,4 @@
-"""Three times more than the pods can do, seen by clients behind the gateway and by Prometheus among the pods."""
+"""Load of three times the pods' capacity, as clients behind the gateway and a Prometheus in the cluster see it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.stored import picture
 
 HOST = "busy.example.test"
 MILLISECONDS = 20
-# Two of them leave a core to the gateway and to who sends.
+# Two such pods leave a core for the gateway and the probe.
 RESOURCES = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"cpu": "500m", "memory": "1Gi"}}
 SECONDS = 30
 
@@ -33,7 +33,7 @@ SECONDS = 30
 def busy(
     cluster: Cluster, product: Product, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Target]:
-    """A release with a slow model, out of the registry."""
+    """Yield a release with a slow model from the registry."""
     if not cluster.http:
         pytest.skip("GATEWAY_HTTP names no gateway")
     folder = tmp_path_factory.mktemp("slow")
@@ -60,7 +60,7 @@ def test_prometheus_finds_every_pod_by_the_headless_service(busy: Target, watchi
     )
 
 
-def test_overload_is_told_to_clients_harms_no_pod_and_raises_an_alert(
+def test_under_overload_clients_get_429_or_503_no_pod_restarts_and_an_alert_fires(
     busy: Target, watching: Prometheus, figure: Callable[[str], None]
 ) -> None:
     possible = capacity(busy)
@@ -76,7 +76,7 @@ def test_overload_is_told_to_clients_harms_no_pod_and_raises_an_alert(
     reasons = Counter(json.loads(request.detail.partition(": ")[2])["code"] for request in refused)
     assert set(reasons) <= {"queue_full", "deadline_exceeded", "overloaded"}, reasons
     goodput = len(verdict.answered(200)) / SECONDS
-    # Refusing costs CPU too, and this machine has other things to do: a sanity bound.
+    # This is a sanity bound: refusing costs CPU too, and other work shares the machine.
     assert goodput > possible / 3, f"{goodput:.0f}/s of {possible:.0f}/s"
 
     time.sleep(max(0.0, over + 5 - time.monotonic()))
@@ -92,7 +92,7 @@ def test_overload_is_told_to_clients_harms_no_pod_and_raises_an_alert(
 
 
 def capacity(target: Target) -> float:
-    """Answers a second to clients that wait for each."""
+    """Return the answers per second that clients get if they wait for each one."""
     seconds, clients = 5.0, 16
     until = time.monotonic() + seconds
     answered = Counter[int]()
@@ -113,13 +113,13 @@ def capacity(target: Target) -> float:
 
 
 def test_every_panel_of_the_dashboard_has_data(busy: Target, watching: Prometheus) -> None:
-    # What the other tests of this file don't make happen: a broken image, and one seen before.
+    # The other tests of this file send neither a broken image nor the same image twice to a cache.
     busy.release.upgrade(busy.values | {"settings": {"cacheSize": 100}})
     url = f"{busy.release.cluster.http}/predict"
     for image, status in ((busy.image, 200), (b"no image", 415)) * 20:
         answer = httpx.post(url, headers={"Host": busy.host}, files={"file": ("x", image)})
         assert answer.status_code == status, answer.text
-    # Two scrapes make a rate.
+    # A rate needs two scrapes.
     time.sleep(4)
     asked = prometheus.panels(busy.release)
     assert len(asked) > 15

@@ -1,4 +1,4 @@
-"""The platform that everything else is proved on: nodes, names, metrics, registry, both doors, limits."""
+"""The cluster itself works: nodes, DNS, metrics, registry, Ingress and HTTPRoute, limits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SOURCE = Path(__file__).parent / "echo"
 
 @pytest.fixture(scope="session")
 def echo(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The tests' own image in the registry, by digest."""
+    """Push the tests' own image and return its name by digest."""
     if not cluster.registry:
         pytest.skip("REGISTRY names no registry that this machine can push to and the cluster pull from")
     folder = tmp_path_factory.mktemp("echo")
@@ -37,7 +37,7 @@ def echo(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def finished(cluster: Cluster, namespace: str, name: str) -> dict[str, object]:
-    """How the pod's container ended."""
+    """Wait for the pod's end, and return how its container ended."""
 
     def ended() -> bool:
         return cluster.get("pod", name, "-n", namespace)["status"]["phase"] in ("Succeeded", "Failed")
@@ -83,7 +83,7 @@ def test_a_pod_pulls_by_digest_and_resolves_names_on_either_node(cluster: Cluste
         assert cluster.kubectl("-n", namespace, "logs", f"resolve-{node}").strip() == address
 
 
-def test_metrics_of_pods_are_there(cluster: Cluster, namespace: str, echo: str) -> None:
+def test_kubectl_top_shows_the_metrics_of_pods(cluster: Cluster, namespace: str, echo: str) -> None:
     cluster.apply(namespace, workloads.pod("metered", echo, "serve"))
 
     def measured() -> bool:
@@ -129,7 +129,7 @@ def test_logs_and_exec_reach_pods_of_both_nodes(cluster: Cluster, namespace: str
         assert cluster.kubectl("-n", namespace, "exec", node, "--", "/bin/echo", "eat", "1") == "ate 1\n"
 
 
-def test_pods_that_ask_for_more_than_restricted_are_refused(cluster: Cluster, namespace: str, echo: str) -> None:
+def test_pods_that_violate_restricted_are_refused(cluster: Cluster, namespace: str, echo: str) -> None:
     pod = workloads.pod("root", echo, "serve")
     pod["spec"]["securityContext"] = {"runAsUser": 0}
     with pytest.raises(AssertionError, match="violates PodSecurity"):

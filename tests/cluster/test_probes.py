@@ -1,4 +1,4 @@
-"""A pod gets requests when its model is warm, and is restarted when its model hangs."""
+"""A pod gets requests only once its model is warm, and is restarted if its model hangs."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ HANG_TIMEOUT = 2
 
 
 def statuses(release: Release, pod: str) -> str:
-    """What the pod itself says to /livez and /readyz, in its Service or not; nothing before it can be asked.
+    """Return the pod's own answers to /livez and /readyz, in its Service or not; empty before it can answer.
 
-    Not by the API server's proxy: kubectl would do as Retry-After says.
+    The API server's proxy is no way to ask, because kubectl would obey Retry-After.
     """
     here = ("-n", release.namespace, "exec", pod, "-c", "server", "--", "python", "-c", ASK)
     return release.cluster.kubectl(*here, check=False).strip()
@@ -43,7 +43,7 @@ for path in ("/livez", "/readyz"):
 def test_a_pod_that_is_alive_gets_no_requests_before_its_model_is_warm(
     cluster: Cluster, release: Release, product: Product, tmp_path: Path
 ) -> None:
-    # It takes seconds to be warmed up.
+    # This model takes seconds to warm up.
     model = models.published(cluster, write_slow_entry(tmp_path / "entry", 1500), tmp_path / "home", "cold")
     values = product.values | {"model": model, "replicaCount": 1, "resources": RESOURCES}
     release.helm("install", release.name, CHART, values=values)
@@ -58,20 +58,20 @@ def test_a_pod_that_is_alive_gets_no_requests_before_its_model_is_warm(
 
     eventually(ready, "a warm model")
     eventually(lambda: bool(addresses(release)), "its address in the Service")
-    # Alive, not ready, not in the Service: for as long as it warms up.
+    # While it warms up, the pod is alive, not ready and not in the Service.
     assert ("200 503", False, 0) in seen, seen
     assert not [each for each in seen if each[0] == "200 503" and each[2]], seen
 
 
 def addresses(release: Release) -> list[str]:
-    """Where the Service sends requests to."""
+    """Return the addresses that the Service sends requests to."""
     label = f"kubernetes.io/service-name={release.fullname}"
     slices = release.cluster.get("endpointslices", "-n", release.namespace, "-l", label)["items"]
     endpoints = [endpoint for each in slices for endpoint in each["endpoints"] or []]
     return [endpoint["addresses"][0] for endpoint in endpoints if endpoint["conditions"]["ready"]]
 
 
-def test_a_hung_model_is_restarted_while_the_other_pod_serves_on(
+def test_a_pod_with_a_hung_model_is_restarted_while_the_other_pod_keeps_serving(
     cluster: Cluster, release: Release, product: Product, tmp_path: Path, figure: Callable[[str], None]
 ) -> None:
     entry = write_slow_entry(tmp_path / "entry", 5, trap=True)
@@ -85,7 +85,7 @@ def test_a_hung_model_is_restarted_while_the_other_pod_serves_on(
     with target.probe(rate=20) as probe:
         start = time.monotonic()
         time.sleep(2)
-        say(release, hung, white())
+        send_directly(release, hung, white())
         begun = time.monotonic() - start
         eventually(lambda: len(addresses(release)) == 1, "the hung pod taken out of the Service")
         noticed = time.monotonic() - start
@@ -94,7 +94,7 @@ def test_a_hung_model_is_restarted_while_the_other_pod_serves_on(
         eventually(lambda: len(addresses(release)) == 2, "both pods in the Service")
         time.sleep(2)
     assert restarts(release) == {hung: 1, other: 0}
-    # Only what was sent to the hung pod before it was noticed is lost; then the other one answers everything.
+    # Only requests sent to the hung pod before it left the Service are lost; then the other pod answers all.
     lost = probe.verdict.failures
     assert len(lost) < len(probe.verdict.requests) / 2, str(probe.verdict)
     assert not [request for request in lost if request.due > noticed + 5], str(probe.verdict)
@@ -110,7 +110,7 @@ def white() -> bytes:
     return out.getvalue()
 
 
-def say(release: Release, pod: str, image: bytes) -> None:
+def send_directly(release: Release, pod: str, image: bytes) -> None:
     """Send one pod an image from inside, without waiting for an answer."""
     script = (
         f"import socket; s = socket.create_connection(('127.0.0.1', 3000)); body = bytes.fromhex('{image.hex()}'); "

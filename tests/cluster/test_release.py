@@ -1,4 +1,4 @@
-"""Releasing from the command line: canaries, interruptions, kills and rights, on a release that users are using."""
+"""Release from the command line under load: canaries, interruptions, kills and rights."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tests.cluster.product import Product, Release
 from tests.cluster.target import Target
 from tests.cluster.waiting import eventually
 
-# The load that the gate sends by itself has tests of its own; here the probe is at work already.
+# The load test of `release` has its own tests; here the probe sends requests already.
 QUIET = ("--slo", "none", "--timeout", "180s")
 
 
 def history(release: Release) -> list[tuple[int, str]]:
-    """Revisions and their states, the newest last."""
+    """Return the revisions and their states, the newest last."""
     entries = json.loads(release.helm("history", release.name, "--output", "json"))
     return [(entry["revision"], entry["status"]) for entry in entries]
 
@@ -67,7 +67,7 @@ def test_a_model_that_fails_its_golden_check_is_refused_with_the_figures(
     assert not probe.verdict.failures, str(probe.verdict)
 
 
-def test_ctrl_c_in_the_rollout_goes_back(target: Target, product: Product, newer: Product) -> None:
+def test_ctrl_c_during_the_rollout_rolls_back(target: Target, product: Product, newer: Product) -> None:
     release = target.release
     *_, (first, _) = history(release)
     process = start(release, "release", "--image", image(newer), *QUIET)
@@ -99,14 +99,14 @@ def test_a_release_that_was_killed_inside_helm_is_recovered(
 
 def test_status_shows_each_pods_model(target: Target, product: Product) -> None:
     found = json.loads(k8s(target.release, "status", "--output", "json"))
-    # Pods that others left may still be on their way out.
+    # Pods of earlier tests may still be terminating.
     assert [pod["model"] for pod in found["pods"] if pod["ready"]] == [product.model] * 2
     assert found["components"]["server"] == {"desired": 2, "ready": 2, "updated": 2}
 
 
 @pytest.fixture
 def ci(target: Target, tmp_path: Path) -> dict[str, str]:
-    """The environment of a service account that has the documented Role for releases."""
+    """Return the environment of a service account that has the documented Role for releases."""
     cluster, namespace = target.release.cluster, target.release.namespace
     cluster.kubectl("apply", "--namespace", namespace, "--filename", "k8s/rbac.yaml")
     cluster.kubectl("create", "serviceaccount", "ci", "--namespace", namespace)
@@ -125,7 +125,7 @@ def bind(release: Release, role: str) -> None:
     release.cluster.kubectl("create", "rolebinding", role, *options)
 
 
-def test_the_documented_rights_are_enough_and_a_missing_one_is_named(
+def test_the_documented_rights_are_enough_and_an_error_names_a_missing_one(
     target: Target, newer: Product, ci: dict[str, str]
 ) -> None:
     release = target.release
@@ -139,7 +139,7 @@ def test_the_documented_rights_are_enough_and_a_missing_one_is_named(
 
 
 def _endless_hook(name: str) -> dict[str, Any]:
-    """A Job that helm waits for before it upgrades anything."""
+    """Return a Job that Helm waits for before it upgrades anything."""
     security = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     container = {"name": "wait", "image": name, "command": ["sleep", "600"], "securityContext": security}
     pod = {
@@ -153,7 +153,7 @@ def _endless_hook(name: str) -> dict[str, Any]:
 
 
 def _kill_with_children(pid: int) -> None:
-    """As a machine does that loses power: helm runs in a session of its own, and would go on."""
+    """Kill the command and Helm, as a power failure would; Helm has its own session and would keep running."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     for each in (pid, *map(int, children)):
         os.kill(each, signal.SIGKILL)

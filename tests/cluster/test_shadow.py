@@ -1,4 +1,4 @@
-"""A shadow gets a copy of every request; what becomes of it there, callers never notice."""
+"""A shadow gets a copy of every request, and clients never notice its faults."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ RATE = 40
 def test_a_shadow_gets_the_requests_and_its_faults_reach_no_caller(
     cluster: Cluster, target: Target, product: Product, tmp_path: Path, figure: Callable[[str], None]
 ) -> None:
-    # It can do a tenth of what it gets, and refuses what it has no time for. A queue set to be short would do that too,
-    # but it would be the release's own as well, and any pause of the machine would fill it.
+    # The shadow can answer a tenth of the requests and refuses the rest. A short queue would have the same effect, but
+    # the setting would also apply to the release itself, where any pause of the machine would fill the queue.
     slow = models.published(cluster, write_slow_entry(tmp_path / "entry", 250), tmp_path / "home", "shadow")
     shadow = {"enabled": True, "replicaCount": 1, "model": slow}
     target.release.upgrade(target.values | {"shadow": shadow})
     (pod,) = target.release.pods("shadow")
     with target.probe(rate=RATE) as probe:
-        # The gateway learns of the mirror a moment after Helm has seen the pod ready.
+        # The gateway begins to mirror a moment after Helm has seen the pod ready.
         eventually(lambda: {"200", "429"} <= answers(target, pod).keys(), "copies that are answered and refused")
         counted = answers(target, pod)
         deployment = f"deployment/{target.release.fullname}-shadow"
@@ -41,7 +41,7 @@ def test_a_shadow_gets_the_requests_and_its_faults_reach_no_caller(
 
 
 def answers(target: Target, pod: dict[str, Any]) -> dict[str, int]:
-    """Of a pod to images, by status."""
+    """Return how many answers the pod has given to images, by status."""
     sample = re.compile(r'^image_classifier_requests_total\{(.*route="/predict".*)\} (\S+)', re.MULTILINE)
     counted = sample.findall(target.release.metrics(pod))
     return {re.findall(r'code="(\d+)"', labels)[0]: int(float(value)) for labels, value in counted}

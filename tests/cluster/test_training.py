@@ -1,4 +1,4 @@
-"""Training as a Job, by one pod and by two, killed on the way; its model, in the shared store, is released."""
+"""Train as a Job of one pod and of two: a killed pod is replaced, and the model in the shared store is released."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from tests.cluster.product import Product, Release
 from tests.cluster.target import RESOURCES
 from tests.folders import write_tree
 
-# At a second each, so that the kill comes in the middle.
+# Each takes about a second, so the kill comes in the middle.
 EPOCHS = 24
 KILLED_AFTER = 3
 EPOCHS_OF_TWO = 8
-# Where real photos are: the CIFAR-10 images as JPEG, a folder a class.
+# Real photos: the CIFAR-10 images as JPEG, one folder per class.
 PHOTOS = REPOSITORY.parent / "shared" / "data" / "cifar10-jpg.tar.xz"
 PHOTOS_A_CLASS = 100
 
 
 @pytest.fixture
 def claims(cluster: Cluster, namespace: str, product: Product, tmp_path: Path) -> None:
-    """`photos` with images, and an empty `models`."""
+    """Create the claim `photos` with images, and an empty claim `models`."""
     cluster.apply(namespace, workloads.claim("photos"), workloads.claim("models"))
     name = f"{product.registry}/image-classifier@{product.digest}"
     mounts = [{"name": "photos", "mountPath": "/photos"}]
@@ -54,7 +54,7 @@ def claims(cluster: Cluster, namespace: str, product: Product, tmp_path: Path) -
 
 
 def packed(folder: Path) -> bytes:
-    """A folder a class, as tar: real photos where they are, else coloured noise."""
+    """Return a tar with one folder per class: real photos if they are there, otherwise coloured noise."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as made:
         if not PHOTOS.exists():
@@ -72,7 +72,7 @@ def packed(folder: Path) -> bytes:
     return out.getvalue()
 
 
-def test_a_killed_training_goes_on_from_its_checkpoint_and_its_model_is_released(
+def test_a_killed_training_resumes_from_its_checkpoint_and_its_model_is_released(
     release: Release,
     product: Product,
     training_image: str,
@@ -93,7 +93,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint_and_its_model_is_released
                     kill(release)
         said = training.stdout.read()
     assert training.returncode == 0, said
-    # The pod that ended well is another one, and it began where the killed one had got to.
+    # Another pod completed the training, from where the killed one had stopped.
     resumed = trained_by(only_pod(release), release)
     assert resumed[0] > 1, (epochs, resumed)
     assert resumed[-1] == EPOCHS, (epochs, resumed)
@@ -106,10 +106,10 @@ def test_a_killed_training_goes_on_from_its_checkpoint_and_its_model_is_released
     found = json.loads(command.k8s(release, "status", "--output", "json"))
     assert [pod["model"] for pod in found["pods"]] == [model] * 2
     assert "Succeeded" in release.helm("test", release.name, "--timeout=120s")
-    figure(f"killed after epoch {KILLED_AFTER}, went on with epoch {resumed[0]} of {EPOCHS}; {model} released")
+    figure(f"killed after epoch {KILLED_AFTER}, resumed with epoch {resumed[0]} of {EPOCHS}; {model} released")
 
 
-def test_two_workers_on_two_nodes_learn_what_one_does_though_one_is_killed(
+def test_two_workers_on_two_nodes_train_as_one_does_even_if_one_is_killed(
     release: Release, training_image: str, tmp_path: Path, figure: Callable[[str], None]
 ) -> None:
     options = ["--data", "digits", "--image-size", "8", "--depth", "1", "--width", "8", "--batch-size", "64"]
@@ -137,7 +137,7 @@ def test_two_workers_on_two_nodes_learn_what_one_does_though_one_is_killed(
     here = {"KERAS_BACKEND": "jax", "BENTOML_HOME": str(tmp_path)}
     subprocess.run(command_, env=os.environ | here, cwd=REPOSITORY, capture_output=True, check=True, timeout=200)
     alone = json.loads((tmp_path / "alone" / "metrics.json").read_text())["train"]["history"]["loss"]
-    # Summed in another order; the differences grow with every step.
+    # Two workers add in another order than one, and the differences grow with every step.
     assert [float(loss) for loss in losses.values()] == pytest.approx(alone, rel=0.01)
     figure(f"two workers, one killed after epoch {last} of {EPOCHS_OF_TWO}: last loss {losses[EPOCHS_OF_TWO]}")
 
@@ -148,6 +148,6 @@ def only_pod(release: Release) -> str:
 
 
 def trained_by(pod: str, release: Release) -> list[int]:
-    """The epochs of which a pod tells."""
+    """Return the epochs in a pod's log."""
     said = release.cluster.kubectl("-n", release.namespace, "logs", pod)
     return [int(epoch) for epoch in re.findall(r"^Epoch +(\d+)/", said, re.MULTILINE)]

@@ -1,4 +1,4 @@
-"""A search as a Job of several pods on two nodes, one of them killed on the way; the best is retrained and stored."""
+"""Pods on two nodes share a search as a Job; one is killed, and the best options are retrained and stored."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TRIALS = 5
 PASSWORD = "for-this-test-alone"
 
 
-def test_pods_share_a_search_though_one_is_killed(
+def test_pods_share_a_search_even_if_one_is_killed(
     release: Release, training_image: str, tmp_path: Path, figure: Callable[[str], None]
 ) -> None:
     secret = postgresql.start(release.cluster, release.namespace, PASSWORD, tmp_path)
@@ -41,7 +41,7 @@ def test_pods_share_a_search_though_one_is_killed(
     assert tuning.returncode == 0, said
     assert len(nodes) == 2
     assert [pod["status"]["phase"] for pod in pods(release)].count("Succeeded") == 2
-    # The default configuration is one more; what the killed pod was doing was done again.
+    # The default options are one more trial; the killed pod's trial was run again.
     assert [*ended.values()].count("val_loss") == 1 + TRIALS, ended
     model = json.loads(said)["model"]
     assert model.startswith("image_classifier:")

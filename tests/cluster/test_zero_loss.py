@@ -1,4 +1,4 @@
-"""No request is lost while the release changes under load. Together these tests send more than 10,000."""
+"""No request is lost while the release changes under load. Together these tests send over 10,000 requests."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tests.cluster.target import Target
 Figure = Callable[[str], None]
 
 
-def settled(probe: Probe, figure: Figure) -> None:
-    """Every request was answered right."""
+def assert_nothing_lost(probe: Probe, figure: Figure) -> None:
+    """Check that every request was answered correctly, and record the verdict."""
     assert not probe.verdict.failures, str(probe.verdict)
     figure(str(probe.verdict).partition("\nat ")[0].replace("\n", ", "))
 
 
-def test_a_changed_setting_and_the_way_back_lose_nothing(target: Target, figure: Figure) -> None:
+def test_a_changed_setting_and_its_rollback_lose_nothing(target: Target, figure: Figure) -> None:
     with target.probe() as probe:
         time.sleep(2)
         begun = time.monotonic()
@@ -35,13 +35,13 @@ def test_a_changed_setting_and_the_way_back_lose_nothing(target: Target, figure:
         figure(f"{time.monotonic() - begun:.0f} s for two pods")
         target.release.helm("rollback", target.release.name, "--wait", "--timeout=180s")
         probe.until(3000)
-    settled(probe, figure)
+    assert_nothing_lost(probe, figure)
 
 
 def test_another_image_with_another_model_loses_nothing_and_no_pod_mixes_them(
     target: Target, product: Product, newer: Product, figure: Figure
 ) -> None:
-    # A class that both know: they are trained on the same digits.
+    # Use a class that both models know; both are trained on the same digits.
     expected = min(product.golden.keys() & newer.golden.keys())
     moved = dataclasses.replace(target, image=product.golden[expected], expected=expected)
     with moved.probe() as probe:
@@ -49,7 +49,7 @@ def test_another_image_with_another_model_loses_nothing_and_no_pod_mixes_them(
         target.release.upgrade(target.values | newer.values)
         served = models_by_pod(target)
         probe.until(2000)
-    settled(probe, figure)
+    assert_nothing_lost(probe, figure)
     versions = [version for _, version in probe.verdict.versions]
     assert (versions[0], versions[-1]) == (product.model, newer.model)
     assert {*versions} == {product.model, newer.model}
@@ -58,7 +58,7 @@ def test_another_image_with_another_model_loses_nothing_and_no_pod_mixes_them(
 
 
 def models_by_pod(target: Target) -> dict[str, set[str]]:
-    """What each pod's own metrics say that it has served since it began, those that are on their way out too."""
+    """Return the models that each pod has served, by its own metrics; terminating pods are included."""
     served = {}
     for pod in target.release.pods():
         text = target.release.metrics(pod)
@@ -76,23 +76,23 @@ def test_a_deleted_pod_loses_nothing(target: Target, figure: Figure) -> None:
         deployment = f"deployment/{target.release.fullname}"
         target.release.cluster.kubectl("-n", namespace, "rollout", "status", deployment, "--timeout=120s")
         probe.until(1500)
-    settled(probe, figure)
+    assert_nothing_lost(probe, figure)
 
 
 def test_a_drained_node_loses_nothing_and_the_disruption_budget_is_kept(target: Target, figure: Figure) -> None:
     cluster, here = target.release.cluster, ("-n", target.release.namespace)
     *others, node = cluster.nodes()
-    # Both pods on one node, so that the budget has something to forbid.
+    # Put both pods on one node, so that the disruption budget matters.
     with cluster.cordoned(*others):
         cluster.kubectl(*here, "rollout", "restart", f"deployment/{target.release.fullname}")
         cluster.kubectl(*here, "rollout", "status", f"deployment/{target.release.fullname}")
-    # Others may use the cluster too.
+    # Drain our pods only, since others may use the cluster too.
     ours = f"--pod-selector=app.kubernetes.io/instance={target.release.name}"
     with target.probe() as probe, cluster.cordoned(node):
         time.sleep(2)
         said = cluster.kubectl("drain", node, "--ignore-daemonsets", "--delete-emptydir-data", ours, "--timeout=180s")
         probe.until(1500)
-    settled(probe, figure)
+    assert_nothing_lost(probe, figure)
     assert said.count("evicted") == 2, said
 
 
@@ -102,12 +102,12 @@ def test_scaling_up_and_down_loses_nothing(target: Target, figure: Figure) -> No
         for replicas in (4, 1, 2):
             target.release.upgrade(target.values | {"replicaCount": replicas})
         probe.until(3000)
-    settled(probe, figure)
+    assert_nothing_lost(probe, figure)
 
 
 @pytest.fixture
 def earlier_chart(tmp_path: Path) -> Path:
-    """The chart as it was released last: at the newest tag before this commit, else as it first came."""
+    """Return the chart as last released: at the newest tag before this commit, otherwise at its first commit."""
     tagged = git("describe", "--tags", "--abbrev=0", "HEAD^")
     commit = tagged or git("log", "--diff-filter=A", "--format=%H", "--", str(CHART / "Chart.yaml"))
     path = str(CHART.relative_to(REPOSITORY))
@@ -121,7 +121,7 @@ def earlier_chart(tmp_path: Path) -> Path:
 
 
 def git(*arguments: str) -> str:
-    """What it prints; nothing when it fails."""
+    """Run git and return what it prints, or an empty string if it fails."""
     done = subprocess.run(["git", *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else ""
 
@@ -132,4 +132,4 @@ def test_an_upgrade_of_the_chart_itself_loses_nothing(target: Target, earlier_ch
         time.sleep(2)
         target.release.upgrade(target.values)
         probe.until(1500)
-    settled(probe, figure)
+    assert_nothing_lost(probe, figure)

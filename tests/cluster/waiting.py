@@ -1,4 +1,4 @@
-"""Waiting for what a cluster does in its own time."""
+"""Wait for what a cluster does in its own time."""
 
 from __future__ import annotations
 

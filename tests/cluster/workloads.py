@@ -1,4 +1,4 @@
-"""Kubernetes objects of the tests' own program, as Pod Security `restricted` wants them."""
+"""Kubernetes objects for the tests' own program, which meet Pod Security `restricted`."""
 
 from __future__ import annotations
 

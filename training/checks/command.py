@@ -32,7 +32,7 @@ class Done:
 
 
 def check(config: Config, labels: bool, fix: bool) -> Done:
-    """Check `config.data`, and `config.test_data` with it, and write html.html and check.json to `config.out`.
+    """Check `config.data`, and `config.test_data` with it, and write report.html and check.json to `config.out`.
 
     Raises:
         DataError: a folder that can't be used.

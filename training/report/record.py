@@ -1,4 +1,4 @@
-"""Write down what a run found: metrics.json, pictures and html.html in its folder."""
+"""Write down what a run found: metrics.json, pictures and report.html in its folder."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def write_evaluation(
     probabilities: np.ndarray,
     more_pictures: dict[str, bytes] | None = None,
 ) -> None:
-    """Write metrics.json, html.html and the pictures of the evaluation on `part`."""
+    """Write metrics.json, report.html and the pictures of the evaluation on `part`."""
     out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
     (out / "metrics.json").write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Write study.json, the pictures and html.html of a study: one page that needs no other file."""
+"""Write study.json, the pictures and report.html of a study: one page that needs no other file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from training.tune import record, table
 
 
 def write(out: Path, content: dict[str, Any]) -> Path:
-    """Write `content` as study.json, NAME.png and html.html into `out`; returns the page's path."""
+    """Write `content` as study.json, NAME.png and report.html into `out`; returns the page's path."""
     record.write(out, content)
     drawn = draw(content)
     for name, png in drawn.items():

@@ -1,4 +1,4 @@
-"""What the local cluster says and writes without being started."""
+"""The local cluster's messages, settings and images, without starting it."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ def command(home: Path, *arguments: str, **variables: str) -> subprocess.Complet
 
 
 @pytest.mark.parametrize("arguments", [["status"], ["shell", "--", "true"], ["load", "image.tar"]])
-def test_a_verb_that_needs_a_cluster_says_that_there_is_none(tmp_path: Path, arguments: list[str]) -> None:
+def test_a_verb_that_needs_a_cluster_says_that_none_is_running(tmp_path: Path, arguments: list[str]) -> None:
     done = command(tmp_path, *arguments)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "cluster: no cluster is running; start it with `python -m cluster up`\n"
 
 
-def test_a_port_that_is_no_number_is_named(tmp_path: Path) -> None:
+def test_an_error_names_the_port_that_is_not_a_number(tmp_path: Path) -> None:
     done = command(tmp_path, "status", CLUSTER_API_PORT="http")
-    assert (done.returncode, done.stderr) == (1, "cluster: CLUSTER_API_PORT is 'http'; set it to a port number\n")
+    message = "cluster: CLUSTER_API_PORT is 'http'; set it to a port number, 1 to 65535\n"
+    assert (done.returncode, done.stderr) == (1, message)
 
 
-def test_two_homes_have_two_control_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_home_has_its_own_control_group(monkeypatch: pytest.MonkeyPatch) -> None:
     groups = set()
     for home in ("/one", "/two"):
         monkeypatch.setenv("CLUSTER_HOME", home)
@@ -41,13 +42,13 @@ def test_two_homes_have_two_control_groups(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(groups) == 2
 
 
-def test_a_port_beyond_the_last_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_above_65535_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLUSTER_HTTP_PORT", "65536")
     with pytest.raises(ClusterError, match="CLUSTER_HTTP_PORT"):
         settings.load()
 
 
-def test_an_image_of_the_same_files_has_the_same_bytes_and_root_owns_them(tmp_path: Path) -> None:
+def test_the_same_files_give_the_same_image_bytes_and_root_owns_them(tmp_path: Path) -> None:
     program = tmp_path / "program"
     program.write_text("#!/bin/sh\n")
     written = []

@@ -155,7 +155,7 @@ def test_the_page_refers_to_nothing_outside_itself(tmp_path: Path) -> None:
     assert len(page.addresses) == len(drawn) == 9
     assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
     assert not {"script", "link", "iframe", "object", "base"} & set(page.tags)
-    assert not re.search(r"url\(|@import", (tmp_path / "run/html.html").read_text(encoding="utf-8"))
+    assert not re.search(r"url\(|@import", (tmp_path / "run/report.html").read_text(encoding="utf-8"))
     assert {path.name for path in (tmp_path / "run").iterdir()} == {"report.html", *(f"{n}.png" for n in drawn)}
     for name, png in drawn.items():
         assert (tmp_path / "run" / f"{name}.png").read_bytes() == png
