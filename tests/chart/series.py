@@ -22,7 +22,7 @@ def known_series() -> set[str]:
     return names
 
 
-def unknown(queries: list[str]) -> set[str]:
+def unknown_series(queries: list[str]) -> set[str]:
     """Return the series of the service in `queries` that it does not expose."""
     named = set(re.findall(r"\bimage_classifier_[a-z0-9_]+", " ".join(queries)))
     assert named

@@ -13,7 +13,7 @@ import yaml
 
 from tests.chart.conftest import template
 from tests.chart.manifests import NAME
-from tests.chart.series import unknown
+from tests.chart.series import unknown_series
 
 
 def dashboard() -> dict[str, Any]:
@@ -30,7 +30,7 @@ def test_the_dashboard_has_the_label_for_the_grafana_sidecar() -> None:
 def test_every_panel_queries_series_that_the_service_exposes() -> None:
     queries = [target["expr"] for panel in dashboard()["panels"] for target in panel["targets"]]
     queries += [variable["query"] for variable in dashboard()["templating"]["list"]]
-    assert unknown(queries) == set()
+    assert unknown_series(queries) == set()
 
 
 def test_panels_do_not_overlap_and_have_unique_titles_and_ids() -> None:

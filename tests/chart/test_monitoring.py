@@ -10,7 +10,7 @@ import pytest
 from bento import metrics
 from tests.chart.conftest import refusal, template
 from tests.chart.manifests import NAME
-from tests.chart.series import unknown
+from tests.chart.series import unknown_series
 from tests.chart.switches import SWITCHES
 
 ALERTS = {"prometheusRule.enabled": True, "autoscaling.enabled": True}
@@ -68,7 +68,7 @@ def test_monitoring_without_the_operator_is_refused_with_advice(switch: str) -> 
 
 
 def test_every_rule_queries_series_that_the_service_exposes() -> None:
-    assert unknown([rule["expr"] for rule in rules(ALERTS)]) == set()
+    assert unknown_series([rule["expr"] for rule in rules(ALERTS)]) == set()
 
 
 def test_every_rule_selects_this_release_only() -> None:

@@ -84,7 +84,9 @@ def test_the_notes_warn_about_missing_values(chart: Path, values: dict[str, Any]
 
 
 def test_the_notes_explain_the_share_of_the_canary(chart: Path) -> None:
-    assert "a share of the requests equal to its share of the pods" in notes(chart, {"canary.enabled": True})
+    assert "in proportion to its number of pods. canary.weight only applies with httpRoute." in notes(
+        chart, {"canary.enabled": True}
+    )
     assert "gets 10% of the requests" in notes(chart, ROUTE | {"canary.enabled": True})
 
 

@@ -48,7 +48,7 @@ def complaints(renders: dict[str, str], version: str) -> dict[str, list[str]]:
 
 
 @cache
-def of_all(version: str) -> dict[str, list[str]]:
+def complaints_of_all_renders(version: str) -> dict[str, list[str]]:
     renders = {name: template(values).text for name, values in SWITCHES.items()}
     renders |= {profile: template({}, profile).text for profile in PROFILES}
     renders |= {f"prod and {profile}": template({}, "prod", profile).text for profile in PROFILES}
@@ -58,13 +58,15 @@ def of_all(version: str) -> dict[str, list[str]]:
 @pytest.mark.parametrize("version", schemas.VERSIONS)
 @pytest.mark.parametrize("switch", SWITCHES)
 def test_every_switch_renders_valid_objects(switch: str, version: str) -> None:
-    assert of_all(version)[switch] == []
+    assert complaints_of_all_renders(version)[switch] == []
 
 
 @pytest.mark.parametrize("version", schemas.VERSIONS)
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_profile_renders_valid_objects_alone_and_on_top_of_prod(profile: str, version: str) -> None:
-    assert of_all(version)[profile] == of_all(version)[f"prod and {profile}"] == []
+    assert (
+        complaints_of_all_renders(version)[profile] == complaints_of_all_renders(version)[f"prod and {profile}"] == []
+    )
 
 
 MISTAKES = [
@@ -79,7 +81,7 @@ MISTAKES = [
 
 
 @cache
-def of_mistakes() -> dict[str, list[str]]:
+def complaints_of_mistakes() -> dict[str, list[str]]:
     renders = {wrong: template(SWITCHES[switch]).text.replace(right, wrong) for switch, right, wrong in MISTAKES}
     return complaints(renders, schemas.VERSIONS[1])
 
@@ -87,7 +89,7 @@ def of_mistakes() -> dict[str, list[str]]:
 @pytest.mark.parametrize(("switch", "right", "wrong"), MISTAKES)
 def test_a_mistake_in_a_template_is_found(switch: str, right: str, wrong: str) -> None:
     assert right in template(SWITCHES[switch]).text
-    assert len(of_mistakes()[wrong]) == 1
+    assert len(complaints_of_mistakes()[wrong]) == 1
 
 
 def test_helm_lint_finds_no_problem() -> None:
