@@ -1,7 +1,7 @@
-"""Write what values.yaml says about itself: values.schema.json, and the table of values in the chart's README.
+"""Write values.schema.json and the table of values in the chart's README from the comments in values.yaml.
 
-A comment above a key is its description; a line of it that begins with @schema is JSON Schema, and goes before what the
-default's type tells. Keys under a map are described one by one if the first of them has a comment.
+The comment above a key is its description. A comment line that begins with @schema holds JSON Schema and overrides the
+type of the default. The keys of a map are described one by one if the first of them has a comment.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", list:
 
 @dataclass
 class Value:
-    """A key of values.yaml; `children` are the keys below it that have descriptions of their own."""
+    """A key of values.yaml. `children` holds the keys below it that have their own descriptions."""
 
     path: tuple[str, ...]
     default: Any
@@ -36,29 +36,33 @@ def read(text: str) -> list[Value]:
 
 
 def leaves(values: list[Value]) -> list[Value]:
-    """Return the keys that have no described keys below them, in the file's order."""
+    """Return the keys without described keys below them, in the order of the file."""
     return [leaf for value in values for leaf in (leaves(value.children) if value.children else [value])]
 
 
 def schema(values: list[Value]) -> dict[str, Any]:
-    """Return the JSON Schema of a whole values file. Draft 7 is what every Helm 3 and 4 can read."""
+    """Return the JSON Schema of a whole values file, in draft 7, which every Helm 3 and 4 can read."""
     head = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "Values of image-classifier"}
     return head | _object(values)
 
 
 def table(values: list[Value]) -> str:
-    """Return the Markdown table of all leaves."""
+    """Return the Markdown table of all leaves, with a row above the leaves of each top-level map."""
     rows = ["| value | default | meaning |", "|---|---|---|"]
-    for leaf in leaves(values):
-        allowed = "".join(f" `{choice}`" for choice in leaf.schema.get("enum", []) if choice != "")
-        default = json.dumps(leaf.default) if leaf.default not in ("", [], {}) else ""
-        if isinstance(leaf.default, (dict, list)) and default:
-            default = "see values.yaml"
-        rows.append(
-            f"| `{'.'.join(leaf.path)}` | {f'`{default}`' if default else ''} | {leaf.description}"
-            f"{f' One of{allowed}.' if allowed else ''} |"
-        )
+    for value in values:
+        if value.children:
+            rows.append(f"| **`{value.path[0]}`** |  | {value.description} |")
+        rows += map(_row, leaves([value]))
     return "\n".join(rows) + "\n"
+
+
+def _row(leaf: Value) -> str:
+    choices = ", ".join(f"`{choice}`" for choice in leaf.schema.get("enum", []) if choice != "")
+    allowed = f" Allowed: {choices}." if choices else ""
+    default = f"`{json.dumps(leaf.default)}`" if leaf.default not in ("", [], {}) else ""
+    if isinstance(leaf.default, (dict, list)) and default:
+        default = "see values.yaml"
+    return f"| `{'.'.join(leaf.path)}` | {default} | {leaf.description}{allowed} |"
 
 
 def _keys(node: yaml.Node | None, lines: list[str], path: tuple[str, ...]) -> list[Value]:
@@ -102,7 +106,7 @@ def _schema(value: Value) -> dict[str, Any]:
 
 
 def _text(content: dict[str, Any], indent: str = "") -> str:
-    """Return JSON with a line for each key's schema, so that people can read and compare it."""
+    """Return JSON with one line per key, so that people can read and compare it."""
     if "properties" not in content or not content["properties"]:
         return json.dumps(content, ensure_ascii=False)
     inner = indent + "  "
@@ -113,7 +117,7 @@ def _text(content: dict[str, Any], indent: str = "") -> str:
 
 
 def write(chart: Path = CHART) -> list[Path]:
-    """Bring both files up to date, and return those that weren't."""
+    """Update both files and return those that changed."""
     values = read((chart / "values.yaml").read_text(encoding="utf-8"))
     readme = (chart / "README.md").read_text(encoding="utf-8")
     before, rest = readme.split(START)

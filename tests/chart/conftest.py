@@ -1,4 +1,4 @@
-"""The chart, rendered by a real Helm; equal values are rendered once."""
+"""Render the chart with a real Helm. The same values are rendered only once."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Values = dict[str, Any]
 
 
 class ChartError(Exception):
-    """Helm refused; the message is what it printed."""
+    """Helm failed. The message is its error output."""
 
 
 @cache
 def helm_path(major: str = "") -> str:
-    """Return the path of a Helm: the one that scripts/helm finds, or a packaged one of that version."""
+    """Return the path of Helm: the one that scripts/helm finds, or the given major version."""
     environment = os.environ | ({"HELM_MAJOR": major} if major else {})
     done = subprocess.run(
         [ROOT / "scripts/helm", "which"], env=environment, capture_output=True, text=True, check=False
@@ -38,7 +38,11 @@ def helm_path(major: str = "") -> str:
 
 
 def run_helm(*arguments: str | Path, major: str = "") -> str:
-    """Return what a helm command prints; raises ChartError."""
+    """Run a helm command and return its output.
+
+    Raises:
+        ChartError: Helm failed.
+    """
     done = subprocess.run([helm_path(major), *arguments], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise ChartError(done.stderr)
@@ -65,7 +69,7 @@ def _template(values: str, profiles: tuple[str, ...], crds: bool, release: str, 
 
 
 def nested(values: Values) -> Values:
-    """Return values whose keys are paths, such as `image.tag`, as Helm wants them."""
+    """Return nested values from values whose keys are paths, such as `image.tag`."""
     result: Values = {}
     for path, value in values.items():
         *parents, last = path.split(".")
@@ -79,12 +83,12 @@ def nested(values: Values) -> Values:
 def template(
     values: Values | None = None, *profiles: str, crds: bool = True, release: str = "web", major: str = ""
 ) -> Manifests:
-    """Render the chart; `values` by path, over those of the profiles."""
+    """Render the chart. The keys of `values` are paths and override the profiles."""
     return _template(json.dumps(nested(values or {})), profiles, crds, release, major)
 
 
 def refusal(values: Values, *, crds: bool = True) -> str:
-    """Return what Helm says to values that it must refuse."""
+    """Return the error message for values that Helm must refuse."""
     with pytest.raises(ChartError) as caught:
         template(values, crds=crds)
     return str(caught.value)

@@ -1,4 +1,4 @@
-"""What a chart renders, as objects to ask questions of."""
+"""The rendered objects of a chart, with ways to find and inspect them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ NAME = "web-image-classifier"
 
 
 class _UniqueKeys(yaml.CSafeLoader):
-    """Refuses a map with the same key twice, of which YAML readers would silently take the last."""
+    """Refuse a map with a duplicate key. Other YAML readers silently use the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         twice = {key for key in keys if keys.count(key) > 1}
-        assert not twice, f"{node.start_mark}: {twice} twice"
+        assert not twice, f"{node.start_mark}: duplicate keys {twice}"
         return super().construct_mapping(node, deep)
 
 
 @dataclass(frozen=True)
 class Manifests:
-    """A render; objects are found by kind and name."""
+    """One rendering of the chart. Objects are found by kind and name."""
 
     text: str
     objects: tuple[Object, ...]
@@ -36,7 +36,7 @@ class Manifests:
 
     def find(self, kind: str, name: str = NAME) -> Object | None:
         found = [item for item in self.objects if (item["kind"], item["metadata"]["name"]) == (kind, name)]
-        assert len(found) <= 1, f"{kind} {name} is there {len(found)} times"
+        assert len(found) <= 1, f"{kind} {name} exists {len(found)} times"
         return found[0] if found else None
 
     def get(self, kind: str, name: str = NAME) -> Object:
@@ -62,13 +62,13 @@ class Manifests:
         return template
 
     def server(self, name: str = NAME) -> Object:
-        """Return the container that serves."""
+        """Return the server's container."""
         container: Object = self.pod(name)["spec"]["containers"][0]
         assert container["name"] == "server"
         return container
 
     def env(self, name: str = NAME) -> Object:
-        """Return the server's own variables; those from elsewhere as where they are from."""
+        """Return the server's environment variables, with `value` or `valueFrom`."""
         return {item["name"]: item.get("value", item.get("valueFrom")) for item in self.server(name)["env"]}
 
     @property
@@ -77,7 +77,7 @@ class Manifests:
         return data
 
     def pod_specs(self) -> Iterator[tuple[str, Object]]:
-        """Yield name and spec of everything that runs containers."""
+        """Yield the name and the pod spec of every object that runs containers."""
         for item in self.objects:
             if item["kind"] == "Deployment":
                 yield f"Deployment {item['metadata']['name']}", item["spec"]["template"]["spec"]
@@ -86,5 +86,5 @@ class Manifests:
 
 
 def containers(pod: Object) -> list[Object]:
-    """Return all containers of a pod's spec, those of the start too."""
+    """Return all containers of a pod spec, including init containers."""
     return [*pod.get("initContainers", []), *pod["containers"]]

@@ -1,8 +1,7 @@
-"""Schemas in kubeconform's layout: Kubernetes' own out of a PyPI package, custom resources' out of their Go modules."""
+"""Schemas in kubeconform's layout: Kubernetes' own from a PyPI package, custom resources from their Go modules."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -16,9 +15,9 @@ import yaml
 
 from tests.chart.conftest import ROOT
 
-# The oldest that the chart takes, to the newest.
+# From the oldest version that the chart supports to the newest.
 VERSIONS = ("1.30.0", "1.34.0", "1.37.0")
-# Module and version, its checksum as go.sum has it, and the files in it.
+# Each module and version, with its checksum as in go.sum and the files to read.
 MODULES = {
     "sigs.k8s.io/gateway-api@v1.4.1": (
         "h1:NPxFutNkKNa8UfLd2CMlEuhIPMQgDQ6DXNKG9sHbJU8=",
@@ -39,9 +38,9 @@ MODULES = {
 
 
 def folder() -> Path:
-    """Return the folder of the schemas, made once for each state of this file and of the package's lock.
+    """Return the folder of the schemas, with one folder for each of `VERSIONS` and one named `custom`.
 
-    It holds a folder for each of `VERSIONS`, and `custom`.
+    It is written once for each state of this file and of the package's lock.
     """
     state = Path(__file__).read_bytes() + (ROOT / "scripts/tools/wheels/kubernetes-schemas.txt").read_bytes()
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "image-classifier"
@@ -53,8 +52,12 @@ def folder() -> Path:
             made.mkdir()
             _kubernetes(made)
             _custom(made / "custom")
-            with contextlib.suppress(FileExistsError):
+            try:
                 made.rename(wanted)
+            except OSError:
+                # Another test process may have written the folder in the meantime.
+                if not wanted.exists():
+                    raise
     return wanted
 
 
@@ -67,7 +70,7 @@ def _kubernetes(where: Path) -> None:
     for version in VERSIONS:
         (where / version).mkdir()
         for path in (package / f"v{version}-local-strict").iterdir():
-            # Their identifiers are addresses, by which kubeconform would look for the definitions in the internet.
+            # With the original addresses, kubeconform would download the definitions.
             text = path.read_text(encoding="utf-8").replace('"/api/_definitions.json', '"_definitions.json')
             schema = json.loads(text)
             schema.pop("$id", None)
@@ -98,7 +101,7 @@ def _download(module: str, checksum: str) -> Path:
 
 
 def _closed(schema: Any) -> Any:
-    """Refuse keys that a schema doesn't name, as the API server does for `kubectl apply --validate=strict`."""
+    """Return a schema that refuses unknown keys, like `kubectl apply --validate=strict`."""
     if isinstance(schema, list):
         return [_closed(item) for item in schema]
     if not isinstance(schema, dict):

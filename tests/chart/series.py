@@ -1,4 +1,4 @@
-"""Which of the service's series a query asks for, and whether the service exposes them."""
+"""Check that queries use only series that the service exposes."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def known_series() -> set[str]:
     return names
 
 
-def unknown(queries: list[str]) -> set[str]:
-    """Return the series of ours in `queries` that the service doesn't expose."""
+def unknown_series(queries: list[str]) -> set[str]:
+    """Return the series of the service in `queries` that it does not expose."""
     named = set(re.findall(r"\bimage_classifier_[a-z0-9_]+", " ".join(queries)))
     assert named
     return named - known_series()

@@ -1,4 +1,4 @@
-"""Values that turn each switch of the chart on, with what it needs; for tests of all of them at once."""
+"""Values that turn on each switch of the chart, together with the values it needs."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ SWITCHES: dict[str, Values] = {
         "commonLabels": {"build": "1", "yes": "no"},
         "imagePullSecrets": [{"name": "1"}],
     },
-    "everything that is off by default and goes together": ROUTE
+    "everything that is off by default and can be combined": ROUTE
     | URL
     | {
         "canary.enabled": True,
@@ -86,7 +86,7 @@ SWITCHES: dict[str, Values] = {
         "commonAnnotations": {"cost": "7"},
         "extraObjects": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-more"}}],
     },
-    "everything that is on by default, off": {
+    "everything that is on by default, turned off": {
         "pdb.enabled": False,
         "networkPolicy.enabled": False,
         "serviceAccount.create": False,

@@ -1,4 +1,4 @@
-"""The alerts, as Prometheus evaluates them: promtool runs alerts*.yml on the rules that the chart renders."""
+"""promtool runs the cases in alerts*.yml on the rules that the chart renders."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VALUES = {"prometheusRule.enabled": True, "autoscaling.enabled": True}
 
 @pytest.fixture
 def promtool(tmp_path: Path) -> Any:
-    """Run promtool on the rules, as `change` left them."""
+    """Return a function that runs promtool on the rules, after replacing the text `change`."""
     binary = shutil.which("promtool")
     if binary is None:
         pytest.skip("promtool is not installed")
@@ -34,7 +34,7 @@ def promtool(tmp_path: Path) -> Any:
     return run
 
 
-def test_prometheus_takes_the_rules(promtool: Any) -> None:
+def test_promtool_accepts_the_rules(promtool: Any) -> None:
     done = promtool("check", "rules", "--lint-fatal", "rules.yml")
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
 
@@ -61,5 +61,5 @@ def test_every_alert_has_a_case_in_which_it_fires() -> None:
         ("ratio_rate5m{", "ratio_rate1h{"),
     ],
 )  # fmt: skip
-def test_a_rule_that_is_wrong_fails_its_case(promtool: Any, change: tuple[str, str]) -> None:
+def test_a_wrong_rule_fails_a_case(promtool: Any, change: tuple[str, str]) -> None:
     assert promtool("test", "rules", "alerts.yml", change=change).returncode == 1

@@ -1,4 +1,4 @@
-"""HorizontalPodAutoscaler, KEDA and the disruption budget."""
+"""HorizontalPodAutoscaler, KEDA and the PodDisruptionBudget."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ HPA = {"autoscaling.enabled": True}
 KEDA = {"keda.enabled": True}
 
 
-def test_nothing_scales_unless_asked_for() -> None:
+def test_no_autoscaler_is_created_by_default() -> None:
     assert not template().kinds & {"HorizontalPodAutoscaler", "ScaledObject"}
 
 
 @pytest.mark.parametrize("values", [HPA, KEDA])
-def test_an_autoscaler_owns_the_number_of_pods(values: dict[str, Any]) -> None:
+def test_an_autoscaler_removes_replicas_from_the_deployment(values: dict[str, Any]) -> None:
     assert "replicas" not in template(values).spec("Deployment")
 
 
 def test_two_autoscalers_are_refused() -> None:
-    assert "autoscaling.enabled and keda.enabled exclude each other" in refusal(HPA | KEDA)
+    assert "autoscaling.enabled and keda.enabled cannot be combined" in refusal(HPA | KEDA)
 
 
-def test_the_autoscaler_looks_at_the_server_s_cpu_not_at_what_runs_beside_it() -> None:
+def test_the_hpa_measures_the_cpu_of_the_server_container_only() -> None:
     spec = template(HPA).spec("HorizontalPodAutoscaler")
     assert spec["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": NAME}
     assert (spec["minReplicas"], spec["maxReplicas"]) == (2, 10)
@@ -35,7 +35,7 @@ def test_the_autoscaler_looks_at_the_server_s_cpu_not_at_what_runs_beside_it() -
     assert metric["containerResource"] == {"name": "cpu", "container": "server", "target": target}
 
 
-def test_the_autoscaler_can_look_at_requests_under_way_and_at_anything_else() -> None:
+def test_the_hpa_can_use_requests_in_flight_and_custom_metrics() -> None:
     own = {"type": "External", "external": {"metric": {"name": "x"}, "target": {"type": "Value", "value": "1"}}}
     values = HPA | {
         "autoscaling.targetCPUUtilizationPercentage": 0,
@@ -52,17 +52,17 @@ def test_an_autoscaler_without_a_metric_is_refused() -> None:
     assert "autoscaling.enabled needs a metric" in refusal(HPA | {"autoscaling.targetCPUUtilizationPercentage": 0})
 
 
-def test_a_share_of_no_request_is_refused() -> None:
+def test_a_cpu_target_without_a_cpu_request_is_refused() -> None:
     assert "resources.requests.cpu, which is not set" in refusal(HPA | {"resources.requests": {"cpu": None}})
 
 
 @pytest.mark.parametrize("name", ["autoscaling", "keda"])
 def test_a_minimum_above_the_maximum_is_refused(name: str) -> None:
     message = refusal({f"{name}.enabled": True, f"{name}.minReplicas": 11})
-    assert f"{name}.minReplicas (11) is more than {name}.maxReplicas (10)" in message
+    assert f"{name}.minReplicas (11) is greater than {name}.maxReplicas (10)" in message
 
 
-def test_it_scales_up_fast_and_down_slowly() -> None:
+def test_the_hpa_scales_up_fast_and_down_slowly() -> None:
     behavior = template(HPA).spec("HorizontalPodAutoscaler")["behavior"]
     up, down = behavior["scaleUp"], behavior["scaleDown"]
     assert (up["stabilizationWindowSeconds"], down["stabilizationWindowSeconds"]) == (0, 300)
@@ -70,7 +70,7 @@ def test_it_scales_up_fast_and_down_slowly() -> None:
     assert down["policies"] == [{"type": "Percent", "value": 10, "periodSeconds": 60}]
 
 
-def test_keda_scales_on_work_under_way_and_waiting_in_this_release_s_servers() -> None:
+def test_keda_scales_on_requests_in_flight_and_queue_depth_of_this_release() -> None:
     spec = template(KEDA).spec("ScaledObject")
     assert spec["scaleTargetRef"] == {"name": NAME}
     (trigger,) = spec["triggers"]
@@ -79,20 +79,20 @@ def test_keda_scales_on_work_under_way_and_waiting_in_this_release_s_servers() -
     assert query == f"sum(image_classifier_in_flight{series}) + sum(image_classifier_queue_depth{series})"
 
 
-def test_keda_holds_its_pods_when_prometheus_is_down_or_knows_nothing() -> None:
+def test_keda_keeps_its_pods_when_prometheus_fails_or_returns_nothing() -> None:
     spec = template(KEDA).spec("ScaledObject")
     assert spec["fallback"] == {"failureThreshold": 3, "replicas": 3, "behavior": "currentReplicasIfHigher"}
     assert spec["triggers"][0]["metadata"]["ignoreNullValues"] == "false"
 
 
-def test_keda_s_autoscaler_behaves_like_ours() -> None:
+def test_keda_uses_the_scaling_behavior_of_the_hpa() -> None:
     keda = template(KEDA).spec("ScaledObject")["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
     assert keda == template(HPA).spec("HorizontalPodAutoscaler")["behavior"]
 
 
-def test_scaling_to_zero_by_metrics_of_the_pods_themselves_is_refused() -> None:
+def test_scaling_to_zero_without_a_query_is_refused() -> None:
     to_zero = KEDA | {"keda.minReplicas": 0}
-    assert "needs a keda.query that has an answer without pods" in refusal(to_zero)
+    assert "keda.minReplicas is 0, but keda.query is empty" in refusal(to_zero)
     spec = template(to_zero | {"keda.query": "sum(gateway_requests)"}).spec("ScaledObject")
     assert (spec["minReplicaCount"], spec["triggers"][0]["metadata"]["query"]) == (0, "sum(gateway_requests)")
 
@@ -109,10 +109,10 @@ def test_scaling_to_zero_by_metrics_of_the_pods_themselves_is_refused() -> None:
         ({"pdb.enabled": False}, False),
     ],
 )
-def test_a_budget_is_there_only_for_more_than_one_pod(values: dict[str, Any], there: bool) -> None:
+def test_a_disruption_budget_is_created_only_for_more_than_one_pod(values: dict[str, Any], there: bool) -> None:
     assert ("PodDisruptionBudget" in template(values).kinds) is there
 
 
-def test_a_pod_that_is_not_ready_never_keeps_a_node_from_being_drained() -> None:
+def test_an_unready_pod_does_not_block_the_drain_of_a_node() -> None:
     spec = template().spec("PodDisruptionBudget")
     assert (spec["maxUnavailable"], spec["unhealthyPodEvictionPolicy"]) == (1, "AlwaysAllow")

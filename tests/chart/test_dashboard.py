@@ -1,4 +1,4 @@
-"""Grafana's dashboard: found by its sidecar, its queries fit for Prometheus and for what the service exposes."""
+"""The Grafana dashboard: its label, its layout and its queries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import yaml
 
 from tests.chart.conftest import template
 from tests.chart.manifests import NAME
-from tests.chart.series import unknown
+from tests.chart.series import unknown_series
 
 
 def dashboard() -> dict[str, Any]:
@@ -22,18 +22,18 @@ def dashboard() -> dict[str, Any]:
     return board
 
 
-def test_the_dashboard_is_found_by_grafana_s_sidecar() -> None:
+def test_the_dashboard_has_the_label_for_the_grafana_sidecar() -> None:
     labels = template({"dashboard.enabled": True}).get("ConfigMap", f"{NAME}-dashboard")["metadata"]["labels"]
     assert labels["grafana_dashboard"] == "1"
 
 
-def test_every_panel_asks_for_series_that_the_service_exposes() -> None:
+def test_every_panel_queries_series_that_the_service_exposes() -> None:
     queries = [target["expr"] for panel in dashboard()["panels"] for target in panel["targets"]]
     queries += [variable["query"] for variable in dashboard()["templating"]["list"]]
-    assert unknown(queries) == set()
+    assert unknown_series(queries) == set()
 
 
-def test_panels_lie_side_by_side_and_have_titles_and_numbers_of_their_own() -> None:
+def test_panels_do_not_overlap_and_have_unique_titles_and_ids() -> None:
     panels = dashboard()["panels"]
     assert len({panel["id"] for panel in panels}) == len({panel["title"] for panel in panels}) == len(panels)
     cells: set[tuple[int, int]] = set()
@@ -45,13 +45,13 @@ def test_panels_lie_side_by_side_and_have_titles_and_numbers_of_their_own() -> N
         cells |= own
 
 
-def test_prometheus_takes_every_query(tmp_path: Path) -> None:
+def test_promtool_accepts_every_query(tmp_path: Path) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed")
     queries = [target["expr"] for panel in dashboard()["panels"] for target in panel["targets"]]
     assert len(queries) > 20
-    # As Grafana does.
+    # Replace variables as Grafana does.
     queries = [query.replace("$__rate_interval", "1m").replace("$namespace", "ml") for query in queries]
     rules = [{"record": f"panel:{number}", "expr": query} for number, query in enumerate(queries)]
     file = tmp_path / "rules.yml"

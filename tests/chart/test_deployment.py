@@ -1,4 +1,4 @@
-"""The server's Deployment: how it is rolled out, probed and stopped, and what its pods may use."""
+"""The server's Deployment: rollout, probes, shutdown, resources and scheduling."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.chart.conftest import CHART, refusal, run_helm, template
 from tests.chart.manifests import NAME, Manifests
 
 
-def test_a_release_is_a_deployment_two_services_settings_an_account_a_budget_and_a_policy() -> None:
+def test_the_default_values_create_exactly_these_objects() -> None:
     assert sorted(template().names) == [
         f"ConfigMap {NAME}",
         f"Deployment {NAME}",
@@ -24,14 +24,14 @@ def test_a_release_is_a_deployment_two_services_settings_an_account_a_budget_and
     ]
 
 
-def test_a_rollout_never_has_fewer_pods_than_wanted() -> None:
+def test_a_rollout_never_has_fewer_pods_than_replicas() -> None:
     assert template().spec("Deployment")["strategy"] == {
         "type": "RollingUpdate",
         "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
     }
 
 
-def test_a_rollout_that_makes_no_progress_is_reported_and_can_be_undone() -> None:
+def test_a_stuck_rollout_fails_and_can_be_rolled_back() -> None:
     spec = template().spec("Deployment")
     assert (spec["minReadySeconds"], spec["progressDeadlineSeconds"], spec["revisionHistoryLimit"]) == (5, 300, 5)
 
@@ -40,16 +40,16 @@ def test_a_rollout_that_could_replace_no_pod_is_refused() -> None:
     assert "no pod could be replaced" in refusal({"rollout.maxSurge": 0})
 
 
-def test_there_are_as_many_pods_as_the_values_say() -> None:
+def test_replica_count_sets_the_number_of_pods() -> None:
     assert template({"replicaCount": 7}).spec("Deployment")["replicas"] == 7
 
 
-def test_the_selector_is_not_changed_by_versions_so_that_an_upgrade_is_possible() -> None:
+def test_an_upgrade_does_not_change_the_selector() -> None:
     changed = {"image.tag": "2.0", "model.tag": "m:2", "podLabels": {"a": "b"}, "commonLabels": {"c": "d"}}
     assert template(changed).spec("Deployment")["selector"] == template().spec("Deployment")["selector"]
 
 
-def test_a_new_version_of_the_chart_alone_restarts_no_pod(tmp_path: Path) -> None:
+def test_a_new_chart_version_alone_restarts_no_pod(tmp_path: Path) -> None:
     chart = tmp_path / "image-classifier"
     shutil.copytree(CHART, chart)
     about = chart / "Chart.yaml"
@@ -62,25 +62,25 @@ def test_a_new_version_of_the_chart_alone_restarts_no_pod(tmp_path: Path) -> Non
     assert "9.9.9" in run_helm("template", "web", str(chart))
 
 
-def test_readiness_and_liveness_ask_different_questions() -> None:
+def test_readiness_and_liveness_use_different_endpoints() -> None:
     server = template().server()
     assert server["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
     assert server["livenessProbe"]["httpGet"] == {"path": "/livez", "port": "http"}
 
 
-def test_a_hung_pod_is_killed_sooner_than_one_that_leaves() -> None:
+def test_a_hung_pod_has_a_shorter_grace_period_than_a_stopping_pod() -> None:
     release = template()
     grace = release.server()["livenessProbe"]["terminationGracePeriodSeconds"]
     assert grace < release.pod()["spec"]["terminationGracePeriodSeconds"]
 
 
-def test_liveness_waits_for_the_start_which_may_take_a_minute() -> None:
+def test_the_startup_probe_allows_one_minute() -> None:
     startup = template().server()["startupProbe"]
     assert startup["httpGet"]["path"] == "/readyz"
     assert startup["periodSeconds"] * startup["failureThreshold"] == 60
 
 
-def test_a_pod_has_time_for_the_endpoint_to_go_the_drain_and_the_last_answer() -> None:
+def test_the_grace_period_covers_pre_stop_drain_and_deadline() -> None:
     release = template()
     spec, settings = release.pod()["spec"], release.settings
     sleep = release.server()["lifecycle"]["preStop"]["sleep"]["seconds"]
@@ -91,13 +91,13 @@ def test_a_pod_has_time_for_the_endpoint_to_go_the_drain_and_the_last_answer() -
 @pytest.mark.parametrize(
     "values", [{"settings.drainDelay": 60}, {"settings.deadlineMs": 60_000}, {"shutdown.preStopSeconds": 60}]
 )
-def test_a_grace_period_that_would_cut_off_requests_is_refused(values: dict[str, int]) -> None:
+def test_a_grace_period_that_is_too_short_is_refused(values: dict[str, int]) -> None:
     message = refusal(values)
     assert "shutdown.gracePeriodSeconds (45) must be more than" in message
-    assert "pods are killed with requests under way" in message
+    assert "pods are killed with requests in flight" in message
 
 
-def test_no_sleep_before_the_stop_leaves_no_hook() -> None:
+def test_a_pre_stop_time_of_zero_removes_the_hook() -> None:
     assert "lifecycle" not in template({"shutdown.preStopSeconds": 0}).server()
 
 
@@ -107,13 +107,13 @@ def test_threads_come_from_the_cpu_limit() -> None:
     }
 
 
-def test_without_a_cpu_limit_threads_are_left_to_the_service_not_taken_from_the_node() -> None:
+def test_without_a_cpu_limit_the_chart_does_not_set_threads() -> None:
     release = template({"resources.limits": {"cpu": None}})
     assert "THREADS" not in release.env()
     assert "THREADS" not in release.settings
 
 
-def test_threads_of_one_s_own_go_before_the_limit() -> None:
+def test_configured_threads_override_the_cpu_limit() -> None:
     release = template({"settings.threads": 3})
     assert "THREADS" not in release.env()
     assert release.settings["THREADS"] == "3"
@@ -131,26 +131,26 @@ def test_a_changed_setting_restarts_the_pods() -> None:
     assert checksum({"replicaCount": 7}) == checksum({})
 
 
-def test_pods_are_spread_over_zones_and_nodes_each_version_by_itself() -> None:
+def test_each_version_is_spread_over_zones_and_nodes() -> None:
     spread = template().pod()["spec"]["topologySpreadConstraints"]
     assert [item["topologyKey"] for item in spread] == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
     assert all(item["matchLabelKeys"] == ["pod-template-hash"] for item in spread)
     assert all(item["whenUnsatisfiable"] == "ScheduleAnyway" for item in spread)
 
 
-def test_a_spread_of_one_s_own_replaces_ours() -> None:
+def test_custom_spread_constraints_replace_the_default() -> None:
     own = [{"topologyKey": "rack", "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule", "labelSelector": {}}]
     assert template({"topologySpreadConstraints": own}).pod()["spec"]["topologySpreadConstraints"] == own
 
 
-def test_a_gpu_is_a_limit_and_tolerates_the_taint_of_its_nodes() -> None:
+def test_a_gpu_sets_a_limit_and_a_toleration() -> None:
     release = template({"gpu.enabled": True, "gpu.count": 2, "tolerations": [{"key": "mine"}]})
     assert release.server()["resources"]["limits"]["nvidia.com/gpu"] == 2
     keys = [toleration["key"] for toleration in release.pod()["spec"]["tolerations"]]
     assert keys == ["nvidia.com/gpu", "mine"]
 
 
-def test_what_is_given_as_extra_reaches_the_pod() -> None:
+def test_extra_values_reach_the_pod() -> None:
     release = template(
         {
             "extraEnv": [{"name": "A", "value": "b"}],
@@ -170,7 +170,7 @@ def test_what_is_given_as_extra_reaches_the_pod() -> None:
     assert [container["name"] for container in spec["initContainers"]] == ["before"]
 
 
-def test_where_pods_run_can_be_said() -> None:
+def test_scheduling_values_reach_the_pod() -> None:
     where = {
         "priorityClassName": "high",
         "runtimeClassName": "gvisor",
@@ -182,7 +182,7 @@ def test_where_pods_run_can_be_said() -> None:
     assert {key: spec[key] for key in where} == where
 
 
-def test_further_objects_are_templates_whether_they_are_text_or_maps() -> None:
+def test_extra_objects_are_rendered_as_templates_from_text_and_maps() -> None:
     text = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {{ .Release.Name }}-text"
     as_map = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": '{{ include "image-classifier.fullname" . }}'}}
     release = template({"extraObjects": [text, as_map]})

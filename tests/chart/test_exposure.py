@@ -1,4 +1,4 @@
-"""Service, Ingress and HTTPRoute; canary and shadow behind them."""
+"""Service, Ingress and HTTPRoute, with the canary and the shadow behind them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ INGRESS = {"ingress.enabled": True, "networkPolicy.gatewayNamespaces": ["g"]}
 CANARY = {"canary.enabled": True, "canary.image": {"tag": "next"}}
 
 
-def test_nothing_is_exposed_unless_asked_for() -> None:
+def test_nothing_is_exposed_by_default() -> None:
     assert not template().kinds & {"Ingress", "HTTPRoute"}
     assert template().spec("Service")["type"] == "ClusterIP"
 
 
-def test_the_service_sends_port_80_to_the_container_s_port() -> None:
+def test_the_service_forwards_port_80_to_the_container() -> None:
     release = template()
     (port,) = release.spec("Service")["ports"]
     assert (port["name"], port["port"], port["targetPort"]) == ("http", 80, "http")
     assert release.server()["ports"] == [{"name": "http", "containerPort": 3000}]
 
 
-def test_the_headless_service_has_every_pod_ready_or_not() -> None:
+def test_the_headless_service_lists_unready_pods_too() -> None:
     spec = template().spec("Service", f"{NAME}-headless")
     assert (spec["clusterIP"], spec["publishNotReadyAddresses"]) == ("None", True)
 
@@ -42,30 +42,30 @@ def test_an_ingress_has_class_hosts_and_certificates() -> None:
         assert path["backend"]["service"] == {"name": NAME, "port": {"name": "http"}}
 
 
-def test_an_ingress_without_hosts_answers_to_all() -> None:
+def test_an_ingress_without_hosts_accepts_every_host() -> None:
     (rule,) = template(INGRESS).spec("Ingress")["rules"]
     assert "host" not in rule
 
 
-def test_nginx_lets_bodies_through_as_large_as_the_service_takes_and_waits_as_long() -> None:
+def test_nginx_gets_the_body_limit_and_the_timeout() -> None:
     values = INGRESS | {"ingress.className": "nginx", "ingress.timeoutSeconds": 90, "settings.maxBodyBytes": 5_000_000}
     annotations = template(values).get("Ingress")["metadata"]["annotations"]
     assert annotations["nginx.ingress.kubernetes.io/proxy-body-size"] == "5000000"
     assert annotations["nginx.ingress.kubernetes.io/proxy-read-timeout"] == "90"
 
 
-def test_contour_waits_as_long_as_is_said() -> None:
+def test_contour_gets_the_timeout() -> None:
     annotations = template(INGRESS | {"ingress.className": "contour"}).get("Ingress")["metadata"]["annotations"]
     assert annotations == {"projectcontour.io/response-timeout": "60s"}
 
 
-def test_annotations_of_one_s_own_go_before_ours() -> None:
+def test_custom_annotations_override_those_of_the_chart() -> None:
     key = "nginx.ingress.kubernetes.io/proxy-body-size"
     values = INGRESS | {"ingress.className": "nginx", "ingress.annotations": {key: "1m"}}
     assert template(values).get("Ingress")["metadata"]["annotations"][key] == "1m"
 
 
-def test_a_route_sends_everything_to_the_server() -> None:
+def test_a_route_sends_all_requests_to_the_server() -> None:
     spec = template(ROUTE | {"httpRoute.hostnames": ["a.example.com"]}).spec("HTTPRoute")
     assert (spec["parentRefs"], spec["hostnames"]) == ([{"name": "g"}], ["a.example.com"])
     (rule,) = spec["rules"]
@@ -79,7 +79,7 @@ def test_a_route_without_a_gateway_is_refused() -> None:
 
 
 @pytest.mark.parametrize("weight", [0, 25, 100])
-def test_a_route_weighs_the_canary(weight: int) -> None:
+def test_a_route_splits_requests_by_canary_weight(weight: int) -> None:
     (rule,) = template(ROUTE | CANARY | {"canary.weight": weight}).spec("HTTPRoute")["rules"]
     assert rule["backendRefs"] == [
         {"name": NAME, "port": 80, "weight": 100 - weight},
@@ -87,19 +87,19 @@ def test_a_route_weighs_the_canary(weight: int) -> None:
     ]
 
 
-def test_with_a_route_the_server_s_service_never_reaches_the_canary() -> None:
+def test_with_a_route_the_service_does_not_select_the_canary() -> None:
     selector = template(ROUTE | CANARY).spec("Service")["selector"]
     assert selector["app.kubernetes.io/component"] == "server"
 
 
-def test_without_a_route_server_and_canary_are_behind_one_service() -> None:
+def test_without_a_route_server_and_canary_share_one_service() -> None:
     release = template(CANARY)
     selector = release.spec("Service")["selector"]
     for name in (NAME, f"{NAME}-canary"):
         assert selector.items() <= release.pod(name)["metadata"]["labels"].items()
 
 
-def test_the_canary_is_the_server_s_deployment_but_for_what_it_has_of_its_own() -> None:
+def test_the_canary_differs_from_the_server_only_in_its_own_values() -> None:
     release = template(CANARY | {"canary.replicaCount": 3, "canary.model": {"tag": "m:2"}})
     server, canary = release.spec("Deployment"), release.spec("Deployment", f"{NAME}-canary")
     assert canary["replicas"] == 3
@@ -112,18 +112,18 @@ def test_the_canary_is_the_server_s_deployment_but_for_what_it_has_of_its_own() 
         assert release.server(f"{NAME}-canary")[key] == release.server()[key]
 
 
-def test_a_canary_s_tag_is_not_overruled_by_the_server_s_digest() -> None:
+def test_the_canary_tag_overrides_the_server_digest() -> None:
     release = template(CANARY | {"image.digest": "sha256:" + "0" * 64})
     assert release.server(f"{NAME}-canary")["image"] == "image-classifier:next"
 
 
-def test_a_canary_keeps_the_server_s_image_where_it_has_none_of_its_own() -> None:
+def test_a_canary_without_an_image_uses_the_server_image() -> None:
     digest = "sha256:" + "0" * 64
     release = template({"canary.enabled": True, "canary.model": {"tag": "m:2"}, "image.digest": digest})
     assert release.server(f"{NAME}-canary")["image"] == f"image-classifier@{digest}"
 
 
-def test_a_shadow_gets_a_copy_and_answers_nobody() -> None:
+def test_a_shadow_gets_only_copies_of_requests() -> None:
     release = template(ROUTE | CANARY | {"shadow.enabled": True, "shadow.image": {"tag": "dark"}})
     (rule,) = release.spec("HTTPRoute")["rules"]
     (mirror,) = rule["filters"]
@@ -136,7 +136,7 @@ def test_a_shadow_without_a_route_is_refused() -> None:
     assert "only the Gateway API can copy requests" in refusal({"shadow.enabled": True})
 
 
-def test_a_route_on_a_cluster_without_the_gateway_api_is_refused_with_what_to_do() -> None:
+def test_a_route_without_the_gateway_api_is_refused_with_advice() -> None:
     message = refusal(ROUTE, crds=False)
-    assert "httpRoute.enabled needs gateway.networking.k8s.io/v1" in message
+    assert "httpRoute.enabled needs the API gateway.networking.k8s.io/v1" in message
     assert "--api-versions gateway.networking.k8s.io/v1" in message

@@ -1,4 +1,4 @@
-"""`helm test`: its program, as the chart renders it, against a real server."""
+"""The program of `helm test`, as the chart renders it, against a real server."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def server(store: Store) -> Iterator[Server]:
 
 
 def helm_test(url: str, home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run the test pod's command with `url` for the Service, and `home` for where the image keeps its model."""
+    """Run the test pod's command with `url` as the Service and `home` as the folder of the image's model."""
     (container,) = template().get("Pod", f"{NAME}-test")["spec"]["containers"]
     python, *options, service, _ = container["command"]
     assert (python, service) == ("python", f"http://{NAME}:80")
@@ -42,13 +42,13 @@ def helm_test(url: str, home: Path, **variables: str) -> subprocess.CompletedPro
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 
-def test_a_service_that_answers_as_its_model_did_when_it_was_made_passes(server: Server, store: Store) -> None:
+def test_a_service_that_predicts_the_golden_classes_passes(server: Server, store: Store) -> None:
     done = helm_test(server.url, store.home, API_KEYS="first,second")
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert all(line.startswith("ok: ") for line in lines)
-    for said in ("red.png is 'red'", "half an image is refused with a 4xx and its reason", "metrics are there"):
-        assert f"ok: {said}" in lines
+    for check in ("red.png is 'red'", "half an image is refused with a 4xx and a reason", "/metrics counts requests"):
+        assert f"ok: {check}" in lines
     assert server.metric("image_classifier_predictions_total") >= 3
     assert server.metric("image_classifier_rejected_images_total") >= 2
 
@@ -73,11 +73,11 @@ def test_a_wrong_key_fails(server: Server, store: Store) -> None:
 def test_a_missing_model_fails(server: Server, tmp_path: Path) -> None:
     done = helm_test(server.url, tmp_path)
     assert done.returncode == 1
-    assert "FAILED: golden images of the model are here" in done.stdout
+    assert "FAILED: the model has golden images: no golden.json in" in done.stdout
 
 
-def test_a_service_that_is_not_there_fails(store: Store) -> None:
+def test_an_unreachable_service_fails(store: Store) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     done = helm_test(url, store.home)
     assert done.returncode == 1
-    assert f"FAILED: {url} is ready: not within 1 s" in done.stdout
+    assert f"FAILED: {url} is ready: /readyz did not return 200 within 1 s" in done.stdout

@@ -1,4 +1,4 @@
-"""k8s/manifests is the chart's own render: the Deployment is written once."""
+"""k8s/manifests is rendered from the chart, so that the Deployment is written only once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_the_manifests_are_what_the_chart_renders(tmp_path: Path, major: str) ->
     assert new == kept, "run: make manifests"
 
 
-def test_they_need_no_helm() -> None:
+def test_the_manifests_work_without_helm() -> None:
     manifests = Manifests.parse(FILE.read_text())
     assert "Pod" not in manifests.kinds
     assert all("namespace" not in item["metadata"] for item in manifests.objects)

@@ -1,4 +1,4 @@
-"""Which image runs, and where its model comes from."""
+"""The image of the server and the source of its model."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_model_in_the_image_needs_nothing_else() -> None:
     assert "MODEL_TAG" not in release.env()
 
 
-def test_a_model_and_its_form_can_be_chosen() -> None:
+def test_model_tag_and_runtime_become_environment_variables() -> None:
     env = template({"model.tag": "image_classifier:abc", "model.runtime": "onnx"}).env()
     assert (env["MODEL_TAG"], env["RUNTIME"]) == ("image_classifier:abc", "onnx")
 
@@ -55,7 +55,7 @@ def mounts(container: Object) -> dict[str, Object]:
     return {mount["mountPath"]: mount for mount in container["volumeMounts"]}
 
 
-def test_a_volume_with_a_store_is_mounted_where_bentoml_looks_and_never_written() -> None:
+def test_a_model_store_volume_is_mounted_read_only_in_bentoml_home() -> None:
     release = template(PVC)
     home = release.env()["BENTOML_HOME"]
     assert mounts(release.server())[f"{home}/models"] == {
@@ -69,12 +69,12 @@ def test_a_volume_with_a_store_is_mounted_where_bentoml_looks_and_never_written(
     assert release.env()["MODEL_TAG"] == "image_classifier:abc"
 
 
-def test_a_whole_volume_may_be_the_store() -> None:
+def test_an_empty_sub_path_mounts_the_whole_volume() -> None:
     release = template(PVC | {"model.pvc.subPath": ""})
     assert "subPath" not in mounts(release.server())["/bentoml/models"]
 
 
-def test_a_model_from_an_address_is_fetched_by_our_own_image_into_the_store_and_checked() -> None:
+def test_an_init_container_of_the_same_image_fetches_and_checks_a_model_from_a_url() -> None:
     release = template(URL)
     (fetch,) = release.pod()["spec"]["initContainers"]
     location, sha256 = URL["model.url.location"], URL["model.url.sha256"]
@@ -85,20 +85,20 @@ def test_a_model_from_an_address_is_fetched_by_our_own_image_into_the_store_and_
     assert mounts(fetch)[home] == mounts(release.server())[home]
 
 
-def test_an_address_may_want_credentials_or_plain_http() -> None:
+def test_a_model_url_can_use_credentials_and_plain_http() -> None:
     release = template(URL | {"model.url.existingSecret": "store", "model.url.plainHttp": True})
     (fetch,) = release.pod()["spec"]["initContainers"]
     assert fetch["args"][-1] == "--plain-http"
     assert fetch["envFrom"] == [{"secretRef": {"name": "store"}}]
 
 
-def test_fetching_comes_before_containers_of_one_s_own() -> None:
+def test_the_model_is_fetched_before_extra_init_containers_run() -> None:
     release = template(URL | {"extraInitContainers": [{"name": "after", "image": "i"}]})
     assert [container["name"] for container in release.pod()["spec"]["initContainers"]] == ["fetch-model", "after"]
 
 
 @pytest.mark.parametrize("source", [PVC, URL])
-def test_the_test_pod_sees_the_same_model(source: dict[str, str]) -> None:
+def test_the_test_pod_mounts_the_same_model(source: dict[str, str]) -> None:
     release = template(source)
     server, test = release.pod()["spec"], release.get("Pod", f"{NAME}-test")["spec"]
     assert test.get("initContainers") == server.get("initContainers")
@@ -116,5 +116,5 @@ def test_the_test_pod_sees_the_same_model(source: dict[str, str]) -> None:
         ({"canary.enabled": True, "canary.model": {"source": "pvc"}}, "canary.model.source pvc needs canary.model.tag"),
     ],
 )
-def test_a_source_that_lacks_something_is_refused_by_name(values: dict[str, object], message: str) -> None:
+def test_an_incomplete_model_source_is_refused_with_the_missing_value(values: dict[str, object], message: str) -> None:
     assert message in refusal(values)

@@ -1,4 +1,4 @@
-"""How Prometheus finds the pods, and what it is told."""
+"""Monitors and rules: how Prometheus finds the pods, and which series the rules query."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from bento.telemetry import metrics
 from tests.chart.conftest import refusal, template
 from tests.chart.manifests import NAME
-from tests.chart.series import unknown
+from tests.chart.series import unknown_series
 from tests.chart.switches import SWITCHES
 
 ALERTS = {"prometheusRule.enabled": True, "autoscaling.enabled": True}
@@ -48,7 +48,7 @@ def test_a_pod_monitor_finds_the_pods_by_the_name_of_their_port() -> None:
 
 
 @pytest.mark.parametrize("kind", ["ServiceMonitor", "PodMonitor"])
-def test_both_monitors_put_the_labels_on_series_by_which_rules_and_dashboard_find_them(kind: str) -> None:
+def test_both_monitors_add_the_labels_that_the_rules_select(kind: str) -> None:
     monitor = template({f"{kind[0].lower()}{kind[1:]}.enabled": True}).spec(kind)
     labels = {re.sub(r"[./]", "_", label) for label in monitor["podTargetLabels"]}
     asked = set(re.findall(r"app_kubernetes_io_[a-z]+", " ".join(rule["expr"] for rule in rules(ALERTS))))
@@ -58,49 +58,50 @@ def test_both_monitors_put_the_labels_on_series_by_which_rules_and_dashboard_fin
 
 def test_both_monitors_at_once_are_refused() -> None:
     message = refusal({"serviceMonitor.enabled": True, "podMonitor.enabled": True})
-    assert "every pod would be counted twice" in message
+    assert "Prometheus would count every pod twice" in message
 
 
 @pytest.mark.parametrize("switch", ["serviceMonitor", "podMonitor", "prometheusRule"])
-def test_without_the_operator_they_are_refused_with_what_to_do(switch: str) -> None:
+def test_monitoring_without_the_operator_is_refused_with_advice(switch: str) -> None:
     message = refusal({f"{switch}.enabled": True}, crds=False)
-    assert f"{switch}.enabled needs monitoring.coreos.com/v1" in message
+    assert f"{switch}.enabled needs the API monitoring.coreos.com/v1" in message
 
 
-def test_every_alert_asks_for_series_that_the_service_exposes() -> None:
-    assert unknown([rule["expr"] for rule in rules(ALERTS)]) == set()
+def test_every_rule_queries_series_that_the_service_exposes() -> None:
+    assert unknown_series([rule["expr"] for rule in rules(ALERTS)]) == set()
 
 
-def test_every_alert_asks_for_this_release_alone() -> None:
+def test_every_rule_selects_this_release_only() -> None:
     for rule in rules(ALERTS):
         for selector in re.findall(r"\{([^}]*)\}", rule["expr"]):
             assert 'namespace="ml"' in selector, rule
             assert 'instance="web"' in selector or 'release="web"' in selector or f'="{NAME}"' in selector, rule
 
 
-def test_every_alert_says_how_bad_it_is_and_what_is_wrong() -> None:
+def test_every_alert_has_a_severity_and_a_summary() -> None:
     alerts = [rule for rule in rules(ALERTS) if "alert" in rule]
     assert len(alerts) == 13
     for alert in alerts:
         assert alert["labels"]["severity"] in {"critical", "warning"}
         assert len(alert["annotations"]["summary"]) > 15
+        assert alert["annotations"]["summary"].endswith(".")
 
 
-def test_the_objective_s_bound_is_one_of_the_histogram_s() -> None:
+def test_the_latency_objective_is_a_bucket_of_the_histogram() -> None:
     bounds = {str(bound) for bound in metrics._SECONDS} | {f"{float(bound)}" for bound in metrics._SECONDS}
     buckets = [rule["expr"] for rule in rules(ALERTS) if "_bucket" in rule["expr"] and "le=" in rule["expr"]]
     assert buckets
     assert {re.findall(r'le="([^"]+)"', expression)[0] for expression in buckets} <= bounds
 
 
-def test_scaled_to_zero_absent_metrics_are_no_alarm() -> None:
+def test_absent_metrics_fire_no_alert_when_keda_scales_to_zero() -> None:
     to_zero = {"prometheusRule.enabled": True, "keda.enabled": True, "keda.minReplicas": 0, "keda.query": "x"}
     names = {rule.get("alert") for rule in rules(to_zero)}
     assert "ImageClassifierMetricsAbsent" not in names
     assert "ImageClassifierMetricsAbsent" in {rule.get("alert") for rule in rules(ALERTS)}
 
 
-def test_keda_s_autoscaler_is_watched_by_the_name_that_keda_gives_it() -> None:
+def test_the_alert_at_the_maximum_uses_the_name_of_the_hpa_of_keda() -> None:
     (alert,) = [
         rule for rule in rules({"prometheusRule.enabled": True, "keda.enabled": True})
         if rule.get("alert") == "ImageClassifierAtMaxReplicas"

@@ -1,4 +1,4 @@
-"""Names, labels and annotations of everything that is made."""
+"""Names, labels and annotations of all objects."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EVERYTHING = {
 }
 
 
-def test_everything_carries_the_standard_labels() -> None:
+def test_every_object_has_the_standard_labels() -> None:
     for item in template(EVERYTHING).objects:
         labels = item["metadata"]["labels"]
         assert labels["app.kubernetes.io/instance"] == "web", item
@@ -32,13 +32,13 @@ def test_everything_carries_the_standard_labels() -> None:
 
 
 @pytest.mark.parametrize("component", ["server", "canary", "shadow"])
-def test_pods_say_which_component_they_are(component: str) -> None:
+def test_pods_are_labelled_with_their_component(component: str) -> None:
     name = NAME if component == "server" else f"{NAME}-{component}"
     labels = template(EVERYTHING).pod(name)["metadata"]["labels"]
     assert labels["app.kubernetes.io/component"] == component
 
 
-def test_pods_say_which_version_they_are() -> None:
+def test_pods_are_labelled_with_their_version() -> None:
     release = template(EVERYTHING | {"image.tag": "1.0", "canary.image": {"tag": "1.1"}})
     versions = [
         release.pod(name)["metadata"]["labels"]["app.kubernetes.io/version"] for name in (NAME, f"{NAME}-canary")
@@ -46,7 +46,7 @@ def test_pods_say_which_version_they_are() -> None:
     assert versions == ["1.0", "1.1"]
 
 
-def test_labels_and_annotations_of_one_s_own_are_everywhere_but_never_replace_the_selector() -> None:
+def test_common_labels_and_annotations_are_everywhere_but_do_not_change_the_selector() -> None:
     mine = {"commonLabels": {"team": "vision", "app.kubernetes.io/name": "other"}, "commonAnnotations": {"cost": "7"}}
     release = template(EVERYTHING | mine)
     for item in release.objects:
@@ -57,7 +57,7 @@ def test_labels_and_annotations_of_one_s_own_are_everywhere_but_never_replace_th
     assert pod["labels"]["app.kubernetes.io/name"] == "image-classifier"
 
 
-def test_every_selector_selects_the_pods_it_is_for_and_no_others() -> None:
+def test_every_selector_matches_only_its_own_pods() -> None:
     release = template(EVERYTHING | {"podLabels": {"a": "b"}})
     pods = {name: release.pod(name)["metadata"]["labels"] for name in (NAME, f"{NAME}-canary", f"{NAME}-shadow")}
     pods["test"] = release.get("Pod", f"{NAME}-test")["metadata"]["labels"]
@@ -74,7 +74,7 @@ def test_every_selector_selects_the_pods_it_is_for_and_no_others() -> None:
     assert selected(release.spec("PodDisruptionBudget")["selector"]["matchLabels"]) == {NAME}
 
 
-def test_a_release_named_after_the_chart_has_no_name_twice() -> None:
+def test_a_release_named_after_the_chart_does_not_repeat_the_name() -> None:
     assert template(release="my-image-classifier").get("Deployment", "my-image-classifier")
 
 
@@ -83,13 +83,13 @@ def test_names_can_be_replaced() -> None:
     assert template({"fullnameOverride": "birds"}).get("Service", "birds-headless")
 
 
-def test_a_release_whose_name_is_a_number_is_still_text() -> None:
+def test_a_numeric_release_name_stays_a_string() -> None:
     rules = template({"prometheusRule.enabled": True}, release="007")
     assert rules.pod("007-image-classifier")["metadata"]["labels"]["app.kubernetes.io/instance"] == "007"
     groups = rules.spec("PrometheusRule", "007-image-classifier")["groups"]
     assert {rule["labels"]["release"] for group in groups for rule in group["rules"]} == {"007"}
 
 
-def test_the_longest_name_leaves_room_for_what_is_added() -> None:
+def test_the_longest_release_name_leaves_room_for_suffixes() -> None:
     release = template(EVERYTHING, release="r" * 53)
     assert max(len(item["metadata"]["name"]) for item in release.objects) <= 63

@@ -1,4 +1,4 @@
-"""What a person reads after an install: the command for the exposure that was chosen, and what is missing."""
+"""The notes after an install: the command for the chosen exposure, and warnings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.chart.switches import INGRESS, ROUTE
 
 @pytest.fixture(scope="module")
 def chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The chart with its notes as an object, since `helm template` prints no notes."""
+    """Return a copy of the chart that renders its notes as an object, because `helm template` prints no notes."""
     copy = tmp_path_factory.mktemp("chart") / "image-classifier"
     shutil.copytree(CHART, copy)
     notes = (copy / "templates/NOTES.txt").read_text(encoding="utf-8")
@@ -62,7 +62,7 @@ def notes(chart: Path, values: dict[str, Any]) -> str:
         ),
     ],
 )
-def test_the_command_fits_the_exposure(chart: Path, values: dict[str, Any], commands: list[str]) -> None:
+def test_the_notes_show_the_command_for_the_exposure(chart: Path, values: dict[str, Any], commands: list[str]) -> None:
     lines = [line.strip() for line in notes(chart, values).splitlines()]
     assert [command for command in commands if command not in lines] == [], lines
 
@@ -70,24 +70,26 @@ def test_the_command_fits_the_exposure(chart: Path, values: dict[str, Any], comm
 @pytest.mark.parametrize(
     ("values", "warning"),
     [
-        ({"replicaCount": 1}, "replicaCount is below 2"),
+        ({"replicaCount": 1}, "replicaCount is less than 2"),
         ({"resources.limits": {"memory": None}}, "resources.limits.memory is not set"),
         ({"resources.limits": {"cpu": None}}, "resources.limits.cpu is not set"),
         ({"apiKeys.existingSecret": ""}, "apiKeys.existingSecret is not set"),
-        ({"podMonitor.enabled": True, "networkPolicy.monitoringNamespaces": []}, "Prometheus may not reach the pods"),
+        ({"podMonitor.enabled": True, "networkPolicy.monitoringNamespaces": []}, "the NetworkPolicy blocks Prometheus"),
     ],
 )
-def test_what_is_missing_is_said(chart: Path, values: dict[str, Any], warning: str) -> None:
+def test_the_notes_warn_about_missing_values(chart: Path, values: dict[str, Any], warning: str) -> None:
     good = {"apiKeys.existingSecret": "keys"}
     assert "Warnings:" not in notes(chart, good)
     assert warning in notes(chart, good | values)
 
 
-def test_a_canary_that_no_route_weighs_is_told_so(chart: Path) -> None:
-    assert "by its number of pods, not by canary.weight" in notes(chart, {"canary.enabled": True})
+def test_the_notes_explain_the_share_of_the_canary(chart: Path) -> None:
+    assert "in proportion to its number of pods. canary.weight only applies with httpRoute." in notes(
+        chart, {"canary.enabled": True}
+    )
     assert "gets 10% of the requests" in notes(chart, ROUTE | {"canary.enabled": True})
 
 
-def test_an_install_prints_them() -> None:
+def test_helm_install_prints_the_notes() -> None:
     printed = run_helm("install", "web", str(CHART), "--dry-run=client", "--namespace", "ml")
     assert "helm test web -n ml --logs" in printed.split("NOTES:")[1]

@@ -1,4 +1,4 @@
-"""What `helm template` prints is fit for people: nothing empty, nothing twice, nothing left of the templates."""
+"""The output of `helm template` has no empty keys, no duplicates and no template leftovers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.chart.manifests import Manifests, containers
 from tests.chart.switches import SWITCHES
 
 RENDERS = [*SWITCHES, *PROFILES]
-# Empty means something there: all pods, anything, any address, or the core API group.
+# Keys whose empty value has a meaning: all pods, a default, or the core API group.
 EMPTY_BY_INTENT = ("podSelector", "emptyDir", "group")
 
 
@@ -22,7 +22,7 @@ def render(name: str) -> Manifests:
 
 
 def empty(value: Any, where: str = "") -> Iterator[str]:
-    """Yield the paths of keys that hold nothing."""
+    """Yield the paths of keys with empty values."""
     if value in (None, "", [], {}):
         yield where
     elif isinstance(value, dict):
@@ -41,8 +41,8 @@ def test_no_key_is_empty(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RENDERS)
-def test_no_object_variable_volume_or_mount_is_there_twice(name: str) -> None:
-    # Labels, and all other keys of maps, are checked as the text is read.
+def test_no_object_variable_volume_or_mount_is_duplicated(name: str) -> None:
+    # The parser already refuses duplicate keys of maps, such as labels.
     release = render(name)
     twice: list[str] = [name for name, count in Counter(release.names).items() if count > 1]
     for pod_name, pod in release.pod_specs():
@@ -57,22 +57,22 @@ def test_no_object_variable_volume_or_mount_is_there_twice(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RENDERS)
-def test_no_variable_is_set_both_by_the_pod_and_by_its_settings(name: str) -> None:
+def test_no_variable_is_set_by_both_the_pod_and_the_config_map(name: str) -> None:
     release = render(name)
     assert release.env().keys() & release.settings.keys() == set()
 
 
 @pytest.mark.parametrize("name", RENDERS)
-def test_nothing_is_left_of_the_templates(name: str) -> None:
+def test_no_template_leftovers_are_rendered(name: str) -> None:
     text = render(name).text
     for leftover in ("<no value>", "%!", "map[", "e+0", "<nil>"):
         assert leftover not in text
-    # Two or more empty lines in a row, or a line of blanks, between keys.
+    # Templates that trim too little leave several empty lines between keys.
     assert "\n\n\n\n" not in text
 
 
 @pytest.mark.parametrize("name", RENDERS)
-def test_every_volume_that_is_mounted_is_there(name: str) -> None:
+def test_volumes_and_mounts_match(name: str) -> None:
     for pod_name, pod in render(name).pod_specs():
         volumes = {volume["name"] for volume in pod["volumes"]}
         mounted = {mount["name"] for container in containers(pod) for mount in container["volumeMounts"]}

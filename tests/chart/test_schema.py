@@ -1,8 +1,9 @@
-"""The schema and the README's table say what values.yaml says, and wrong values are refused in a way that helps."""
+"""The schema and the README's table match values.yaml, and wrong values are refused with a helpful message."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,13 @@ SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
 
 
-def test_schema_and_readme_are_made_from_values_yaml(tmp_path: Path) -> None:
+def test_the_schema_and_the_readme_match_values_yaml(tmp_path: Path) -> None:
     for name in ("values.yaml", "values.schema.json", "README.md"):
         (tmp_path / name).write_bytes((CHART / name).read_bytes())
     assert describe.write(tmp_path) == [], "run: make values"
 
 
-def test_a_changed_default_makes_both_stale(tmp_path: Path) -> None:
+def test_a_changed_default_rewrites_the_schema_and_the_readme(tmp_path: Path) -> None:
     for name in ("values.yaml", "values.schema.json", "README.md"):
         (tmp_path / name).write_bytes((CHART / name).read_bytes())
     values = tmp_path / "values.yaml"
@@ -33,7 +34,7 @@ def test_a_changed_default_makes_both_stale(tmp_path: Path) -> None:
 
 
 def differences(schema: dict[str, Any], values: Any, where: str = "") -> list[str]:
-    """Return the keys that only one of the two has, where the schema names the keys."""
+    """Return the keys that only one of schema and values has, where the schema lists the keys."""
     if "properties" not in schema:
         return []
     odd = [f"{where}{key}" for key in schema["properties"].keys() ^ values.keys()]
@@ -42,7 +43,7 @@ def differences(schema: dict[str, Any], values: Any, where: str = "") -> list[st
     return odd
 
 
-def test_the_schema_has_the_keys_of_the_values_and_no_others() -> None:
+def test_the_schema_has_exactly_the_keys_of_the_values() -> None:
     assert differences(SCHEMA, VALUES) == []
 
 
@@ -53,21 +54,23 @@ def objects(schema: dict[str, Any], where: str = "") -> list[tuple[str, dict[str
     return found
 
 
-def test_every_value_is_described() -> None:
-    assert [where for where, schema in objects(SCHEMA) if where and len(schema["description"]) < 4] == []
+def test_every_value_is_described_in_whole_sentences() -> None:
+    descriptions = {where: schema["description"] for where, schema in objects(SCHEMA) if where}
+    sentence = re.compile(r"\S+ \S+.*\.")
+    assert [where for where, text in descriptions.items() if not sentence.fullmatch(text)] == []
 
 
-def test_unknown_keys_are_refused_wherever_kubernetes_does_not_define_them() -> None:
-    # Kubernetes' own structures, and a parent chart's.
+def test_unknown_keys_are_refused_except_in_structures_of_kubernetes() -> None:
+    # Structures of Kubernetes, and the values of a parent chart.
     allowed = {"global", "resources", "autoscaling.behavior", "podSecurityContext", "securityContext", "affinity"}
     closed = [where for where, schema in objects(SCHEMA) if schema.get("additionalProperties") is True]
     assert {where for where in closed if not where.startswith("autoscaling.behavior.")} == allowed
 
 
-def test_every_setting_of_the_service_can_be_set_with_the_service_s_own_default_and_bounds() -> None:
-    # What the chart sets in other ways: by `model`, and by a Secret.
+def test_the_settings_have_the_defaults_and_bounds_of_the_service() -> None:
+    # The chart sets these through `model` and through a Secret.
     elsewhere = {"model_tag", "runtime", "api_keys"}
-    # The service takes what the machine tells it; in a pod that is this.
+    # The service's defaults for these depend on the machine. This is what they are in a pod.
     in_a_pod = {"threads": 0, "drain_delay": 5}
     for name, setting in Settings.model_fields.items():
         if name in elsewhere:
@@ -105,15 +108,13 @@ def test_every_setting_of_the_service_can_be_set_with_the_service_s_own_default_
         ({"fullnameOverride": "x" * 60}, ["fullnameOverride", "52"]),
     ],
 )
-def test_a_wrong_value_is_refused_by_its_name_and_with_what_would_be_right(
-    values: dict[str, Any], words: list[str]
-) -> None:
-    # Helm before 3.18 names a value image.tag, later ones /image/tag.
+def test_a_wrong_value_is_refused_with_its_name_and_what_is_allowed(values: dict[str, Any], words: list[str]) -> None:
+    # Helm before 3.18 writes image.tag, later versions write /image/tag.
     message = refusal(values)
     message = message if "'/" in message else message.replace(".", "/")
     assert [word for word in words if word not in message] == [], message
 
 
-def test_values_that_do_not_go_together_are_refused() -> None:
+def test_a_buffer_that_is_smaller_than_one_body_is_refused() -> None:
     message = refusal({"settings.maxBodyBytes": 300_000_000})
-    assert "settings.maxBufferedBytes must be at least settings.maxBodyBytes" in message
+    assert "settings.maxBufferedBytes (268435456) must be at least settings.maxBodyBytes (300000000)" in message

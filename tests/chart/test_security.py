@@ -1,4 +1,4 @@
-"""The Pod Security Standard `restricted`, the network, and keys."""
+"""The Pod Security Standard `restricted`, the NetworkPolicy and API keys."""
 
 from __future__ import annotations
 
@@ -38,27 +38,27 @@ def test_every_pod_meets_the_restricted_standard(profile: str) -> None:
             }, (name, container["name"])
 
 
-def test_no_pod_gets_a_token_for_the_cluster() -> None:
+def test_no_pod_mounts_a_service_account_token() -> None:
     release = template(CANARIES)
     assert all(pod["automountServiceAccountToken"] is False for _, pod in release.pod_specs())
     assert release.get("ServiceAccount")["automountServiceAccountToken"] is False
 
 
-def test_names_of_services_never_become_settings() -> None:
+def test_services_do_not_become_environment_variables() -> None:
     assert all(pod["enableServiceLinks"] is False for _, pod in template(CANARIES).pod_specs())
 
 
-def test_an_account_of_one_s_own_is_used_and_not_made() -> None:
+def test_an_existing_service_account_is_used() -> None:
     release = template({"serviceAccount.create": False, "serviceAccount.name": "mine"})
     assert release.pod()["spec"]["serviceAccountName"] == "mine"
     assert "ServiceAccount" not in release.kinds
 
 
-def test_without_an_account_pods_run_as_the_namespace_s() -> None:
+def test_without_a_service_account_pods_use_the_default_one() -> None:
     assert template({"serviceAccount.create": False}).pod()["spec"]["serviceAccountName"] == "default"
 
 
-def test_what_is_written_goes_to_memory_or_to_a_folder_of_the_pod() -> None:
+def test_writable_paths_are_in_memory_or_in_an_empty_dir() -> None:
     volumes = {volume["name"]: volume for volume in template().pod()["spec"]["volumes"]}
     assert volumes["tmp"]["emptyDir"]["medium"] == "Memory"
     paths = {mount["name"]: mount["mountPath"] for mount in template().server()["volumeMounts"]}
@@ -73,7 +73,7 @@ def test_api_keys_come_from_a_secret_and_the_test_uses_them() -> None:
     assert test["env"] == [{"name": "API_KEYS", "valueFrom": reference}]
 
 
-def test_without_keys_there_is_no_variable_for_them() -> None:
+def test_without_api_keys_their_variable_is_not_set() -> None:
     assert "API_KEYS" not in template().env()
 
 
@@ -81,7 +81,7 @@ def policy(values: dict[str, Any]) -> dict[str, Any]:
     return template(values).spec("NetworkPolicy")
 
 
-def test_the_policy_lets_in_the_namespace_the_gateway_and_monitoring_to_one_port() -> None:
+def test_the_network_policy_admits_the_namespace_gateway_and_monitoring_on_one_port() -> None:
     (rule,) = policy(GATEWAY | {"networkPolicy.gatewayNamespaces": ["edge"]})["ingress"]
     assert rule["ports"] == [{"port": "http", "protocol": "TCP"}]
     own, others = rule["from"]
@@ -90,7 +90,7 @@ def test_the_policy_lets_in_the_namespace_the_gateway_and_monitoring_to_one_port
     assert expression["values"] == ["edge", "monitoring"]
 
 
-def test_the_policy_lets_out_to_dns_and_nothing_else() -> None:
+def test_the_network_policy_allows_egress_only_to_dns_by_default() -> None:
     spec = policy({})
     assert spec["policyTypes"] == ["Ingress", "Egress"]
     assert spec["egress"] == [{"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}]
@@ -107,25 +107,27 @@ def test_the_policy_lets_out_to_dns_and_nothing_else() -> None:
             "location": "https://s:8443/m", "sha256": "0" * 64}}}, 8443),
     ],
 )  # fmt: skip
-def test_the_policy_lets_out_to_what_the_values_name(values: dict[str, Any], port: int) -> None:
+def test_the_network_policy_allows_egress_to_addresses_in_the_values(values: dict[str, Any], port: int) -> None:
     assert {"ports": [{"port": port, "protocol": "TCP"}]} in policy(values)["egress"]
 
 
-def test_peers_and_rules_of_one_s_own_are_added() -> None:
+def test_extra_peers_and_egress_rules_are_added() -> None:
     spec = policy({"networkPolicy.extraFrom": [{"ipBlock": {"cidr": "10.0.0.0/8"}}], "networkPolicy.extraEgress": [{}]})
     assert {"ipBlock": {"cidr": "10.0.0.0/8"}} in spec["ingress"][0]["from"]
     assert {} in spec["egress"]
 
 
-def test_the_policy_can_be_turned_off() -> None:
+def test_the_network_policy_can_be_turned_off() -> None:
     assert "NetworkPolicy" not in template({"networkPolicy.enabled": False}).kinds
 
 
 @pytest.mark.parametrize("values", [GATEWAY, {"ingress.enabled": True}])
-def test_a_policy_that_would_shut_out_the_gateway_is_refused(values: dict[str, Any]) -> None:
-    assert "needs networkPolicy.gatewayNamespaces" in refusal(values)
+def test_a_network_policy_that_would_block_the_gateway_is_refused(values: dict[str, Any]) -> None:
+    assert "would block the Ingress controller or gateway. Set networkPolicy.gatewayNamespaces" in refusal(values)
     assert template(values | {"networkPolicy.enabled": False})
 
 
-def test_a_policy_that_would_shut_out_a_load_balancer_is_refused() -> None:
-    assert "needs networkPolicy.extraFrom" in refusal({"service.type": "LoadBalancer"})
+def test_a_network_policy_that_would_block_a_load_balancer_is_refused() -> None:
+    assert "which service.type LoadBalancer is for. Set networkPolicy.extraFrom" in refusal(
+        {"service.type": "LoadBalancer"}
+    )

@@ -1,4 +1,4 @@
-"""Every switch and every profile, checked by kubeconform against the schemas of three Kubernetes versions."""
+"""kubeconform checks every switch and every profile against the schemas of three Kubernetes versions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.chart import schemas
 from tests.chart.conftest import CHART, PROFILES, ROOT, ChartError, run_helm, template
 from tests.chart.switches import SWITCHES
 
-# Of a cloud alone; their schemas are in no registry.
+# Kinds of one cloud. Their schemas are not published.
 CLOUD_KINDS = "HealthCheckPolicy,GCPBackendPolicy"
 
 
@@ -28,7 +28,7 @@ def kubeconform() -> str:
 
 
 def complaints(renders: dict[str, str], version: str) -> dict[str, list[str]]:
-    """Return what kubeconform says against each render, by its name; all of them in one run, which is much faster."""
+    """Return kubeconform's complaints by the name of the render. One run for all of them is much faster."""
     command = [kubeconform(), "-strict", "-output", "json", "-kubernetes-version", version, "-skip", CLOUD_KINDS]
     for folder in (version, "custom"):
         command += [
@@ -48,7 +48,7 @@ def complaints(renders: dict[str, str], version: str) -> dict[str, list[str]]:
 
 
 @cache
-def of_all(version: str) -> dict[str, list[str]]:
+def complaints_of_all_renders(version: str) -> dict[str, list[str]]:
     renders = {name: template(values).text for name, values in SWITCHES.items()}
     renders |= {profile: template({}, profile).text for profile in PROFILES}
     renders |= {f"prod and {profile}": template({}, "prod", profile).text for profile in PROFILES}
@@ -57,16 +57,16 @@ def of_all(version: str) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("version", schemas.VERSIONS)
 @pytest.mark.parametrize("switch", SWITCHES)
-def test_every_switch_renders_what_kubernetes_takes(switch: str, version: str) -> None:
-    assert of_all(version)[switch] == []
+def test_every_switch_renders_valid_objects(switch: str, version: str) -> None:
+    assert complaints_of_all_renders(version)[switch] == []
 
 
 @pytest.mark.parametrize("version", schemas.VERSIONS)
 @pytest.mark.parametrize("profile", PROFILES)
-def test_every_profile_renders_what_kubernetes_takes_by_itself_and_on_top_of_production(
-    profile: str, version: str
-) -> None:
-    assert of_all(version)[profile] == of_all(version)[f"prod and {profile}"] == []
+def test_every_profile_renders_valid_objects_alone_and_on_top_of_prod(profile: str, version: str) -> None:
+    assert (
+        complaints_of_all_renders(version)[profile] == complaints_of_all_renders(version)[f"prod and {profile}"] == []
+    )
 
 
 MISTAKES = [
@@ -81,7 +81,7 @@ MISTAKES = [
 
 
 @cache
-def of_mistakes() -> dict[str, list[str]]:
+def complaints_of_mistakes() -> dict[str, list[str]]:
     renders = {wrong: template(SWITCHES[switch]).text.replace(right, wrong) for switch, right, wrong in MISTAKES}
     return complaints(renders, schemas.VERSIONS[1])
 
@@ -89,14 +89,14 @@ def of_mistakes() -> dict[str, list[str]]:
 @pytest.mark.parametrize(("switch", "right", "wrong"), MISTAKES)
 def test_a_mistake_in_a_template_is_found(switch: str, right: str, wrong: str) -> None:
     assert right in template(SWITCHES[switch]).text
-    assert len(of_mistakes()[wrong]) == 1
+    assert len(complaints_of_mistakes()[wrong]) == 1
 
 
-def test_helm_itself_finds_nothing_to_criticise() -> None:
+def test_helm_lint_finds_no_problem() -> None:
     for values in ([], *(["--values", f"{CHART}/values-{profile}.yaml"] for profile in PROFILES)):
         assert "0 chart(s) failed" in run_helm("lint", "--strict", str(CHART), *values)
 
 
-def test_an_older_kubernetes_than_the_chart_is_made_for_is_refused() -> None:
+def test_a_kubernetes_version_that_is_too_old_is_refused() -> None:
     with pytest.raises(ChartError, match=r"chart requires kubeVersion: >=1\.30\.0-0"):
         run_helm("template", "web", str(CHART), "--kube-version", "1.29.0")

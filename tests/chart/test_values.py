@@ -1,4 +1,4 @@
-"""No value is dead: changing any leaf of values.yaml changes what is rendered."""
+"""Every value has an effect: changing any leaf of values.yaml changes the rendered objects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LEAVES = {
     for leaf in describe.leaves(describe.read((CHART / "values.yaml").read_text(encoding="utf-8")))
 }
 
-# What must be on for a value to have a meaning, by the beginning of its name; the longest that fits counts.
+# Values that must be set for a value to have an effect, by the prefix of its name. The longest prefix counts.
 NEEDS: dict[str, Values] = {
     "apiKeys.key": {"apiKeys.existingSecret": "keys"},
     "autoscaling": {"autoscaling.enabled": True},
@@ -35,7 +35,7 @@ NEEDS: dict[str, Values] = {
     "serviceMonitor": {"serviceMonitor.enabled": True},
     "shadow": ROUTE | {"shadow.enabled": True},
 }
-# Values of a form that changing the default can't guess.
+# Values for which `changed` cannot derive a valid value from the default.
 OTHERS: dict[str, Any] = {
     "affinity": {"nodeAffinity": {}},
     "autoscaling.metrics": [{"type": "External"}],
@@ -78,7 +78,7 @@ OTHERS: dict[str, Any] = {
     "topologySpreadConstraints": [{"topologyKey": "rack"}],
     "tracing.endpoint": "http://collector:4318",
 }
-# Where one value needs another beside it.
+# Values that must be set together with another value.
 BESIDE: dict[str, Values] = {
     "httpRoute.enabled": {"httpRoute.parentRefs": [{"name": "g"}], "networkPolicy.enabled": False},
     "ingress.enabled": {"networkPolicy.enabled": False},
@@ -104,18 +104,18 @@ def changed(default: Any) -> Any:
 
 
 @pytest.mark.parametrize("path", LEAVES)
-def test_every_value_changes_a_render(path: str) -> None:
+def test_every_value_changes_the_rendered_objects(path: str) -> None:
     needs = max((name for name in NEEDS if path == name or path.startswith(f"{name}.")), key=len, default=None)
     switched_off = path.endswith(".enabled")
     base = (NEEDS[needs] if needs and not switched_off else {}) | BESIDE.get(path, {})
     other = OTHERS.get(path, changed(LEAVES[path]))
     assert other != base.get(path, LEAVES[path])
     before, after = template(base), template(base | {path: other})
-    assert before.objects != after.objects, f"{path} does nothing"
+    assert before.objects != after.objects, f"{path} has no effect"
 
 
 def pairs(values: Any, defaults: Any, where: str) -> Iterator[tuple[str, Any, Any]]:
-    """Yield the leaves of `values` with the defaults they replace."""
+    """Yield the path of each leaf of `values`, its value and its default."""
     if not isinstance(values, dict):
         yield where, values, defaults
         return
@@ -124,12 +124,12 @@ def pairs(values: Any, defaults: Any, where: str) -> Iterator[tuple[str, Any, An
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_a_profile_says_nothing_that_is_the_default_anyway(profile: str) -> None:
+def test_a_profile_repeats_no_default(profile: str) -> None:
     defaults = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
     values = yaml.safe_load((CHART / f"values-{profile}.yaml").read_text(encoding="utf-8"))
     assert [path for path, value, default in pairs(values, defaults, profile) if value == default] == []
 
 
-def test_the_tables_name_values_that_there_are() -> None:
+def test_the_tables_name_existing_values() -> None:
     for table in (NEEDS, OTHERS, BESIDE):
         assert [name for name in table if not any(f"{path}.".startswith(f"{name}.") for path in LEAVES)] == []

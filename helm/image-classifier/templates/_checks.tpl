@@ -1,72 +1,72 @@
-{{/* What the schema can't say: values that exclude or need each other. Each message says what to do. */}}
+{{/* Checks of values that depend on each other, which JSON Schema cannot express. Each message says what to do. */}}
 
 {{- define "image-classifier.checks" -}}
 {{- $v := .Values }}
 {{- if and $v.autoscaling.enabled $v.keda.enabled }}
-{{- fail "autoscaling.enabled and keda.enabled exclude each other: two autoscalers would fight over one Deployment; turn one off" }}
+{{- fail "autoscaling.enabled and keda.enabled cannot be combined: both would scale the same Deployment. Disable one of them." }}
 {{- end }}
 {{- range $name := list "autoscaling" "keda" }}
 {{- with index $v $name }}
 {{- if and .enabled (gt (int .minReplicas) (int .maxReplicas)) }}
-{{- fail (printf "%s.minReplicas (%v) is more than %s.maxReplicas (%v)" $name .minReplicas $name .maxReplicas) }}
+{{- fail (printf "%s.minReplicas (%v) is greater than %s.maxReplicas (%v). Lower the minimum or raise the maximum." $name .minReplicas $name .maxReplicas) }}
 {{- end }}
 {{- end }}
 {{- end }}
 {{- with $v.autoscaling }}
 {{- if and .enabled (not (or (int .targetCPUUtilizationPercentage) (int .targetInFlight) .metrics)) }}
-{{- fail "autoscaling.enabled needs a metric: targetCPUUtilizationPercentage, targetInFlight or metrics" }}
+{{- fail "autoscaling.enabled needs a metric. Set autoscaling.targetCPUUtilizationPercentage, autoscaling.targetInFlight or autoscaling.metrics." }}
 {{- end }}
 {{- if and .enabled (int .targetCPUUtilizationPercentage) (not (dig "requests" "cpu" "" $v.resources)) }}
-{{- fail "autoscaling.targetCPUUtilizationPercentage is a share of resources.requests.cpu, which is not set" }}
+{{- fail "autoscaling.targetCPUUtilizationPercentage is a percentage of resources.requests.cpu, which is not set. Set the request, or set the percentage to 0." }}
 {{- end }}
 {{- end }}
 {{- if and $v.keda.enabled (not (int $v.keda.minReplicas)) (not $v.keda.query) }}
-{{- fail "keda.minReplicas 0 needs a keda.query that has an answer without pods, such as the gateway's number of requests: the pods' own metrics are gone with them" }}
+{{- fail "keda.minReplicas is 0, but keda.query is empty. Without pods, their metrics are missing too. Set a query that returns a value without pods, such as the gateway's request rate." }}
 {{- end }}
 {{- if and $v.serviceMonitor.enabled $v.podMonitor.enabled }}
-{{- fail "serviceMonitor.enabled and podMonitor.enabled exclude each other: every pod would be counted twice; turn one off" }}
+{{- fail "serviceMonitor.enabled and podMonitor.enabled cannot be combined: Prometheus would count every pod twice. Disable one of them." }}
 {{- end }}
 {{- if and $v.shadow.enabled (not $v.httpRoute.enabled) }}
-{{- fail "shadow.enabled needs httpRoute.enabled: only the Gateway API can copy requests" }}
+{{- fail "shadow.enabled needs httpRoute.enabled: only the Gateway API can copy requests." }}
 {{- end }}
 {{- if and $v.httpRoute.enabled (not $v.httpRoute.parentRefs) }}
-{{- fail "httpRoute.enabled needs httpRoute.parentRefs: the Gateway that the route belongs to" }}
+{{- fail "httpRoute.enabled needs httpRoute.parentRefs. Set it to the Gateway that the route attaches to." }}
 {{- end }}
 {{- with $v.networkPolicy }}
 {{- if and .enabled (or $v.ingress.enabled $v.httpRoute.enabled) (not (or .gatewayNamespaces .extraFrom)) }}
-{{- fail "networkPolicy.enabled with ingress or httpRoute needs networkPolicy.gatewayNamespaces: where the Ingress controller or gateway runs (or extraFrom, or networkPolicy.enabled=false)" }}
+{{- fail "The NetworkPolicy would block the Ingress controller or gateway. Set networkPolicy.gatewayNamespaces to its namespace, or networkPolicy.extraFrom to its addresses, or networkPolicy.enabled to false." }}
 {{- end }}
 {{- if and .enabled (ne $v.service.type "ClusterIP") (not .extraFrom) }}
-{{- fail (printf "networkPolicy.enabled with service.type %s needs networkPolicy.extraFrom: who may send from outside, such as ipBlock.cidr (or networkPolicy.enabled=false)" $v.service.type) }}
+{{- fail (printf "The NetworkPolicy would block clients outside the cluster, which service.type %s is for. Set networkPolicy.extraFrom to their addresses, such as an ipBlock.cidr, or networkPolicy.enabled to false." $v.service.type) }}
 {{- end }}
 {{- end }}
 {{- if lt (int $v.settings.maxBufferedBytes) (int $v.settings.maxBodyBytes) }}
-{{- fail "settings.maxBufferedBytes must be at least settings.maxBodyBytes" }}
+{{- fail (printf "settings.maxBufferedBytes (%d) must be at least settings.maxBodyBytes (%d)." (int64 $v.settings.maxBufferedBytes) (int64 $v.settings.maxBodyBytes)) }}
 {{- end }}
 {{- if and (eq (toString $v.rollout.maxSurge) "0") (eq (toString $v.rollout.maxUnavailable) "0") }}
-{{- fail "rollout.maxSurge and rollout.maxUnavailable are both 0: no pod could be replaced" }}
+{{- fail "rollout.maxSurge and rollout.maxUnavailable are both 0, so no pod could be replaced. Raise one of them." }}
 {{- end }}
 {{- $leave := addf $v.shutdown.preStopSeconds $v.settings.drainDelay (divf $v.settings.deadlineMs 1000) }}
 {{- if le (float64 $v.shutdown.gracePeriodSeconds) $leave }}
-{{- fail (printf "shutdown.gracePeriodSeconds (%v) must be more than shutdown.preStopSeconds, settings.drainDelay and settings.deadlineMs together (%v s), or pods are killed with requests under way" $v.shutdown.gracePeriodSeconds $leave) }}
+{{- fail (printf "shutdown.gracePeriodSeconds (%v) must be more than shutdown.preStopSeconds, settings.drainDelay and settings.deadlineMs together (%v s). Otherwise pods are killed with requests in flight." $v.shutdown.gracePeriodSeconds $leave) }}
 {{- end }}
 {{- range $what, $need := dict "serviceMonitor" "monitoring.coreos.com/v1" "podMonitor" "monitoring.coreos.com/v1" "prometheusRule" "monitoring.coreos.com/v1" "httpRoute" "gateway.networking.k8s.io/v1" "keda" "keda.sh/v1alpha1" }}
 {{- if and (index $v $what).enabled (not ($.Capabilities.APIVersions.Has $need)) }}
-{{- fail (printf "%s.enabled needs %s, which this cluster does not have: install what brings it, or, for `helm template`, add --api-versions %s" $what $need $need) }}
+{{- fail (printf "%s.enabled needs the API %s, which this cluster does not have. Install its CustomResourceDefinitions, or pass --api-versions %s to `helm template`." $what $need $need) }}
 {{- end }}
 {{- end }}
 {{- end }}
 
-{{/* Takes what (a name for the message) and model. */}}
+{{/* Checks of one model. Takes model, and what, its path in the values. */}}
 {{- define "image-classifier.checks.model" -}}
 {{- $m := .model }}
 {{- if and (ne $m.source "image") (not $m.tag) }}
-{{- fail (printf "%s.source %s needs %s.tag: NAME:VERSION of the model in it" .what $m.source .what) }}
+{{- fail (printf "%s.source %s needs %s.tag. Set it to NAME:VERSION of the model." .what $m.source .what) }}
 {{- end }}
 {{- if and (eq $m.source "pvc") (not $m.pvc.claimName) }}
-{{- fail (printf "%s.source pvc needs %s.pvc.claimName" .what .what) }}
+{{- fail (printf "%s.source pvc needs %s.pvc.claimName. Set it to the PersistentVolumeClaim with the model store." .what .what) }}
 {{- end }}
 {{- if and (eq $m.source "url") (not (and $m.url.location $m.url.sha256)) }}
-{{- fail (printf "%s.source url needs %s.url.location and %s.url.sha256" .what .what .what) }}
+{{- fail (printf "%s.source url needs %s.url.location and %s.url.sha256. Set them to the address and the SHA-256 of the archive." .what .what .what) }}
 {{- end }}
 {{- end }}

@@ -1,4 +1,4 @@
-{{/* The container that serves. Takes what the Deployment takes. */}}
+{{/* The server's container. Takes the arguments of image-classifier.deployment. */}}
 
 {{- define "image-classifier.container" -}}
 {{- $values := .root.Values -}}

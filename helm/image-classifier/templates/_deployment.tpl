@@ -1,4 +1,4 @@
-{{/* The Deployment of server, canary and shadow. Takes root, component, replicas (left out where an autoscaler sets them), image and model. */}}
+{{/* The Deployment of server, canary or shadow. Takes root, component, replicas (omitted if an autoscaler sets them), image and model. */}}
 
 {{- define "image-classifier.deployment" -}}
 {{- $root := .root }}
@@ -86,12 +86,12 @@ spec:
         {{- end }}
 {{- end }}
 
-{{/* What the pods of the Deployments and of the test have in common. Takes root. */}}
+{{/* The part of the pod spec that the Deployments and the test pod share. Takes root. */}}
 {{- define "image-classifier.pod" -}}
 {{- with .root.Values -}}
 serviceAccountName: {{ include "image-classifier.serviceAccountName" $.root | quote }}
 automountServiceAccountToken: false
-# Variables that Kubernetes makes of the names of Services could be taken for settings.
+# The service could mistake Kubernetes' variables for Services for its settings.
 enableServiceLinks: false
 {{- with .imagePullSecrets }}
 imagePullSecrets:

@@ -1,10 +1,10 @@
-{{/* Names, labels and images. Everything that has a name gets it from here. */}}
+{{/* Names, labels and images. Every object gets its name from here. */}}
 
 {{- define "image-classifier.name" -}}
 {{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* Leaves room for "-headless" and what the ReplicaSet adds. */}}
+{{/* At most 52 characters, so that "-headless" and the suffixes of the ReplicaSet fit. */}}
 {{- define "image-classifier.fullname" -}}
 {{- $name := include "image-classifier.name" . }}
 {{- $full := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) }}
@@ -31,14 +31,14 @@ app.kubernetes.io/part-of: image-classifier
 {{- .Values.serviceAccount.name | default (.Values.serviceAccount.create | ternary (include "image-classifier.fullname" .) "default") }}
 {{- end }}
 
-{{/* Takes root, image. */}}
+{{/* The reference of an image. Takes root and image. */}}
 {{- define "image-classifier.image" -}}
 {{- with .image.registry | default .root.Values.global.imageRegistry }}{{ . }}/{{ end }}
 {{- .image.repository }}
 {{- if .image.digest }}@{{ .image.digest }}{{ else }}:{{ .image.tag | default .root.Chart.AppVersion }}{{ end }}
 {{- end }}
 
-{{/* The head of every object. Takes root, component, further labels and annotations, and a suffix of the name or a whole name. */}}
+{{/* The metadata of every object. Takes root, component, labels, annotations, and either name or suffix, which is appended to the full name. */}}
 {{- define "image-classifier.metadata" -}}
 {{ dict "name" (.name | default (list (include "image-classifier.fullname" .root) .suffix | compact | join "-")) | toYaml }}
 labels:

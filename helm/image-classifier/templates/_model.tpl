@@ -1,4 +1,4 @@
-{{/* Where the model comes from: variables, volumes and the container that fetches it. Each takes root, model and image. */}}
+{{/* Source of the model: variables, volumes, and the container that downloads it. Each template takes root, model and image. */}}
 
 {{- define "image-classifier.model.env" -}}
 - name: BENTOML_HOME
@@ -63,10 +63,10 @@
     {{- include "image-classifier.model.mounts" . | nindent 4 }}
 {{- end }}
 
-{{/* A release's model or image with what a canary or shadow has of its own. Takes base, own. */}}
+{{/* The model or image of a canary or shadow: its own keys (own) over the server's (base). */}}
 {{- define "image-classifier.merged" -}}
 {{- $base := deepCopy .base }}
-{{- /* A tag of its own is not to be overruled by the server's digest, which is another image's or model's. */}}
+{{- /* The server's digest belongs to another image or model, and would override the canary's own tag. */}}
 {{- if .own.tag }}{{ $_ := set $base "digest" "" }}{{ end }}
 {{- mergeOverwrite $base .own | toYaml }}
 {{- end }}

@@ -1,4 +1,4 @@
-{{/* The ports of a list of addresses, as JSON. Empty addresses have none. */}}
+{{/* The ports of a list of addresses, as JSON. Empty addresses are skipped. */}}
 {{- define "image-classifier.ports" -}}
 {{- $ports := list }}
 {{- range compact . }}
@@ -9,7 +9,7 @@
 {{- uniq $ports | toJson }}
 {{- end }}
 
-{{/* Where pods fetch models from. */}}
+{{/* The addresses that pods download models from, as JSON. */}}
 {{- define "image-classifier.modelAddresses" -}}
 {{- $addresses := list }}
 {{- range list (dict "enabled" true "model" .Values.model) .Values.canary .Values.shadow }}

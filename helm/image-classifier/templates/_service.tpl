@@ -1,5 +1,5 @@
-{{/* A Service for one component's pods. Takes root, component, and for the server type, annotations and everyone, which
-     leaves the component out of the selector: a canary that no route weighs is behind the same Service. */}}
+{{/* The Service of one component. Takes root and component; for the server also type, annotations and everyone. With
+     everyone, the Service selects the canary's pods too, for a canary without an HTTPRoute. */}}
 
 {{- define "image-classifier.service" }}
 apiVersion: v1

@@ -1,8 +1,8 @@
-{{/* The service's settings, as the environment variables of their names. */}}
+{{/* The settings of the service as environment variables. */}}
 {{- define "image-classifier.settings" -}}
 {{- $settings := dict }}
 {{- range $name, $value := .Values.settings }}
-{{- /* Helm reads numbers as floating point, and would write 2e+07. */}}
+{{- /* Helm reads numbers as floating point and would write 20000000 as 2e+07. */}}
 {{- $whole := and (kindIs "float64" $value) (eq $value (floor $value)) }}
 {{- $_ := set $settings (snakecase $name | upper) ($whole | ternary (int64 $value) $value | toString) }}
 {{- end }}
