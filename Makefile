@@ -67,7 +67,7 @@ package:  ## the Helm chart as dist/image-classifier-VERSION.tgz
 manifests: setup  ## write what the chart renders to k8s/manifests, for people without Helm
 	@$(BIN)/python -m k8s manifests --out k8s/manifests
 
-values: setup  ## write the chart's schema and table of values anew from its values.yaml
+values: setup  ## write the chart's schema and table of values from its values.yaml
 	@$(BIN)/python -m helm.describe
 
 bench: setup  ## measure training, its memory, and serving against other servers (20 minutes)
