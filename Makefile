@@ -11,7 +11,7 @@ CLUSTER_NEEDS := containerd runc iptables conntrack catatonit docker-registry ip
 UV_LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
 	--no-emit-index-url --no-emit-find-links --no-header
 
-.PHONY: help setup run image training-image loadtests-image package check format test backends e2e manifests values bench overload soak
+.PHONY: help setup run image training-image loadtests-image package check format test backends e2e e2e-core manifests values bench overload soak
 .PHONY: cluster cluster-down lock clean
 
 help:  ## list the targets
@@ -56,10 +56,13 @@ backends: setup  ## test training under every Keras backend; PyTorch's environme
 	@scripts/torch -c "import torch"
 	@$(BIN)/pytest tests/integration/training/test_backends.py
 
-e2e: setup  ## test the real image, then chart and releases on a real Kubernetes (docs/cluster.md)
+e2e: setup  ## test the real image, then chart and releases on a real Kubernetes, or on KUBECONFIG's (docs/cluster.md)
 	@scripts/packages podman mmdebstrap prometheus postgres $(CLUSTER_NEEDS)
 	@containers/can-build 12000 || true  # what tests would say after half an hour
-	@$(BIN)/pytest --durations 25 tests/containers tests/cluster
+	@$(BIN)/pytest --durations 25 tests/containers tests/cluster $(E2E)
+
+e2e-core: E2E = -m core
+e2e-core: e2e  ## the part of these tests that CI runs
 
 package:  ## the Helm chart as dist/image-classifier-VERSION.tgz
 	@scripts/helm package helm/image-classifier --destination dist

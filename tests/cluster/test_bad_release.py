@@ -43,7 +43,11 @@ def never_ready(values: Mapping[str, Any]) -> dict[str, Any]:
     ("fault", "reason"),
     [
         (no_such_image, f"(ErrImagePull|ImagePullBackOff): .*{NO_SUCH_IMAGE}"),
-        (crash_loop, "crash loop: container server ended 2 times, exit code 1; .* no model no_such_model:1"),
+        pytest.param(
+            crash_loop,
+            "crash loop: container server ended 2 times, exit code 1; .* no model no_such_model:1",
+            marks=pytest.mark.core,
+        ),
         (never_ready, "which is all that --timeout allows: .*container wait runs but isn't ready"),
     ],
 )

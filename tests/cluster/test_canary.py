@@ -29,7 +29,7 @@ def versions(target: Target, requests: int) -> list[str]:
         return [client.post(url, files=files).raise_for_status().headers["X-Model-Version"] for _ in range(requests)]
 
 
-@pytest.mark.parametrize("weight", [10, 50, 100])
+@pytest.mark.parametrize("weight", [10, pytest.param(50, marks=pytest.mark.core), 100])
 def test_the_canary_gets_its_share_and_none_after_its_removal(target: Target, newer: Product, weight: int) -> None:
     canary = {"enabled": True, "weight": weight, "replicaCount": 1, **newer.values}
     target.release.upgrade(target.values | {"canary": canary})

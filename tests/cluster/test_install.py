@@ -22,6 +22,7 @@ from tests.stored import write_entry
 NOTES_PORT = 3000
 
 
+@pytest.mark.core
 def test_default_values_install_and_the_charts_own_test_passes(
     release: Release, product: Product, figure: Callable[[str], None]
 ) -> None:

@@ -60,6 +60,7 @@ def answers(url: str, host: str, text: str) -> bool:
         return False
 
 
+@pytest.mark.core
 def test_every_node_is_ready(cluster: Cluster) -> None:
     ready = [
         condition["status"]

@@ -27,6 +27,7 @@ def history(release: Release) -> list[tuple[int, str]]:
     return [(entry["revision"], entry["status"]) for entry in entries]
 
 
+@pytest.mark.core
 def test_a_canary_is_promoted_and_rolled_back_without_a_lost_request(
     target: Target, product: Product, newer: Product, figure: Callable[[str], None]
 ) -> None:
@@ -52,6 +53,7 @@ def test_an_aborted_canary_leaves_nothing(target: Target, product: Product, newe
     assert [ref["name"] for ref in route["spec"]["rules"][0]["backendRefs"]] == [release.fullname]
 
 
+@pytest.mark.core
 def test_a_model_that_fails_its_golden_check_is_refused_with_the_figures(
     target: Target, product: Product, newer: Product, tmp_path: Path
 ) -> None:

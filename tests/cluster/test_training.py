@@ -72,6 +72,7 @@ def packed(folder: Path) -> bytes:
     return out.getvalue()
 
 
+@pytest.mark.core
 def test_a_killed_training_resumes_from_its_checkpoint_and_its_model_is_released(
     release: Release,
     product: Product,

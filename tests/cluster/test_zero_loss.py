@@ -27,6 +27,7 @@ def assert_nothing_lost(probe: Probe, figure: Figure) -> None:
     figure(str(probe.verdict).partition("\nat ")[0].replace("\n", ", "))
 
 
+@pytest.mark.core
 def test_a_changed_setting_and_its_rollback_lose_nothing(target: Target, figure: Figure) -> None:
     with target.probe() as probe:
         time.sleep(2)
@@ -38,6 +39,7 @@ def test_a_changed_setting_and_its_rollback_lose_nothing(target: Target, figure:
     assert_nothing_lost(probe, figure)
 
 
+@pytest.mark.core
 def test_another_image_with_another_model_loses_nothing_and_no_pod_mixes_them(
     target: Target, product: Product, newer: Product, figure: Figure
 ) -> None:
@@ -79,6 +81,7 @@ def test_a_deleted_pod_loses_nothing(target: Target, figure: Figure) -> None:
     assert_nothing_lost(probe, figure)
 
 
+@pytest.mark.core
 def test_a_drained_node_loses_nothing_and_the_disruption_budget_is_kept(target: Target, figure: Figure) -> None:
     cluster, here = target.release.cluster, ("-n", target.release.namespace)
     *others, node = cluster.nodes()
@@ -96,6 +99,7 @@ def test_a_drained_node_loses_nothing_and_the_disruption_budget_is_kept(target: 
     assert said.count("evicted") == 2, said
 
 
+@pytest.mark.core
 def test_scaling_up_and_down_loses_nothing(target: Target, figure: Figure) -> None:
     with target.probe() as probe:
         time.sleep(2)

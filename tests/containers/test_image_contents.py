@@ -43,6 +43,7 @@ def test_the_report_shows_the_cold_start_by_phase(image: Image) -> None:
     assert all(f"\n  {phase} " in image.output for phase in phases)
 
 
+@pytest.mark.core
 def test_nothing_that_builds_or_trains_is_inside(image: Image) -> None:
     commands = "gcc cc g++ c++ clang make ld pip pip3 uv apt apt-get git curl wget gpg"
     found = image.run("sh", "-c", f"for name in {commands}; do command -v $name; done; true").stdout

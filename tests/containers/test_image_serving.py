@@ -16,6 +16,7 @@ from tests.containers.conftest import Container, Image, engine, running
 from tests.stored import CLASSES, picture
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("colour", CLASSES)
 def test_a_real_image_is_classified(server: Container, image: Image, colour: str) -> None:
     response = server.predict(picture(colour, "JPEG"))
@@ -33,6 +34,7 @@ def test_a_bad_image_is_the_clients_mistake(server: Container, body: bytes, stat
     assert response.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.core
 def test_it_runs_as_a_fixed_user_without_capabilities(server: Container) -> None:
     status = engine("exec", server.id, "cat", "/proc/1/status").stdout
     about = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
@@ -95,6 +97,7 @@ def slow_request(image: Image) -> Iterator[tuple[Container, socket.socket, bytes
         yield container, connection, body[20:]
 
 
+@pytest.mark.core
 def test_sigterm_drains_and_ends_with_success(slow_request: tuple[Container, socket.socket, bytes]) -> None:
     container, connection, rest = slow_request
     engine("kill", "--signal=TERM", container.id)
