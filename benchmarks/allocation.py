@@ -1,4 +1,4 @@
-"""Measure what it saves to keep the memory of a training step for the next one.
+"""Measure the speed gained by keeping the memory of a training step for the next one.
 
     python -m benchmarks.allocation [--images N] [--epochs N] [--batch-size N] [--width N] [--rounds N] [--json FILE]
 

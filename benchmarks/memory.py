@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument(
         "--images", type=int, nargs="+", default=[50_000, 200_000], metavar="N", help="numbers of images (50000 200000)"
     )
-    parser.add_argument("--image-size", type=int, default=32, metavar="N", help="pixels a side after decoding (32)")
+    parser.add_argument("--image-size", type=int, default=32, metavar="N", help="pixels per side after decoding (32)")
     parser.add_argument("--remote", action="store_true", help="read the images from a bucket")
     parser.add_argument("--limit", type=int, metavar="MB", help="most memory for training (no limit)")
     parser.add_argument("--json", type=Path, metavar="FILE")

@@ -20,7 +20,7 @@ def enlarged(weights: np.ndarray, size: int) -> np.ndarray:
 
     Args:
         weights: (h, w) float, 0 to 1.
-        size: pixels a side.
+        size: pixels per side.
 
     Returns:
         (size, size) float32, 0 to 1, interpolated.
@@ -36,7 +36,7 @@ def overlay(pixels: np.ndarray, weights: np.ndarray, least: int = 0) -> np.ndarr
     Args:
         pixels: (S, S, 3) uint8.
         weights: (h, w) float, 0 to 1.
-        least: minimum pixels a side; a smaller image is enlarged.
+        least: minimum pixels per side; a smaller image is enlarged.
 
     Returns:
         (T, T, 3) uint8; T is the larger of S and `least`.

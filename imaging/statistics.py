@@ -15,7 +15,7 @@ BINS: dict[str, tuple[float, ...]] = {
 size of the encoded image in bytes."""
 
 _GRID = 32
-"""Pixels a side from which the brightness is computed: enough for a mean, and little work for an image of any size."""
+"""Pixels per side from which the brightness is computed: enough for a mean, and little work at any image size."""
 
 
 def brightness(pixels: np.ndarray) -> float:

@@ -100,7 +100,7 @@ def names() -> list[str]:
 
 
 def load(name: str, rate: float) -> Shape:
-    """Return a shape for a rate in requests a second.
+    """Return a shape for a rate in requests per second.
 
     Args:
         name: name of a built-in shape, or path of a TOML file with one shape.
