@@ -1,1 +1,1 @@
-"""Measurements that the README's figures come from; each prints a table and writes JSON."""
+"""The measurements behind the README's figures. Each prints a table and can write JSON."""

@@ -1,8 +1,9 @@
-"""What it saves to keep the memory of a training step for the next one.
+"""Measure the speed gained by keeping the memory of a training step for the next one.
 
     python -m benchmarks.allocation [--images N] [--epochs N] [--batch-size N] [--width N] [--rounds N] [--json FILE]
 
-In turns, the same network on the same images by our training loop, with malloc left alone and as training has it.
+The training loop trains the same network on the same images, alternately with malloc's default and with training's
+setting.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ from typing import Any
 
 from benchmarks import epochs
 
-WAYS = {"left alone": ["--malloc-alone"], "kept": []}
+WAYS = {"returned": ["--malloc-default"], "kept": []}
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser("python -m benchmarks.allocation")
     epochs.add_options(parser)
-    parser.add_argument("--width", type=int, default=32, metavar="N", help="filters of the first stage (32)")
-    parser.add_argument("--rounds", type=int, default=2, metavar="N", help="runs of each way; the best counts (2)")
+    parser.add_argument("--width", type=int, default=32, metavar="N", help="filters in the first stage (32)")
+    parser.add_argument("--rounds", type=int, default=2, metavar="N", help="runs per setting; the fastest counts (2)")
     given = parser.parse_args()
     runs: dict[str, list[dict[str, Any]]] = {way: [] for way in WAYS}
     with epochs.prepared(given) as options:
@@ -36,9 +37,9 @@ def main() -> None:
 
 
 def table(runs: dict[str, dict[str, Any]]) -> list[str]:
-    """Return the lines of the table, in Markdown; the first way is what the others are compared with."""
+    """Return the lines of the table, in Markdown; speeds are relative to the first row."""
     lines = [
-        "| freed memory | images/s | speed | page faults an image | kernel's share | peak |",
+        "| freed memory | images/s | speed | page faults per image | kernel's share | peak |",
         "|---|---|---|---|---|---|",
     ]
     rates = {way: run["images"] / min(run["seconds"]) for way, run in runs.items()}

@@ -1,4 +1,4 @@
-"""One process of `benchmarks.scaling`: how long sums over all workers take, by their size. Prints JSON."""
+"""Run one process of `benchmarks.scaling` that times sums over all workers, by size. Prints JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from training import environment
 from training.distributed import workers
 
 SIZES = (1, 1_000, 10_000, 100_000, 1_000_000, 4_000_000)
-"""Numbers of float32."""
+"""Number of float32 values in a sum."""
 
 _REPEATS = 20
 

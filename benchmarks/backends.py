@@ -1,8 +1,8 @@
-"""The same network on the same images under each of Keras' backends, by our training loop.
+"""Train the same network on the same images under each of Keras' backends, with our training loop.
 
     python -m benchmarks.backends [--images N] [--epochs N] [--batch-size N] [--json FILE]
 
-PyTorch takes part where `scripts/torch` has made its environment (make backends).
+PyTorch is measured if `scripts/torch` has made its environment (make backends).
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ def main() -> None:
         results = [measure(name, options(name)) for name in BACKENDS if name != "torch" or made()]
     print("\n".join(table(results)))  # noqa: T201
     if len(results) < len(BACKENDS):
-        print("\ntorch: not measured, its environment isn't made (make backends)")  # noqa: T201
+        print("\ntorch: not measured, because its environment is missing; make backends creates it")  # noqa: T201
     if given.json:
         given.json.write_text(json.dumps(results, indent=2))
 
 
 def made() -> bool:
-    """Whether PyTorch's environment is there."""
+    """Return whether PyTorch's environment exists."""
     return subprocess.run(["scripts/torch", "which"], capture_output=True, check=False).returncode == 0
 
 
 def measure(name: str, options: list[str]) -> dict[str, Any]:
-    """Train under one backend in a process of its own."""
+    """Train under one backend, in its own process."""
     python = ["scripts/torch"] if name == "torch" else [sys.executable]
     return epochs.run(name, options, python, KERAS_BACKEND=name)
 
 
 def table(results: list[dict[str, Any]]) -> list[str]:
-    """Return the lines of the table, in Markdown; the first backend is what the others are compared with."""
-    lines = ["| backend | images/s | step | of TensorFlow's speed |", "|---|---|---|---|"]
+    """Return the lines of the table, in Markdown; speeds are relative to the first backend's."""
+    lines = ["| backend | images/s | step | speed relative to TensorFlow |", "|---|---|---|---|"]
     rates = [run["images"] / min(run["seconds"]) for run in results]
     for run, rate in zip(results, rates, strict=True):
         step = 1000 * min(run["seconds"]) / run["steps"]

@@ -1,8 +1,8 @@
-"""Decoding and inference in a loop, on one thread, without any server: what no server around them can exceed.
+"""Measure the rate of decoding and inference in a loop, on one thread, without any server: the ceiling of all servers.
 
     python -m benchmarks.ceiling MODEL SIZE IMAGE SECONDS [plain]
 
-With `plain` the image is decoded whole and then resized, as is done without a thought. Prints JSON.
+With `plain` the image is decoded at full size and then resized, as simple code does. Prints JSON.
 """
 
 from __future__ import annotations

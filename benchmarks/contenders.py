@@ -1,4 +1,4 @@
-"""The servers that are compared, each on one core, each with an environment of its own."""
+"""Start the servers to compare, each on one core and in its own environment."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ PEERS = Path(__file__).parent / "peers"
 
 @dataclass(frozen=True)
 class Running:
-    """A server that answers."""
+    """A server that has answered."""
 
     port: int
     pid: int
 
     @property
     def worker(self) -> int:
-        """Process of `bentoml serve` that answers; its first thread, of the same number, has the event loop."""
+        """ID of the answering process of `bentoml serve`; its first thread, with the same ID, runs the event loop."""
         (worker,) = psutil.Process(self.pid).children()
         return int(worker.pid)
 
     def cpu_seconds(self) -> float:
-        """Return the CPU time of all its processes so far."""
+        """Return the CPU seconds that all its processes have used so far."""
         root = psutil.Process(self.pid)
         total = 0.0
         for process in [root, *root.children(recursive=True)]:
@@ -45,7 +45,7 @@ class Running:
 
 @dataclass(frozen=True)
 class Peer:
-    """Another way to serve: `lock` names its lock file, `command` what its environment's Python runs."""
+    """Another server. `lock` is the name of its lock file; its environment's Python runs `command`."""
 
     name: str
     lock: str
@@ -62,7 +62,7 @@ BENTOML_BATCHING = Peer(
 
 @contextlib.contextmanager
 def on_core(core: int) -> Iterator[None]:
-    """What is started inside inherits the core."""
+    """Make processes started inside the block inherit this core."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:
@@ -73,7 +73,7 @@ def on_core(core: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def ours(store: Store, core: int, **variables: str) -> Iterator[Running]:
-    """Run our own service as anybody does, with every check in place."""
+    """Run our own service as users do, with every check enabled."""
     with contextlib.ExitStack() as stack:
         with on_core(core):
             server = stack.enter_context(serving(store, ".", cwd=None, wait=True, **variables))
@@ -82,7 +82,7 @@ def ours(store: Store, core: int, **variables: str) -> Iterator[Running]:
 
 @contextlib.contextmanager
 def running(peer: Peer, model: Path, size: int, core: int, body: bytes, folder: Path) -> Iterator[Running]:
-    """Run another server until it has answered `body`, a multipart form."""
+    """Run another server, and yield once it has answered `body`, a multipart form."""
     python = environment(PEERS / f"{peer.lock}.txt")
     port = free_port()
     variables = {"MODEL": str(model), "SIZE": str(size), "PORT": str(port), "PYTHONPATH": str(PEERS)}

@@ -1,6 +1,6 @@
-"""One process of a comparison: trains a few epochs with our loop and prints the seconds of each as JSON.
+"""Train a few epochs with our loop, as one process of a comparison, and print the seconds of each epoch as JSON.
 
-What computes, and whether others share the work, is told by the environment, as for `python -m training`.
+As for `python -m training`, environment variables choose the backend and the other workers.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m benchmarks.epochs")
     parser.add_argument("--data", required=True)
     parser.add_argument("--cache-dir", required=True)
-    parser.add_argument("--checkpoint", type=Path, required=True, help="folder that all workers see")
+    parser.add_argument("--checkpoint", type=Path, required=True, help="folder that all workers share")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--width", type=int, default=32)
-    parser.add_argument("--malloc-alone", action="store_true", help="don't keep what a step frees for the next one")
+    parser.add_argument("--malloc-default", action="store_true", help="don't keep a step's memory for the next one")
     given = parser.parse_args()
     config = Config(data=given.data, cache_dir=given.cache_dir, batch_size=given.batch_size, width=given.width)
     data = dataset.load(config)
     config = config.for_images(len(data.parts["train"]))
     group = workers.here()
-    if given.malloc_alone:
+    if given.malloc_default:
         memory.keep_freed_blocks = lambda: None
     environment.start_keras(config.seed)
     workers.join(group)
@@ -59,7 +59,7 @@ def main() -> None:
     seconds: list[float] = []
     usages = []
     checkpoint, progress = Checkpoint(given.checkpoint, writes=group.leads), Progress()
-    # The first epoch compiles, and isn't counted.
+    # The first epoch includes compilation, so it isn't counted.
     for epoch in range(given.epochs + 1):
         before = progress.seconds
         usages.append(resource.getrusage(resource.RUSAGE_SELF))
@@ -88,13 +88,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a comparison: how much each of its processes trains."""
     parser.add_argument("--images", type=int, default=4_000, metavar="N", help="synthetic images (4,000)")
     parser.add_argument("--epochs", type=int, default=2, metavar="N", help="measured epochs (2)")
-    parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="of all workers together (64)")
+    parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="images per batch, of all workers (64)")
     parser.add_argument("--json", type=Path, metavar="FILE")
 
 
 @contextmanager
 def prepared(given: argparse.Namespace) -> Iterator[Callable[[str], list[str]]]:
-    """Write the images; yields what returns, for a run's name, this module's options."""
+    """Write the images, and yield a function that returns this module's options for the run of a given name."""
     with tempfile.TemporaryDirectory() as folder:
         data, cache = write_jpegs(Path(folder, "data"), given.images), Path(folder, "cache")
         options = ["--data", str(data), "--cache-dir", str(cache), "--epochs", str(given.epochs)]
@@ -103,7 +103,7 @@ def prepared(given: argparse.Namespace) -> Iterator[Callable[[str], list[str]]]:
 
 
 def run(name: str, options: list[str], python: Sequence[str] = (sys.executable,), **environ: str) -> dict[str, Any]:
-    """Return what this module prints in a process of its own; `name` is what a failure is called."""
+    """Run this module in its own process and return what it prints; an error message begins with `name`."""
     command = [*python, "-m", "benchmarks.epochs", *options]
     done = subprocess.run(command, env=os.environ | environ, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -1,9 +1,9 @@
-"""How many of labels that were changed on purpose the label check finds, and how many of those it names were changed.
+"""Measure the recall and precision of the label check on labels that were changed on purpose.
 
     python -m benchmarks.label_noise --data DIR [--noise X] [--images N] [--state DIR] [--fold N] [--json FILE]
 
-Each image keeps its label or, with probability --noise, gets one of the others at random. Finished folds are kept in
---state, so that a run can be cut into pieces: --fold N trains only that fold, and measures on its third of the images.
+With probability --noise an image gets another label at random. --state keeps finished folds, so that a run can be
+split: --fold N trains only that fold, and measures on its third of the images.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from training.data.dataset import load_whole
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser("python -m benchmarks.label_noise")
-    parser.add_argument("--data", required=True, metavar="DIR", help="class-per-folder tree")
+    parser.add_argument("--data", required=True, metavar="DIR", help="folder with one folder per class")
     parser.add_argument("--noise", type=float, default=0.05, metavar="X", help="share of changed labels (0.05)")
-    parser.add_argument("--images", type=int, metavar="N", help="as many, drawn at random (all)")
-    parser.add_argument("--preset", default="auto", help="of augmentation, as in training")
+    parser.add_argument("--images", type=int, metavar="N", help="number of images, drawn at random (all)")
+    parser.add_argument("--preset", default="auto", help="augmentation, as in training (auto)")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--state", type=Path, metavar="DIR", help="keep finished folds here")
     parser.add_argument("--fold", type=int, metavar="N", choices=range(classifier.FOLDS), help="train this fold only")
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def noisy(config: Config, count: int | None, noise: float) -> tuple[Collection, np.ndarray]:
-    """Return the images with some labels changed, and which, (N,) bool."""
+    """Return the images with some labels changed, and a mask of the changed ones, (N,) bool."""
     (part, folder), *_ = load_whole(config)
     rng = np.random.default_rng([config.seed, 1])
     part = part.select(np.sort(rng.permutation(len(part))[:count]))
@@ -68,7 +68,7 @@ def noisy(config: Config, count: int | None, noise: float) -> tuple[Collection, 
 
 
 def measure(probabilities: np.ndarray, labels: np.ndarray, changed: np.ndarray) -> dict[str, Any]:
-    """Hold what the check names, and its ranking, against the truth."""
+    """Compare the labels that the check reports with the labels that were changed."""
     found = confident_learning(probabilities, labels)
     named = changed[found.samples]
     return {
@@ -76,7 +76,7 @@ def measure(probabilities: np.ndarray, labels: np.ndarray, changed: np.ndarray) 
         "accuracy on given labels": float((probabilities.argmax(axis=1) == labels).mean()),
         "changed": int(changed.sum()),
         "estimated": found.noise * len(labels),
-        "named": len(named),
+        "reported": len(named),
         "recall": float(named.sum() / max(1, changed.sum())),
         "precision": float(named.mean()) if len(named) else 0.0,
     }

@@ -1,7 +1,8 @@
-"""Ask for /livez a hundred times a second from a core of its own: how long is a server's event loop ever busy?
+"""Measure the longest delay that a server's event loop causes, with a hundred requests to /livez per second.
 
-A late answer tells that of a loop only with what Linux keeps of its thread: how long it could have run and wasn't let,
-because the model's thread or other work had the core (Documentation/scheduler/sched-stats.rst).
+A late answer alone doesn't show how long the loop was busy, because the model's thread or other work may have had the
+core. Linux records for how long a thread was ready to run but waited for a core; that time is subtracted
+(Documentation/scheduler/sched-stats.rst).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ OWN_THREAD = Path("/proc/thread-self")
 
 @dataclass(frozen=True)
 class Lag:
-    """The slowest of all answers, in seconds, and the longest for which the loop itself held one up."""
+    """The slowest of all answers, and the longest delay caused by the loop itself; both in seconds."""
 
     answer: float
     loop: float
@@ -29,18 +30,18 @@ class Lag:
 
 @contextlib.contextmanager
 def probing(port: int, loop: int, core: int) -> Iterator[Callable[[], Lag]]:
-    """Probe until the end of the block; gives what then tells the lag.
+    """Probe until the end of the block, and yield a function that then returns the lag.
 
     Args:
-        port: the server's.
-        loop: id of the thread in which its event loop runs.
-        core: where to probe from.
+        port: port of the server.
+        loop: ID of the thread that runs its event loop.
+        core: core to probe from.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_probe, args=(port, loop, core, theirs))
     process.start()
-    # Else it would never be told that the probe failed.
+    # While this end is open, `recv` wouldn't notice that the probe failed.
     theirs.close()
     lags: list[Lag] = []
     try:
@@ -69,5 +70,5 @@ def _probe(port: int, loop: int, core: int, parent: Connection) -> None:
 
 
 def waited(thread: Path) -> float:
-    """Return the seconds for which a thread could have run and another had the core, so far."""
+    """Return the seconds so far in which a thread was ready to run but another had the core."""
     return int((thread / "schedstat").read_text().split()[1]) / 1e9

@@ -1,12 +1,12 @@
-"""Does a training's resident memory stay flat as the data set grows?
+"""Measure whether the resident memory of training stays flat as the data set grows.
 
     python -m benchmarks.memory [--images N N ...] [--image-size N] [--remote] [--limit MB] [--json FILE]
 
-Each size is a folder of synthetic images and one whole `python -m training` of one epoch of a small network;
-what is printed is that process's peak resident memory, and its decoders' (the largest of them), beside what the
-decoded images take. With --remote the images are in a bucket of an S3 server on this machine. With --limit the
-kernel gives training so much memory and no more, the cache of the files it reads and writes included: a set that is
-larger trains all the same, or is killed. It takes root, for a control group.
+For each size, `python -m training` trains a small network for one epoch on a folder of synthetic images. The output is
+the peak resident memory of that process or of its largest decoder process, and the size of the decoded images. With
+--remote the images are in a bucket of an S3 server on this machine. With --limit the kernel limits training to this
+much memory, including the cache of the files that it reads and writes, and kills it if that isn't enough. --limit
+needs root, for a control group.
 """
 
 from __future__ import annotations
@@ -31,10 +31,12 @@ from tests.s3 import s3_server
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser("python -m benchmarks.memory")
-    parser.add_argument("--images", type=int, nargs="+", default=[50_000, 200_000], metavar="N")
-    parser.add_argument("--image-size", type=int, default=32, metavar="N", help="what they are decoded to")
-    parser.add_argument("--remote", action="store_true", help="from a bucket")
-    parser.add_argument("--limit", type=int, metavar="MB", help="memory that training gets (no limit)")
+    parser.add_argument(
+        "--images", type=int, nargs="+", default=[50_000, 200_000], metavar="N", help="numbers of images (50000 200000)"
+    )
+    parser.add_argument("--image-size", type=int, default=32, metavar="N", help="pixels per side after decoding (32)")
+    parser.add_argument("--remote", action="store_true", help="read the images from a bucket")
+    parser.add_argument("--limit", type=int, metavar="MB", help="most memory for training (no limit)")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
     peaks: dict[int, float] = {}
@@ -69,9 +71,9 @@ def write_images(root: Path, count: int) -> Path:
 
 @contextlib.contextmanager
 def limited_to(megabytes: int) -> Iterator[list[str]]:
-    """Make a control group with so much memory; yields the command that runs another within it."""
+    """Create a control group with this much memory, and yield the command that runs another command in it."""
     mounted = Path("/sys/fs/cgroup")
-    first = (mounted / "memory").is_dir()  # version 1 of control groups
+    first = (mounted / "memory").is_dir()  # control groups of version 1
     group = mounted / ("memory" if first else "") / f"benchmark-{os.getpid()}"
     with contextlib.ExitStack() as stack:
         try:
@@ -79,12 +81,12 @@ def limited_to(megabytes: int) -> Iterator[list[str]]:
             stack.callback(_remove, group)
             (group / ("memory.limit_in_bytes" if first else "memory.max")).write_text(str(megabytes * 1_000_000))
         except OSError as error:
-            sys.exit(f"--limit: {error}; it takes root, and a memory controller")
+            sys.exit(f"error: --limit: {error}; it needs root and a memory controller")
         yield ["sh", "-c", 'echo $$ > "$0" && exec "$@"', str(group / "cgroup.procs")]
 
 
 def _remove(group: Path) -> None:
-    # What training started may end a moment after it.
+    # Processes that training started may end a moment after it.
     deadline = time.monotonic() + 10
     while (group / "cgroup.procs").read_text() and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -92,13 +94,13 @@ def _remove(group: Path) -> None:
 
 
 def peak_megabytes(data: str, folder: Path, size: int, within: list[str]) -> float:
-    """Train one epoch on `data`; returns the largest resident memory of the process and its decoders.
+    """Train one epoch on `data`; return the peak resident memory of the process or its largest decoder, in MB.
 
     Args:
         data: folder or URL.
-        folder: for what the run leaves.
-        size: of the images, in pixels.
-        within: a command that runs the training, or nothing.
+        folder: folder for the run's files.
+        size: width and height of the decoded images, in pixels.
+        within: command that runs the training in a control group; empty for none.
     """
     batch = max(8, 256 * 32**2 // size**2)  # so that a step takes the same memory
     options = f"--epochs 1 --depth 1 --width 4 --dense 0 --batch-size {batch} --no-publish --out {folder}/run"
@@ -109,7 +111,7 @@ def peak_megabytes(data: str, folder: Path, size: int, within: list[str]) -> flo
         _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
-        sys.exit(f"{(folder / 'log').read_text()}\nended with {process.returncode}")
+        sys.exit(f"{(folder / 'log').read_text()}\nerror: training ended with {process.returncode}")
     return usage.ru_maxrss / 1000
 
 

@@ -1,4 +1,4 @@
-"""Store entries to measure the service around, and requests for them whose right answers are known."""
+"""Publish models for measuring the service, and make requests whose right answers are known."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CNN_CLASSES = [f"c{i}" for i in range(10)]
 
 
 def publish_slow(store: Store, folder: Path, milliseconds: float) -> list[openloop.Request]:
-    """Store a model that takes so many milliseconds an image, whatever else is in the batch."""
+    """Store a model that takes this many milliseconds per image, whatever the batch size."""
     store.publish(write_slow_entry(folder / "slow", milliseconds))
     return [openloop.Request(openloop.form("/predict", picture(colour, "JPEG")), colour) for colour in CLASSES]
 
@@ -91,7 +91,7 @@ def write_cnn(path: Path) -> None:
         helper.make_node("Softmax", ["scores"], ["probabilities"], axis=-1),
     ]
     for i, node in enumerate(nodes):
-        # By its name the quantiser leaves a node out.
+        # The quantiser selects the nodes to leave out by name.
         node.name = f"node{i}"
     image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", CNN_SIZE, CNN_SIZE, 3])
     probabilities = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", len(CNN_CLASSES)])

@@ -1,4 +1,4 @@
-"""A ResNet-50 of random weights as ONNX."""
+"""Write a ResNet-50 with random weights as ONNX."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 class _Graph:
-    """Nodes and weights as they are added; each method returns the name of what it computes."""
+    """Collects nodes and weights. Each method returns the name of its result."""
 
     def __init__(self) -> None:
         self.nodes: list[Any] = []
@@ -31,13 +31,13 @@ class _Graph:
         return name
 
     def convolution(self, x: str, before: int, after: int, kernel: int, stride: int = 1) -> str:
-        """A convolution whose batch normalisation has been folded in, as an export does."""
+        """Add a convolution with its batch normalisation folded in, as an export does."""
         scale = np.sqrt(2 / (before * kernel**2))
         weights = self.weight(self._rng.standard_normal((after, before, kernel, kernel)) * scale)
         return self.add("Conv", x, weights, kernel_shape=[kernel] * 2, pads=[kernel // 2] * 4, strides=[stride] * 2)
 
     def bottleneck(self, x: str, before: int, width: int, stride: int) -> str:
-        """He et al., Deep Residual Learning for Image Recognition (2016), figure 5."""
+        """Add a block of He et al., Deep Residual Learning for Image Recognition (2016), figure 5."""
         y = self.add("Relu", self.convolution(x, before, width, 1))
         y = self.add("Relu", self.convolution(y, width, width, 3, stride))
         y = self.convolution(y, width, 4 * width, 1)

@@ -1,13 +1,13 @@
-"""What is left of the service's throughput under 0.5 to 10 times the load that it can take.
+"""Measure the throughput of the service under 0.5 to 10 times its capacity.
 
     python -m benchmarks.overload [--model cnn|slow] [--seconds N] [--connections N] [--json FILE]
 
-A server on one core, an open-loop generator on others. Rejecting costs CPU too: with s seconds of it an answer
-and r a reject, one core can answer at most (1 - rate * r) / (s - r) a second; s, r and the share of that bound
-are printed; s is measured at the capacity, and where the calls of a fuller queue are cheaper the share passes 1.
-A row whose generator fell behind, or whose server had to share its core, is marked and tells nothing.
-Connections stand before a load begins, as a proxy's do, and more are opened when all are taken; --connections 0
-measures opening them too.
+The server has one core, an open-loop generator the others. Rejecting costs CPU time, too: with s seconds per answer
+and r per reject, one core can answer at most (1 - rate * r) / (s - r) requests per second. The output shows s, r and
+the share of that bound. s is measured at the capacity, so the share exceeds 1 where a fuller queue makes calls cheaper.
+A row is marked, and shows nothing about the server, if the generator fell behind or the server had to share its core.
+As with a proxy, connections are open before a load begins, and more are opened when all are in use. --connections 0
+also measures the cost of opening them.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from tests.integration.conftest import Server, Store, serving
 
 LOADS = (0.5, 1, 2, 5, 10)
 SLOW_MILLISECONDS = 20.0
-"""Of the second model: about a ResNet-50 at 160 x 160."""
+"""Milliseconds per image of the second model, about those of a ResNet-50 at 160 x 160 pixels."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """What one load did; seconds, and answers a second."""
+    """The result of one load. Times are in seconds, rates per second."""
 
     load: float
     rate: float
@@ -49,15 +49,15 @@ class Row:
     kept_up: bool
     lag_p99: float
     cpu_seconds: float
-    """Of the worker, until the last answer."""
+    """CPU time of the worker until the last answer."""
     cpu_share: float
-    """Of its core. Far below 1 under overload, something else had the core, and the row tells little."""
+    """Share of its core. Far below 1 under overload, something else used the core, and the row shows little."""
     slowest_probe: float
-    """Of /livez, /readyz and /metrics."""
+    """Time of the slowest answer of /livez, /readyz and /metrics."""
     recovery: float
-    """From the last request's time until a lone image is answered at once."""
+    """Time from the last request until a lone image is answered at once."""
     growth: int
-    """Bytes of resident memory that the worker gained."""
+    """Increase of the worker's resident memory, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -67,21 +67,21 @@ class Case:
     model: str
     rows: list[Row]
     reject_cost: float
-    """CPU seconds, r."""
+    """CPU seconds per reject, r."""
 
     @property
     def peak(self) -> float:
-        """The most answers a second at any load."""
+        """Most answers per second under any load."""
         return max(row.goodput for row in self.rows)
 
     @property
     def service_cost(self) -> float:
-        """CPU seconds an answer, s, under the load that is just the capacity."""
+        """CPU seconds per answer, s, under a load equal to the capacity."""
         row = next(row for row in self.rows if row.load == 1)
         return (row.cpu_seconds - row.rejected.count * self.reject_cost) / row.accepted.count
 
     def bound(self, row: Row) -> float:
-        """The most answers a second that a core has time for beside rejecting all others."""
+        """Return the most answers per second for which a core has time while it rejects all other requests."""
         free = max(0.0, 1 - row.rate * self.reject_cost)
         return min(row.rate, free / (self.service_cost - self.reject_cost))
 
@@ -89,13 +89,15 @@ class Case:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser("python -m benchmarks.overload")
-    parser.add_argument("--model", choices=["cnn", "slow"], action="append", help="else both")
-    parser.add_argument("--seconds", type=float, default=10, metavar="N", help="a load (10)")
-    parser.add_argument("--connections", type=int, default=2000, metavar="N", help="open before a load (2000)")
+    parser.add_argument("--model", choices=["cnn", "slow"], action="append", help="model to measure (both)")
+    parser.add_argument("--seconds", type=float, default=10, metavar="N", help="duration of each load (10)")
+    parser.add_argument(
+        "--connections", type=int, default=2000, metavar="N", help="connections open before a load (2000)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
     core, *others = sorted(os.sched_getaffinity(0))
-    # What loads and watches the server must not take its time.
+    # The generator and the probes must not take CPU time from the server.
     os.sched_setaffinity(0, others or [core])
     cases = []
     for model in options.model or ["cnn", "slow"]:
@@ -107,12 +109,12 @@ def main() -> None:
 
 
 def measure(model: str, folder: Path, core: int, seconds: float, connections: int) -> Case:
-    """Measure one model, served on `core`, under all loads, and what a reject costs."""
+    """Measure one model, served on `core`, under all loads, and the cost of a reject."""
     generators = sorted(os.sched_getaffinity(0))[-2:]
     store = Store(folder / "home")
     requests = publish_cnn(store, folder / "cnn") if model == "cnn" else publish_slow(store, folder, SLOW_MILLISECONDS)
     with serving_on(core, store) as server:
-        # A few connections with always a request on each: what finds none free isn't sent.
+        # A few connections are always busy. A request that finds none free isn't sent.
         sated = openloop.run(server.port, requests, 5000, 4, cores=generators, max_connections=32, idle_connections=32)
         rates = {load: load * sated.goodput for load in LOADS}
         rows = [_row(server, requests, load, rate, seconds, connections, generators) for load, rate in rates.items()]
@@ -121,7 +123,7 @@ def measure(model: str, folder: Path, core: int, seconds: float, connections: in
 
 @contextlib.contextmanager
 def serving_on(core: int, store: Store, **variables: str) -> Iterator[Server]:
-    """Run a server on one core, which it inherits: its threads do, and its idea of its CPU limit."""
+    """Run a server on one core. Its threads and its idea of its CPU limit inherit the core."""
     with contextlib.ExitStack() as stack:
         before = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {core})
@@ -174,7 +176,7 @@ def _cpu_seconds(process: psutil.Process) -> float:
 
 @contextlib.contextmanager
 def _probing(server: Server) -> Iterator[list[float]]:
-    """Ask for the probes and the metrics all the while; gives the seconds of the slowest answer."""
+    """Request the probes and metrics during the block, and yield a list with the seconds of the slowest answer."""
     slowest = [0.0]
     ended = threading.Event()
 
@@ -205,7 +207,7 @@ def _answers_at_once(server: Server, request: openloop.Request) -> bool:
 def _reject_cost(
     folder: Path, core: int, requests: list[openloop.Request], rate: float, generators: list[int]
 ) -> float:
-    """CPU seconds of the event loop's thread a reject, while one image that takes seconds fills the queue."""
+    """Return the event loop's CPU seconds per reject, measured while one slow image fills the queue."""
     store = Store(folder / "rejecting")
     publish_slow(store, folder / "rejecting-entry", 1500)
     limits = {"QUEUE_LIMIT": "1", "MAX_BATCH_SIZE": "1", "DEADLINE_MS": "60000"}
@@ -221,9 +223,10 @@ def table(case: Case) -> str:
     """Return the case as text."""
     peak, service, reject = case.peak, case.service_cost, case.reject_cost
     lines = [
-        f"{case.model}: peak {peak:,.0f}/s, s = {1e3 * service:.3f} ms an answer, r = {1e3 * reject:.4f} ms a reject",
-        "  load    rate  goodput   of peak   bound  of bound  accepted p50    p99  rejects p50    p99"
-        "  slowest probe  back after  memory  core",
+        f"{case.model}: peak {peak:,.0f}/s, s = {1e3 * service:.3f} ms per answer, "
+        f"r = {1e3 * reject:.4f} ms per reject",
+        "  load    rate  goodput   of peak   bound  of bound  accepted p50    p99  rejected p50   p99"
+        "  slowest probe    recovery  memory  core",
     ]
     for row in case.rows:
         bound = case.bound(row)

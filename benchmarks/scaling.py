@@ -1,9 +1,9 @@
-"""What a second worker gains, and what more would: measured with one and two on this machine, then calculated.
+"""Measure training with one and two workers on this machine, and calculate the speed of more workers from that.
 
     python -m benchmarks.scaling [--images N] [--epochs N] [--batch-size N] [--json FILE]
 
-Each worker has one core, as each pod of a Job has its own; the global batch stays the same. The two sum their
-gradients over the loopback interface; put your network's figures into the model in place of those measured here.
+Each worker has one core, as each pod of a Job has its own; the global batch stays the same. The two workers sum their
+gradients over the loopback interface. To calculate for your network, replace the bandwidth and latency measured here.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def main() -> None:
     epochs.add_options(parser)
     given = parser.parse_args()
     if len(os.sched_getaffinity(0)) < 2:
-        raise SystemExit("two cores are needed, one a worker")
+        raise SystemExit("error: two cores are needed, one per worker")
     with epochs.prepared(given) as options:
         one, two = (together(count, "benchmarks.epochs", options(str(count))) for count in (1, 2))
         sums = together(2, "benchmarks.allreduce", [])
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def together(count: int, module: str, options: list[str]) -> dict[str, Any]:
-    """Run `module` in `count` processes, each on a core of its own; returns what worker 0 printed."""
+    """Run `module` in `count` processes, each on its own core; return what worker 0 printed."""
     cores = sorted(os.sched_getaffinity(0))
     address = f"127.0.0.1:{free_port()}"
     processes = []
@@ -67,12 +67,12 @@ def together(count: int, module: str, options: list[str]) -> dict[str, Any]:
 
 
 def model(one: dict[str, Any], two: dict[str, Any], sums: dict[int, float]) -> dict[str, Any]:
-    """Return the constants of T(N) = C / N + S + 2 (N - 1) / N B / W, and what follows for more workers."""
+    """Return the constants of T(N) = C / N + S + 2 (N - 1) / N B / W, and the step times of more workers."""
     sizes, took = np.array(list(sums)), np.array(list(sums.values()))
     seconds_a_byte, latency = np.polyfit(sizes, took, 1, w=1 / took)
     compute, step_of_two = (float(min(run["seconds"]) / run["steps"]) for run in (one, two))
     gradient = 4 * one["parameters"]
-    # A ring sends 2 (N - 1) / N times the gradient through each worker: once, for two.
+    # A ring sends 2 (N - 1) / N times the gradient through each worker; for two workers that is once.
     transfer = gradient * float(seconds_a_byte)
     fixed = max(0.0, step_of_two - compute / 2 - transfer)
 
@@ -103,11 +103,11 @@ def table(result: dict[str, Any]) -> list[str]:
     found = result["model"]
     lines += ["", "| constant | value |", "|---|---|"]
     lines += [
-        f"| C, a step's computation on one worker | {1000 * found['compute_seconds']:.1f} ms |",
-        f"| S, what a step costs beside, whatever its size | {1000 * found['fixed_seconds']:.1f} ms |",
-        f"| B, the gradient | {found['gradient_bytes'] / 1e6:.2f} MB |",
-        f"| W, summed a second | {found['bytes_a_second'] / 1e6:,.0f} MB/s |",
-        f"| one sum of nothing | {1e6 * found['latency_seconds']:,.0f} us |",
+        f"| C, computation of a step on one worker | {1000 * found['compute_seconds']:.1f} ms |",
+        f"| S, fixed cost of a step | {1000 * found['fixed_seconds']:.1f} ms |",
+        f"| B, size of the gradient | {found['gradient_bytes'] / 1e6:.2f} MB |",
+        f"| W, bandwidth of a sum | {found['bytes_a_second'] / 1e6:,.0f} MB/s |",
+        f"| latency of a sum | {1e6 * found['latency_seconds']:,.0f} us |",
     ]
     lines += ["", "| workers, calculated | step | speed-up |", "|---|---|---|"]
     steps = found["step_seconds"]

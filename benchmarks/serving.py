@@ -1,9 +1,9 @@
-"""Our service against the model alone and against other servers, all around the same model, each on one core.
+"""Compare our service with the model alone and with other servers of the same model, each on one core.
 
     python -m benchmarks.serving [--quick] [--json FILE]
 
-The server has one core, wrk another. The ceiling, decoding and inference in a loop without any server, is measured
-before and after each contender, since other work on the machine changes what a core gives.
+The server has one core, wrk another. The ceiling is decoding and inference in a loop without any server. It is
+measured before and after each contender, because other work on the machine changes the speed of a core.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CLIENTS = (1, 16, 64)
 
 @dataclass(frozen=True)
 class Row:
-    """One contender under one load. Times in seconds; the ceiling is that of its own time and image."""
+    """One contender under one load. Times are in seconds; the ceiling was measured around it, with the same image."""
 
     contender: str
     model: str
@@ -44,18 +44,18 @@ class Row:
     p99: float
     max: float
     cpu: float
-    """Of the server, a request."""
+    """CPU seconds of the server per request."""
     errors: int
     lag: Lag | None = None
-    """Of /livez under the same load, where that was asked for."""
+    """Lag of /livez under the same load, if it was measured."""
 
 
 class Bench:
-    """Measures contender after contender.
+    """Measures the contenders one after the other.
 
     Args:
-        models: what they serve, and the images.
-        seconds: a load.
+        models: the models to serve, and the images.
+        seconds: duration of each load.
     """
 
     def __init__(self, models: Models, seconds: float) -> None:
@@ -66,7 +66,7 @@ class Bench:
         self._probe_core = rest[0] if rest else self._load_core
 
     def ceiling(self, model: str, image: str, *plain: str) -> float:
-        """Return images a second without a server; `plain` is the ceiling's own argument."""
+        """Return the images per second without a server; `plain` is passed on to `benchmarks.ceiling`."""
         entry = self.models.entries[model]
         command = [sys.executable, "-m", "benchmarks.ceiling", str(entry.onnx), str(entry.size)]
         with on_core(self._core):
@@ -94,7 +94,7 @@ class Bench:
                 self._wrk(server, image, min(16, max(clients)), 2)
                 for count in clients:
                     measured, cpu = self._load(server, image, count)
-                    # Not in the same load: so many probes take some hundredths of a core.
+                    # The probes have a load of their own, because they take some hundredths of a core.
                     loads.append((image, count, measured, cpu, self._lag(server, image, count) if probe else None))
         for image, count, measured, cpu, lag in loads:
             ceiling = (before[image] + self.ceiling(model, image)) / 2
@@ -145,12 +145,12 @@ def line(row: Row) -> str:
 
 
 def measure(bench: Bench, core: int, folder: Path) -> None:
-    """Run all contenders."""
+    """Measure all contenders."""
     models = bench.models
     both = ("small", "photo")
 
     def serve(model: str, **variables: str) -> AbstractContextManager[Running]:
-        # The others have no deadline, and answer 64 clients as late as it takes.
+        # The other servers have no deadline, and answer 64 clients however late.
         return ours(models.entries[model].store, core, DEADLINE_MS="60000", **variables)
 
     def peer(which: contenders.Peer, model: str) -> AbstractContextManager[Running]:
@@ -173,12 +173,12 @@ def measure(bench: Bench, core: int, folder: Path) -> None:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser("python -m benchmarks.serving", description="compare, a core each")
-    parser.add_argument("--quick", action="store_true", help="a second a load: is the harness whole?")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows here too")
+    parser = argparse.ArgumentParser("python -m benchmarks.serving", description="compare servers, each on one core")
+    parser.add_argument("--quick", action="store_true", help="one second per load, to check that the benchmark runs")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows to this file")
     options = parser.parse_args()
     if shutil.which("wrk") is None:
-        sys.exit("error: wrk is missing; apt-get install wrk")
+        sys.exit("error: wrk is missing; install it: apt-get install wrk")
     if len(os.sched_getaffinity(0)) < 2:
         sys.exit("error: two CPUs are needed, one for the server and one for wrk")
     with tempfile.TemporaryDirectory() as name:

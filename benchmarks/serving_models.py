@@ -1,4 +1,4 @@
-"""What the servers serve in the comparison, and the images that are posted to them."""
+"""The models that the compared servers serve, and the images that are posted to them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Models:
 
 
 def publish_models(folder: Path) -> Models:
-    """Make all of it below `folder`, in a minute."""
+    """Create all models and images below `folder`; this takes a minute."""
     entries = {
         "cnn": _entry(folder / "cnn", CNN_SIZE, [f"c{i}" for i in range(10)]),
         "resnet50": _entry(folder / "resnet50", RESNET_SIZE, [f"c{i}" for i in range(RESNET_CLASSES)]),
@@ -79,14 +79,14 @@ def _calibration() -> Iterator[np.ndarray]:
 
 
 def small_jpeg() -> bytes:
-    """Return 32 x 32 pixels, about as many bytes as a CIFAR-10 image."""
+    """Return a JPEG of 32 x 32 pixels, about as large in bytes as a CIFAR-10 image."""
     rng = np.random.default_rng(1)
     image = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).resize((32, 32), Image.Resampling.BICUBIC)
     return _jpeg(image)
 
 
 def photo_jpeg() -> bytes:
-    """Return 12 megapixels of gradients and fine noise, some 4 MB as from a camera."""
+    """Return a JPEG of 12 megapixels of gradients and fine noise, about 4 MB like a camera's."""
     rng = np.random.default_rng(2)
     coarse = Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8)).resize(
         (4000, 3000), Image.Resampling.BICUBIC
@@ -102,7 +102,7 @@ def _jpeg(image: Image.Image) -> bytes:
 
 
 def form(image: bytes) -> bytes:
-    """Return the body that curl -F file=@image.jpg sends, but for the boundary."""
+    """Return the body that curl -F file=@image.jpg sends, with another boundary."""
     disposition = b'Content-Disposition: form-data; name="file"; filename="image.jpg"'
     head = b"\r\n".join([b"--boundary", disposition, b"Content-Type: image/jpeg", b"", b""])
     return head + image + b"\r\n--boundary--\r\n"

@@ -1,10 +1,10 @@
-"""Do memory, open files, threads and metric series stay flat while a server is used in every way it can be?
+"""Check that memory, open files, threads and metric series stay flat while a server handles every kind of request.
 
     python -m benchmarks.soak [--minutes N] [--picture FILE] [--json FILE]
 
-Mixed traffic from several clients: small and large images, corrupt ones, batches, tensors, clients that leave,
-scans of random paths, scrapes. What the worker holds is sampled; after the warm-up, the first fifth, a line
-through the samples must not rise by more than TOLERANCE from its begin to its end. Exits with 1 if one does.
+Several clients send mixed traffic: small, large and corrupt images, batches, tensors, clients that disconnect, scans of
+random paths, and scrapes. The worker's resources are sampled. After the warm-up, the first fifth, a line through the
+samples must not rise by more than TOLERANCE from its start to its end. Otherwise the exit code is 1.
 """
 
 from __future__ import annotations
@@ -34,31 +34,31 @@ from tests.stored import CLASSES, SIZE, picture, write_entry
 WARM_UP = 0.2
 CLIENTS = 8
 PAUSE = 0.002
-"""Mean seconds between a client's answer and its next request: some load, not an overload."""
+"""Mean seconds between an answer and the client's next request, which gives some load but no overload."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What the worker holds at a time, in seconds from the start."""
+    """The worker's resources at one time, in seconds from the start."""
 
     seconds: float
     memory: float
-    """Resident, in MiB."""
+    """Resident memory in MiB."""
     files: float
     threads: float
     series: float
-    """Lines of /metrics."""
+    """Number of metric series in /metrics."""
 
 
 QUANTITIES = ("memory", "files", "threads", "series")
 TOLERANCE = {"memory": 0.02, "files": 8, "threads": 1, "series": 0.5}
-"""What each may rise by: memory by this share of itself, the others by this number; open connections come and go.
-Python's garbage of 30,000 batches, 2 MiB, is collected at once, which ten minutes may end before."""
+"""Allowed rise: of memory as a share of its mean, of the others as a number, because open connections come and go.
+Python collects the garbage of 30,000 batches, 2 MiB, all at once, possibly only after the ten minutes."""
 
 
 @dataclass(frozen=True)
 class Trend:
-    """How much a quantity rose after the warm-up by the least-squares line, and how much it may."""
+    """The rise of a quantity after the warm-up, by the least-squares line, and the rise that is allowed."""
 
     rise: float
     allowed: float
@@ -66,13 +66,13 @@ class Trend:
 
     @property
     def flat(self) -> bool:
-        """Falling is fine."""
+        """Whether the rise is allowed; a fall always is."""
         return self.rise <= self.allowed
 
 
 @dataclass(frozen=True)
 class Soak:
-    """The samples, and how many requests of each kind were answered as they should be, and how many not."""
+    """The samples, and the numbers of right and wrong answers for each kind of request."""
 
     samples: list[Sample]
     right: Counter[str]
@@ -80,26 +80,28 @@ class Soak:
 
     @property
     def trends(self) -> dict[str, Trend]:
-        """Every quantity's."""
+        """The trend of each quantity."""
         return {name: trend(self.samples, name) for name in QUANTITIES}
 
     @property
     def passed(self) -> bool:
-        """Everything is flat, and every answer was as it should be."""
+        """Whether every quantity is flat and every answer was right."""
         return not self.wrong and all(trend.flat for trend in self.trends.values())
 
 
 def main() -> None:
-    """Soak, draw, judge."""
+    """Run the soak test, draw it and print the verdict."""
     parser = argparse.ArgumentParser("python -m benchmarks.soak")
-    parser.add_argument("--minutes", type=float, default=10, metavar="N")
-    parser.add_argument("--picture", type=Path, default=Path("runs/soak.png"), metavar="FILE")
+    parser.add_argument("--minutes", type=float, default=10, metavar="N", help="duration (10)")
+    parser.add_argument(
+        "--picture", type=Path, default=Path("runs/soak.png"), metavar="FILE", help="picture to write (runs/soak.png)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder, "home"))
         store.publish(write_entry(Path(folder, "entry")))
-        # What else the machine does mustn't be taken for an overload.
+        # With a long deadline, other work on the machine isn't mistaken for an overload.
         with serving(store, ".", DEADLINE_MS="30000") as server:
             result = soak(server, 60 * options.minutes)
     options.picture.parent.mkdir(parents=True, exist_ok=True)
@@ -114,7 +116,7 @@ def main() -> None:
 
 
 def soak(server: Server, seconds: float) -> Soak:
-    """Use `server` for so long and watch its worker."""
+    """Send requests to `server` for this many seconds, and sample its worker."""
     (process,) = psutil.Process(server.process.pid).children()
     _burst(server)
     started = time.monotonic()
@@ -136,7 +138,7 @@ def soak(server: Server, seconds: float) -> Soak:
 
 
 def _burst(server: Server) -> None:
-    """Make the server start all threads of its pools, which it does when first so many are needed at once."""
+    """Make the server start all threads of its pools; it starts them when it first needs them all at once."""
     files = [("file", ("x", image)) for image in (*_LARGE.values(), *_SMALL["red"])]
 
     def post(_: int) -> int:
@@ -157,7 +159,7 @@ def _client(server: Server, seed: int, ended: threading.Event, right: Counter[st
     kinds = list(KINDS)
     with httpx.Client(base_url=server.url, timeout=60) as client:
         while not ended.wait(rng.expovariate(1 / PAUSE)):
-            # Every kind early, so that none makes its first metric series after the warm-up.
+            # Each kind is sent early, so that none creates its first metric series after the warm-up.
             kind = kinds.pop() if kinds else rng.choices(list(KINDS), WEIGHTS)[0]
             (right if KINDS[kind](client, rng) else wrong)[kind] += 1
 
@@ -211,7 +213,7 @@ def _leaving(client: httpx.Client, rng: random.Random) -> bool:
 def _scan(client: httpx.Client, rng: random.Random) -> bool:
     path = f"/{rng.getrandbits(64):x}/{rng.choice(['', '.env', 'v2/models', 'predict'])}"
     method = rng.choice(["GET", "POST", "PUT", "DELETE", f"X{rng.getrandbits(32):X}"])
-    # A method that HTTP doesn't know is no HTTP request.
+    # A request with an unknown method isn't an HTTP request.
     return client.request(method, path).status_code == (400 if method.startswith("X") else 404)
 
 
@@ -233,7 +235,7 @@ WEIGHTS = (40, 5, 10, 10, 10, 10, 10, 5)
 
 
 def trend(samples: list[Sample], name: str) -> Trend:
-    """Fit a line through a quantity's samples after the warm-up."""
+    """Fit a line to the samples of a quantity after the warm-up."""
     warm = [sample for sample in samples if sample.seconds >= WARM_UP * samples[-1].seconds]
     seconds = np.array([sample.seconds for sample in warm])
     values = np.array([getattr(sample, name) for sample in warm])
@@ -243,11 +245,11 @@ def trend(samples: list[Sample], name: str) -> Trend:
 
 
 def verdict(result: Soak) -> str:
-    """Return what the soak showed, as text."""
+    """Return the result as text."""
     minutes = result.samples[-1].seconds / 60
     lines = [f"{result.right.total():,} requests in {minutes:.1f} min: " + str(dict(result.right.most_common()))]
     if result.wrong:
-        lines.append(f"NOT ANSWERED AS THEY SHOULD BE: {dict(result.wrong)}")
+        lines.append(f"WRONG ANSWERS: {dict(result.wrong)}")
     for name, found in result.trends.items():
         word = "flat" if found.flat else "RISING"
         lines.append(f"{name:8} mean {found.mean:8.1f}  rise {found.rise:+7.2f} (allowed {found.allowed:.2f})  {word}")
@@ -255,7 +257,7 @@ def verdict(result: Soak) -> str:
 
 
 def draw(result: Soak, path: Path) -> None:
-    """Write a picture of the quantities over time with their lines."""
+    """Write a picture of the quantities over time, with their lines."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 9), layout="constrained")

@@ -1,10 +1,10 @@
-"""Where a training step's time goes, and what the network's own choices save.
+"""Measure the time of each operation in a training step, and what precision and our own layers save.
 
     python -m benchmarks.step [--recipe NAME] [--seconds S] [--json FILE]
 
-In turns, the recipe's step on random images in float32 and bfloat16, with our layers and with Keras' own in the place
-of each; then the recipe's own, operation by operation, as oneDNN reports them, beside what the processor does in a
-large product of matrices. TensorFlow only.
+First the recipe's step runs on random images in float32 and bfloat16, alternately with our layers and with Keras' own
+layer in place of each. Then oneDNN reports the operations of the recipe's step, and a product of large matrices shows
+the speed of the processor. TensorFlow only.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ _PROFILED_STEPS = 5
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser("python -m benchmarks.step")
-    parser.add_argument("--recipe", choices=("none", *RECIPES), default="accurate")
-    parser.add_argument("--seconds", type=float, default=20, metavar="S", help="of measuring, for each way (20)")
+    parser.add_argument("--recipe", choices=("none", *RECIPES), default="accurate", help="recipe to measure (accurate)")
+    parser.add_argument("--seconds", type=float, default=20, metavar="S", help="time to measure each variant (20)")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--profile", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def ways(config: Config, seconds: float) -> dict[str, dict[str, float]]:
-    """Return images/s and GFLOP/s of each way to do the same step, measured in turns."""
+    """Return images/s and GFLOP/s of each variant of the step; the variants run in turns."""
     steps: dict[str, Callable[[], None]] = {}
     for precision in ("float32", "bfloat16"):
         model = _model(replace(config, precision=precision))
@@ -93,7 +93,7 @@ def _with_keras_own(model: Any, config: Config, ours: type, theirs: Any) -> Any:
 
 
 def flops(model: Any) -> int:
-    """Return the floating-point operations of one image's convolutions, forward; backward takes twice as many."""
+    """Return the floating-point operations of one image's convolutions, forward only; backward takes twice as many."""
     from keras import layers
 
     return sum(
@@ -104,7 +104,7 @@ def flops(model: Any) -> int:
 
 
 def products(size: int = 4096) -> dict[str, float]:
-    """Return the GFLOP/s of a product of two large matrices: as good as it gets on these cores."""
+    """Return the GFLOP/s of a product of two large matrices, the best that these cores reach."""
     import tensorflow as tf
 
     found = {}
@@ -121,11 +121,11 @@ def products(size: int = 4096) -> dict[str, float]:
 
 
 def operations(recipe: str) -> dict[str, float]:
-    """Return the milliseconds a step of each kind of operation, the rest of the step as `other`."""
+    """Return the milliseconds per step of each kind of operation, and of the rest as `other`."""
     environ = os.environ | {"ONEDNN_VERBOSE": "1"}
     command = [sys.executable, "-m", "benchmarks.step", "--profile", "--recipe", recipe]
     lines = subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout.splitlines()
-    # What comes before the last steps traces the graph and warms up.
+    # The lines before belong to tracing the graph and warming up.
     lines = lines[lines.index("measured") + 1 :]
     spent: dict[str, float] = defaultdict(float)
     for line in lines:
@@ -141,7 +141,7 @@ def operations(recipe: str) -> dict[str, float]:
 def _run_profiled(config: Config) -> None:
     import tensorflow as tf
 
-    tf.config.threading.set_inter_op_parallelism_threads(1)  # one after the other: their times add up to the step's
+    tf.config.threading.set_inter_op_parallelism_threads(1)  # run one by one, operations have times that add up
     step = _stepper(_model(config), config)
     step()
     step()
@@ -175,13 +175,13 @@ def _show(result: dict[str, Any]) -> None:
     from rich.table import Table
 
     console = Console()
-    table = Table("way", "images/s", "GFLOP/s", title=f"recipe {result['recipe']}, batch {result['batch_size']}")
+    table = Table("variant", "images/s", "GFLOP/s", title=f"recipe {result['recipe']}, batch {result['batch_size']}")
     for name, figures in result["ways"].items():
         table.add_row(name, f"{figures['images_per_second']:,.0f}", f"{figures['gflops']:,.0f}")
     for name, speed in result["products"].items():
         table.add_row(f"product of matrices, {name}", "", f"{speed:,.0f}")
     console.print(table)
-    table = Table("operation", "ms a step", "share")
+    table = Table("operation", "ms per step", "share")
     for name, took in result["operations"].items():
         table.add_row(name, f"{took:.1f}", f"{took / result['operations']['step']:.0%}")
     console.print(table)

@@ -1,10 +1,10 @@
-"""How much of bare `model.fit`'s speed the training loop keeps, and how fast a folder is decoded.
+"""Compare the speed of the training loop with bare `model.fit`, and measure the speed of decoding a folder.
 
     python -m benchmarks.training [--data DIR] [--images N] [--epochs N] [--json FILE]
 
-Both loops train the same network on the same images, in turns, in one process: bare `model.fit` on arrays
-in memory without augmentation, and ours with memory-mapped images, augmentation, checkpoints and progress.
-Without --data, the images are random ones written as JPEG.
+Both loops train the same network on the same images, in turns, in one process. Bare `model.fit` uses arrays in memory
+without augmentation; ours uses memory-mapped images, augmentation, checkpoints and progress. Without --data, the
+images are random and written as JPEG.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from training.network import network
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser("python -m benchmarks.training")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="class-per-folder tree; else synthetic images")
-    parser.add_argument("--images", type=int, default=16_000, metavar="N", help="synthetic images (16,000)")
-    parser.add_argument("--epochs", type=int, default=3, metavar="N", help="measured epochs a loop (3)")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder with one folder per class (synthetic images)")
+    parser.add_argument("--images", type=int, default=16_000, metavar="N", help="number of synthetic images (16,000)")
+    parser.add_argument("--epochs", type=int, default=3, metavar="N", help="measured epochs per loop (3)")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -57,7 +57,7 @@ def write_jpegs(root: Path, count: int) -> Path:
 
 
 def measure(config: Config, epochs: int, folder: Path) -> dict[str, Any]:
-    """Return images/s of both loops, their ratio, and the decoding's images/s."""
+    """Return the images/s of both loops, their ratio, and the images/s of decoding."""
     data = dataset.load(config)
     config = config.for_images(len(data.parts["train"]))
     environment.start_keras(config.seed)
@@ -76,7 +76,8 @@ def measure(config: Config, epochs: int, folder: Path) -> dict[str, Any]:
     checkpoint, progress = Checkpoint(folder), Progress()
     bare_seconds: list[float] = []
     our_seconds: list[float] = []
-    # In turns, so that a neighbour's load falls on both; the first turn traces the graphs and isn't counted.
+    # The loops take turns, so that other load on the machine slows both. The first turn traces the graphs and isn't
+    # counted.
     for epoch in range(epochs + 1):
         started = time.perf_counter()
         bare.fit(images, one_hot, batch_size=config.batch_size, epochs=1, verbose=0)

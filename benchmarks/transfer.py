@@ -1,9 +1,9 @@
-"""What a backbone that we train ourselves is worth: CIFAR-10's eight classes first, then few images of the other two.
+"""Measure the gain of a backbone trained on eight of CIFAR-10's classes for few images of the other two.
 
     python -m benchmarks.transfer [--data TAR] [--seeds N N ...] [--images N] [--classes A B] [--json FILE]
 
-For each seed the two classes are learned twice from the same images by the same network: with the eight classes'
-weights (head, then fine-tuning) and from scratch. Both are tested on all test images of the two classes.
+For each seed, the same network learns the two classes twice from the same images: with the weights of the eight classes
+(first the head, then fine-tuning) and from scratch. Both are tested on all test images of the two classes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 _EPOCHS = 60
-"""At most, both ways: a third of them for the head where there is a backbone."""
+"""Most epochs of either training. With a backbone, a third of them train the head."""
 
 DATA = Path("../shared/data/cifar10-jpg.tar.xz")
 
@@ -32,16 +32,22 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m benchmarks.transfer")
     parser.add_argument("--data", type=Path, default=DATA, metavar="TAR", help=f"CIFAR-10 as JPEG files ({DATA})")
     parser.add_argument(
-        "--classes", nargs=2, default=["cat", "dog"], metavar="NAME", help="to be learned last (cat dog)"
+        "--classes", nargs=2, default=["cat", "dog"], metavar="NAME", help="the two classes to learn last (cat dog)"
     )
-    parser.add_argument("--images", type=int, default=100, metavar="N", help="of each of the two (100)")
-    parser.add_argument("--base-images", type=int, default=5000, metavar="N", help="of each of the eight (5,000)")
-    parser.add_argument("--base-epochs", type=int, default=6, metavar="N", help="for the eight (6)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="of the runs (0 1 2)")
+    parser.add_argument("--images", type=int, default=100, metavar="N", help="images of each of the two classes (100)")
+    parser.add_argument(
+        "--base-images", type=int, default=5000, metavar="N", help="images of each of the eight (5,000)"
+    )
+    parser.add_argument("--base-epochs", type=int, default=6, metavar="N", help="epochs for the eight classes (6)")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="seeds of the runs (0 1 2)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
     if not options.data.exists():
-        parser.error(f"no {options.data}; give CIFAR-10 as a tar of JPEG files, train/CLASS/*.jpg and test/CLASS/*.jpg")
+        parser.error(
+            f"{options.data} doesn't exist; --data needs CIFAR-10 as a tar of train/CLASS/*.jpg and test/CLASS/*.jpg"
+        )
     with tempfile.TemporaryDirectory() as folder:
         result = measure(options, Path(folder))
     print(f"mean  {result['scratch']:8.1%}  {result['backbone']:8.1%}")  # noqa: T201
@@ -77,7 +83,15 @@ def measure(options: argparse.Namespace, root: Path) -> dict[str, Any]:
 
 
 def extract(archive: Path, root: Path, classes: list[str], few: int, many: int) -> None:
-    """Write `many` training images of most classes as `eight`; `few` of `classes`, and all to test on, as `two`."""
+    """Extract the images of two tasks below `root`.
+
+    Args:
+        archive: tar of JPEG files.
+        root: folder to write to.
+        classes: the two classes of the task `two`; the others make up the task `eight`.
+        few: training images per class of `two`, which also gets all of its test images.
+        many: training images per class of `eight`.
+    """
     taken: dict[str, int] = {}
     with tarfile.open(archive) as tar:
         for member in tar:
@@ -96,7 +110,7 @@ def extract(archive: Path, root: Path, classes: list[str], few: int, many: int) 
 
 
 def run(root: Path, task: str, **options: Any) -> dict[str, Any]:
-    """Train on the images of `task`; returns the accuracy on its test images, the seconds and the tag."""
+    """Train on the images of `task`; return the accuracy on its test images, the seconds, the epochs and the tag."""
     from training.options import merge
     from training.train import train
 

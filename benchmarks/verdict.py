@@ -1,4 +1,4 @@
-"""The comparison in one figure each, beside what is wanted of it."""
+"""Sum the comparison up in figures, each with its goal."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Measured(Protocol):
 
 @dataclass(frozen=True)
 class Figure:
-    """What was measured of something, and the bound that is wanted: at least, or at most."""
+    """A measured figure and its bound, a minimum or a maximum."""
 
     name: str
     measured: float
@@ -47,7 +47,7 @@ class Figure:
 
     @property
     def holds(self) -> bool:
-        """Whether the bound is kept."""
+        """Whether the figure keeps its bound."""
         return self.measured >= self.wanted if self.at_least else self.measured <= self.wanted
 
     def __str__(self) -> str:
@@ -56,7 +56,7 @@ class Figure:
 
 
 def verdict(rows: Sequence[Measured], plain_photos: float) -> list[Figure]:
-    """Return all figures; `plain_photos` is the rate of photos that are decoded whole, without a server."""
+    """Return all figures; `plain_photos` is the rate of photos that are decoded at full size without a server."""
 
     def row(contender: str, clients: int, model: str = "cnn", image: str = "small") -> Measured:
         wanted = (contender, clients, model, image)
@@ -66,12 +66,12 @@ def verdict(rows: Sequence[Measured], plain_photos: float) -> list[Figure]:
     share = fp32.rate / fp32.ceiling
 
     def faster(than: str) -> float:
-        # Each as a share of the ceiling of its own time.
+        # Each rate is compared with the ceiling measured at the same time.
         peer = row(than, 16)
         return share / (peer.rate / peer.ceiling)
 
     def lighter(than: str) -> float:
-        # How fast the processor runs the model doesn't come into it.
+        # The ceiling's cost is subtracted, so the speed of the model itself doesn't matter.
         peer = row(than, 16)
         return (peer.cpu - 1 / peer.ceiling) / max(1e-6, fp32.cpu - 1 / fp32.ceiling)
 
@@ -85,20 +85,22 @@ def verdict(rows: Sequence[Measured], plain_photos: float) -> list[Figure]:
         Figure("ours fp32 / BentoML with a PIL image, 16 clients", faster("BentoML, PIL image"), 4),
         Figure("ours fp32 / BentoML's batching, 16 clients", faster("BentoML, two services, batching"), 4),
         Figure("ours fp32 / Flask + model.predict, 16 clients", faster("Flask + model.predict"), 80),
-        Figure("CPU beside decoding and model, LitServe / ours, 16 clients", lighter("LitServe"), 4),
+        Figure("CPU outside decoding and model, LitServe / ours, 16 clients", lighter("LitServe"), 4),
         Figure(
-            "CPU beside decoding and model, BentoML with a PIL image / ours, 16 clients",
+            "CPU outside decoding and model, BentoML with a PIL image / ours, 16 clients",
             lighter("BentoML, PIL image"),
             4,
         ),
         Figure("ours int8 / ours fp32, 16 clients", int8.rate / int8.ceiling / share, 1.4),
-        Figure("p50 of one client beyond the ceiling's cost, ms", 1e3 * (lone.p50 - 1 / lone.ceiling), 0.5, False),
+        Figure("p50 of one client above the ceiling's cost, ms", 1e3 * (lone.p50 - 1 / lone.ceiling), 0.5, False),
         Figure("p99 / p50, 16 clients", fp32.p99 / fp32.p50, 5, False),
         Figure("slowest answer to one client, ms (garbage collection included)", 1e3 * lone.max, 30, False),
-        Figure("photos of 12 megapixels, ours / whole decode without a server", photo.rate / plain_photos, 3),
+        Figure("photos of 12 megapixels, ours / full-size decode without a server", photo.rate / plain_photos, 3),
         Figure("ResNet-50, ours / ceiling, 16 clients", resnet.rate / resnet.ceiling, 0.95),
-        Figure("ResNet-50, longest the event loop held /livez up, 16 clients, ms", 1e3 * resnet.lag.loop, 5, False),
-        Figure("10 ms a call, batches up to 32 / single, 64 clients", batched.rate / single.rate, 3.5),
-        Figure("10 ms a call, p99 of batches / of single, 64 clients", batched.p99 / single.p99, 1, False),
-        Figure("10 ms a call, p50 of batches / of single, one client", batched_lone.p50 / single_lone.p50, 1.05, False),
+        Figure("ResNet-50, longest delay of /livez by the event loop, 16 clients, ms", 1e3 * resnet.lag.loop, 5, False),
+        Figure("10 ms per call, batches up to 32 / single, 64 clients", batched.rate / single.rate, 3.5),
+        Figure("10 ms per call, p99 of batches / of single, 64 clients", batched.p99 / single.p99, 1, False),
+        Figure(
+            "10 ms per call, p50 of batches / of single, one client", batched_lone.p50 / single_lone.p50, 1.05, False
+        ),
     ]

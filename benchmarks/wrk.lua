@@ -1,4 +1,4 @@
--- Posts the file named by BODY; counts answers that aren't a 200 with a class, and prints what was measured as JSON.
+-- Posts the file that BODY names, counts answers other than a 200 with a class, and prints the results as JSON.
 local threads = {}
 function setup(thread) table.insert(threads, thread) end
 function init(args)

@@ -24,68 +24,89 @@ class Settings(BaseSettings):
     """Environment variables by the fields' names in capitals; the descriptions are the documentation's."""
 
     model_tag: str | None = Field(
-        None, min_length=1, description="model-store tag to serve; else the one pinned in the Bento, else the newest"
+        None,
+        min_length=1,
+        description="Model-store tag to serve. Unset: the model pinned in the Bento, otherwise the newest in "
+        "the store.",
     )
     runtime: Literal["onnx-int8", "onnx", "keras"] | None = Field(
-        None, description="form of the model to run; else `onnx-int8` where the model has it, else `onnx`"
+        None,
+        description="Form of the model to run: `onnx-int8`, `onnx` or `keras`. Unset: `onnx-int8` if the model "
+        "has it, otherwise `onnx`.",
     )
     threads: int = Field(
         default_factory=available_cpus,
         ge=1,
         le=256,
-        description="threads of the model and of decoding; else the CPU limit",
+        description="Threads for decoding and for the model. Unset: the CPU limit.",
     )
     execution: Literal["auto", "inline", "threads"] = Field(
         "auto",
-        description="where images are classified: `inline` on the event loop, `threads` beside it; "
-        "`auto` takes `inline` where an image was measured to cost under 1 ms",
+        description="Where images are classified: `inline`, on the event loop, or `threads`. `auto` chooses "
+        "`inline` if an image was measured to cost under 1 ms.",
     )
-    max_batch_size: int = Field(32, ge=1, le=1024, description="most images in one call of the model")
+    max_batch_size: int = Field(32, ge=1, le=1024, description="Most images in one model call.")
     max_wait_ms: float = Field(
         5,
         ge=0,
         le=1000,
-        description="longest wait of an idle model for company that is expected; never for a lone client",
+        description="Longest time, in milliseconds, that an idle model waits for a batch to fill. A lone "
+        "client never waits.",
     )
     deadline_ms: float = Field(
         2000,
         ge=1,
         le=600_000,
-        description="an image that can't be answered this long after its body arrived is dropped",
+        description="Drop an image that can't be answered within this many milliseconds of the arrival of its body.",
     )
-    queue_limit: int = Field(256, ge=1, description="most images that wait; lower where the deadline would be missed")
-    max_body_bytes: int = Field(20 * 2**20, ge=1, description="largest request body, in bytes")
-    max_buffered_bytes: int = Field(256 * 2**20, ge=1, description="largest sum of all bodies held at a time, in bytes")
+    queue_limit: int = Field(
+        256, ge=1, description="Most images that wait at a time. Fewer are admitted if more would miss the deadline."
+    )
+    max_body_bytes: int = Field(20 * 2**20, ge=1, description="Largest request body, in bytes.")
+    max_buffered_bytes: int = Field(
+        256 * 2**20, ge=1, description="Largest sum of all request bodies held at a time, in bytes."
+    )
     max_pixels: int = Field(
-        imaging.DEFAULT_MAX_PIXELS, ge=1, le=_PILLOW_LIMIT, description="most pixels an image's header may declare"
+        imaging.DEFAULT_MAX_PIXELS,
+        ge=1,
+        le=_PILLOW_LIMIT,
+        description="Most pixels that an image's header may declare.",
     )
-    cache_size: int = Field(0, ge=0, le=10_000_000, description="answers kept for images seen before; 0 is off")
+    cache_size: int = Field(
+        0,
+        ge=0,
+        le=10_000_000,
+        description="Number of answers to keep for images that come again. 0 turns the cache off.",
+    )
     api_keys: SecretStr | None = Field(
-        None, description="comma-separated; if set, every POST wants one as `X-API-Key` or as bearer token"
+        None, description="Comma-separated keys. If set, every POST needs one, as `X-API-Key` or as a bearer token."
     )
     receive_timeout: float = Field(
         20,
         gt=0,
         le=3600,
-        description="seconds a request has to arrive whole, and for which a client may take nothing of its answer",
+        description="Seconds within which a request must arrive in full. A client that reads nothing of its "
+        "answer for as long is disconnected.",
     )
-    keep_alive: float = Field(75, gt=0, le=3600, description="seconds that an idle connection stays open")
+    keep_alive: float = Field(75, gt=0, le=3600, description="Seconds that an idle connection stays open.")
     drain_delay: float = Field(
         default_factory=_drain_delay,
         ge=0,
         le=600,
-        description="seconds that requests are still taken after SIGTERM; else 5 in a Kubernetes pod, else 0",
+        description="Seconds to keep accepting requests after SIGTERM. Unset: 5 in a Kubernetes pod, otherwise 0.",
     )
     hang_timeout: float = Field(
         30,
         gt=0,
         le=3600,
-        description="seconds after which a call of the model that hasn't returned fails `/livez` and `/readyz`",
+        description="Seconds after which a model call that hasn't returned fails `/livez` and `/readyz`.",
     )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)] = Field(
-        "info", description="least level that is logged"
+        "info", description="Lowest level to log: `debug`, `info`, `warning` or `error`."
     )
-    log_format: Literal["json", "text"] = Field("json", description="a JSON object or a line of text an entry")
+    log_format: Literal["json", "text"] = Field(
+        "json", description="Format of each log entry: `json`, one object per line, or `text`."
+    )
 
     @model_validator(mode="after")
     def _one_body_fits(self) -> Settings:

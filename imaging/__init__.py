@@ -1,6 +1,6 @@
-"""Turn untrusted image bytes into model input: the one function that training and serving share.
+"""Turn untrusted image bytes into model input with `decode`, which training and serving share.
 
-Owns the image policy; never knows about models, HTTP or datasets.
+This package owns the image policy. It knows nothing of models, HTTP or datasets.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bring an image of any Pillow mode to an 8-bit square. Knows nothing of files, formats or orientation."""
+"""Convert an image of any Pillow mode to an 8-bit square. Knows nothing of files, formats or orientation."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from PIL import Image, ImageCms
 
 
 def to_square(image: Image.Image, size: int) -> Image.Image:
-    """Stretch `image` to (size, size); RGB comes back, or RGBA where there is transparency.
+    """Stretch `image` to (size, size). Return RGB, or RGBA if the image has transparency.
 
-    16-bit integers are divided by 257, so that a pixel's value depends on nothing but itself. 32-bit
-    integers and floats carry no range of their own: 0..1 (floats), 0..255 and 0..65535 are recognised
-    by the largest value, anything else is stretched from its own minimum to its maximum.
+    16-bit integers are divided by 257, so that a pixel's result depends on its own value only. 32-bit
+    integers and floats declare no range: 0..1 (floats), 0..255 and 0..65535 are recognised by the
+    largest value; any other range is stretched from its minimum to its maximum.
     """
     if image.mode.startswith("I;16"):
         if "transparency" in image.info:
@@ -22,7 +22,7 @@ def to_square(image: Image.Image, size: int) -> Image.Image:
         image = _finite(image.convert("F"))
         return _to_8bit(_resize(image, size), *_value_range(image, is_float))
     if image.mode == "La":
-        # Pillow knows a way to nothing else. TIFFs may hold it: grey, multiplied by its transparency.
+        # TIFFs may have this mode, grey multiplied by its transparency. Pillow converts it to LA only.
         image = image.convert("LA")
     if image.has_transparency_data:
         return _resize(image.convert("RGBA"), size)
@@ -35,16 +35,16 @@ def to_square(image: Image.Image, size: int) -> Image.Image:
 
 
 def _without_key_grey(image: Image.Image) -> Image.Image:
-    """Return a 16-bit PNG's 8-bit form in which the grey that it declares transparent is."""
+    """Return a 16-bit PNG as 8-bit RGBA, in which the grey that it declares transparent is transparent."""
     values = np.asarray(image)
-    # To the nearest of 257ths, without what floats of 50 megapixels would take.
+    # Integers round to the nearest 257th without the memory that floats of 50 megapixels would take.
     grey = Image.fromarray(((np.minimum(values, 65535 - 128) + 128) // 257).astype(np.uint8))
     opaque = Image.fromarray((values != image.info["transparency"]).astype(np.uint8) * np.uint8(255))
     return Image.merge("LA", (grey, opaque)).convert("RGBA")
 
 
 def _resize(image: Image.Image, size: int) -> Image.Image:
-    # Pillow would copy, which counts where an image is small enough to have the size already.
+    # Pillow would copy an image that already has the size. For small images that copy is noticeable.
     return image if image.size == (size, size) else image.resize((size, size), Image.Resampling.BILINEAR)
 
 
@@ -66,13 +66,13 @@ def _value_range(image: Image.Image, is_float: bool) -> tuple[float, float]:
 
 
 def _to_8bit(image: Image.Image, low: float, high: float) -> Image.Image:
-    # Two divisions, since the distance of two large floats can overflow where each half does not.
+    # Each value is halved first, because the difference of two large floats can overflow.
     span = max(high / 2 - low / 2, np.finfo(np.float64).tiny)
     scaled = (np.asarray(image, dtype=np.float64) / 2 - low / 2) / span * 255
     return Image.fromarray(np.rint(scaled).clip(0, 255).astype(np.uint8)).convert("RGB")
 
 
 def _from_lab(image: Image.Image) -> Image.Image:
-    # Pillow's own convert() has no LAB.
+    # Pillow's convert() doesn't support LAB.
     lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
     return ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")  # type: ignore[return-value]

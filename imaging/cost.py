@@ -1,7 +1,7 @@
-"""Tell from the encoded bytes whether decoding is cheap: so little work that it may run on an event loop.
+"""Judge from the encoded bytes whether decoding is cheap enough to run on an event loop.
 
-Cheap is a promise about the worst case, whatever the bytes are made to do. What can't be bounded by a look at the
-headers is not cheap, and only costs a hop to a thread.
+"Cheap" is a promise about the worst case, even for hostile bytes. An image whose cost the headers don't bound is not
+cheap; decoding it then costs only a hop to a thread.
 """
 
 from __future__ import annotations
@@ -9,28 +9,28 @@ from __future__ import annotations
 _MAX_PIXELS = 256 * 256
 
 _MAX_SIDE = 1024
-"""JPEG pads each side to 32 pixels at worst, which makes the thinnest images 32 times as large."""
+"""JPEG pads each side to as much as 32 pixels, which makes the thinnest images 32 times as large."""
 
 _MAX_JPEG = 64 * 1024
 
 _MAX_PNG = 24 * 1024
-"""Each 13 bytes can make zlib build new tables without a pixel coming out."""
+"""Every 13 bytes can make zlib build new tables without producing a pixel."""
 
 _MAX_HEAD = 4 * 1024
 """Bytes before a JPEG's pixels: Pillow reads EXIF entries, of 12 bytes, one by one in Python."""
 
 _MAX_SEGMENTS = 32
-"""Segments or chunks, which Pillow also reads in Python."""
+"""Most segments or chunks, which Pillow also reads in Python."""
 
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 _START_OF_SCAN = 0xDA
 _BASELINE = frozenset({0xC0, 0xC1})
 
-# Those that have a length and no power over what comes after them. At any other, fill bytes among them, decoders
-# may go on elsewhere than we do, and see another image.
+# Segments that have a length and no effect on how later bytes are parsed. After any other marker, including fill
+# bytes, a decoder may continue at another position than this module, and see another image.
 _PLAIN_SEGMENTS = frozenset({*_BASELINE, 0xC4, 0xDB, 0xDD, *range(0xE0, 0xF0), 0xFE})
 
-# What else a PNG may hold is unpacked, parsed or animated.
+# Other chunks of a PNG would be unpacked, parsed or animated.
 _PLAIN_CHUNKS = frozenset({b"PLTE", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"sBIT", b"bKGD", b"pHYs", b"tIME", b"IDAT"})
 
 
@@ -49,7 +49,7 @@ def _is_small(width: int, height: int) -> bool:
 
 
 def _is_cheap_jpeg(data: bytes) -> bool:
-    # Each further scan of a progressive image goes over all its pixels.
+    # Each scan of a progressive image passes over all pixels again.
     if data.count(b"\xff\xda") != 1:
         return False
     position, baseline = 2, False
@@ -64,7 +64,7 @@ def _is_cheap_jpeg(data: bytes) -> bool:
         if length < 2 or marker not in _PLAIN_SEGMENTS:
             return False
         if marker in _BASELINE:
-            # The last byte is the number of components, three more bytes each.
+            # The last byte read is the number of components, each of which adds three bytes.
             if baseline or length != 8 + 3 * head[9] or not _is_small(head[7] << 8 | head[8], head[5] << 8 | head[6]):
                 return False
             baseline = True

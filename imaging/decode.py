@@ -1,4 +1,4 @@
-"""The image policy: bytes or a path in, (size, size, 3) uint8 out, the same in training and serving."""
+"""The image policy: decode bytes or a file to (size, size, 3) uint8, the same in training and serving."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from imaging.guard import refuse_endless, refuse_endless_exif, stream
 from imaging.sniff import image_format
 
 POLICY_VERSION = 2
-"""Raised with every change that gives any image other pixels; stored with each model and cache."""
+"""Increased with every change that gives any image other pixels; stored with each model and cache."""
 
 DEFAULT_MAX_PIXELS = 50_000_000
-"""Lets a 48-megapixel phone photo in; its RGBA form is 200 MB."""
+"""Allows a 48-megapixel phone photo, which takes 200 MB as RGBA."""
 
-# Pillow's own guard (89 Mpx) stays on behind ours, for what a decoder meets past the header.
+# Pillow's own limit (89 megapixels) stays on, for sizes that a decoder finds only after the header.
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
 _ORIENTATION_TAG = 0x0112
@@ -43,27 +43,27 @@ def decode(
 ) -> np.ndarray:
     """Decode the first frame of an image and stretch it to a square.
 
-    EXIF orientation is applied, transparency is laid over white, every mode becomes 8-bit RGB. JPEGs
-    much larger than `size` are decoded at a reduced scale, never below twice `size`.
+    EXIF orientation is applied, transparency is laid over white, and every mode becomes 8-bit RGB. A JPEG
+    much larger than `size` is decoded at a reduced scale, never below twice `size`.
 
     Args:
-        source: the encoded image, or the path of a file that holds it.
+        source: the encoded image, or the path of its file.
         size: width and height of the result, in pixels.
-        max_pixels: the most pixels the header may declare; at most Pillow's own limit of 89,478,485.
+        max_pixels: most pixels that the header may declare; at most Pillow's own limit of 89,478,485.
 
     Returns:
         Array of shape (size, size, 3), uint8, RGB.
 
     Raises:
-        UnsupportedMediaType: the bytes are no JPEG, PNG, WebP, GIF, BMP or TIFF.
-        ImageTooLarge: more than `max_pixels`, found before any pixel is decoded.
-        CorruptImage: truncated, undecodable, or made to keep a decoder busy for minutes.
-        OSError: a path that can't be read.
+        UnsupportedMediaType: the bytes are not a JPEG, PNG, WebP, GIF, BMP or TIFF.
+        ImageTooLarge: the image has more than `max_pixels`; raised before any pixel is decoded.
+        CorruptImage: the image is truncated, undecodable, or made to keep a decoder busy for minutes.
+        OSError: the file can't be read.
     """
     data = source if isinstance(source, bytes) else Path(source).read_bytes()
     format_ = image_format(data)
     if format_ is None:
-        raise UnsupportedMediaType("the bytes are no JPEG, PNG, WebP, GIF, BMP or TIFF image")
+        raise UnsupportedMediaType("the bytes are not a JPEG, PNG, WebP, GIF, BMP or TIFF image")
     try:
         refuse_endless(data, format_)
         with Image.open(stream(data), formats=(format_,)) as image:
@@ -76,18 +76,18 @@ def decode(
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise ImageTooLarge(f"more pixels than the {max_pixels:,} allowed") from error
     except Exception as error:
-        # Pillow's decoders raise whatever they stumble over (SyntaxError, struct.error, IndexError);
-        # on hostile bytes each of them means the same.
+        # On broken bytes Pillow's decoders raise all kinds of errors (SyntaxError, struct.error, IndexError),
+        # and each means the same.
         raise CorruptImage(f"truncated or undecodable {format_} image") from error
 
 
 def _pixels(image: ImageFile.ImageFile, size: int) -> np.ndarray:
     if image.format in ("JPEG", "MPO"):
-        # Twice the target leaves the resampling filter its full support.
+        # At twice the target size, the resampling filter still has its full support.
         image.draft(None, (2 * size, 2 * size))
     _scale_key_colour(image)
     image.load()
-    # The target is a square and the filter symmetric, so the small result can be turned instead.
+    # The target is square and the filter symmetric, so the small result can be turned instead of the image.
     square = to_square(image, size)
     upright = _UPRIGHT.get(_orientation(image) or 1)
     if upright is not None:
@@ -99,9 +99,9 @@ def _pixels(image: ImageFile.ImageFile, size: int) -> np.ndarray:
 
 
 def _scale_key_colour(image: ImageFile.ImageFile) -> None:
-    """Bring the colour that a PNG of 16 bits declares transparent to the 8 that Pillow reads its pixels with.
+    """Reduce the colour that a 16-bit PNG declares transparent to 8 bits, as Pillow does with the pixels.
 
-    What differs from it in the lower 8 bits alone becomes transparent too.
+    Colours that differ from it in the lower 8 bits only become transparent, too.
     """
     key = image.info.get("transparency")
     if image.mode == "RGB" and key and image.tile and image.tile[0].args == "RGB;16B":
@@ -112,5 +112,5 @@ def _orientation(image: Image.Image) -> int | None:
     try:
         return image.getexif().get(_ORIENTATION_TAG)
     except Exception:
-        # A broken EXIF block can raise as variously as a broken image, but its pixels are fine.
+        # A broken EXIF block raises all kinds of errors, too, but the pixels are fine.
         return None

@@ -1,4 +1,4 @@
-"""Why an image was refused. `code` is the stable name that the API answers and the report lists."""
+"""The reasons to refuse an image. `code` is the stable name in the API's answers and in the training report."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import ClassVar
 
 
 class ImageError(Exception):
-    """An image that can't be used; the message says why in one line."""
+    """The image can't be used; the message says why in one line."""
 
     code: ClassVar[str]
 
 
 class UnsupportedMediaType(ImageError):
-    """The bytes are no JPEG, PNG, WebP, GIF, BMP or TIFF."""
+    """The bytes are not a JPEG, PNG, WebP, GIF, BMP or TIFF."""
 
     code = "unsupported_media_type"
 

@@ -1,4 +1,4 @@
-"""Where a Keras model looks: Grad-CAM, on any of Keras' backends. Handed Keras and the model; imports neither.
+"""Explain a Keras model with Grad-CAM, on any of Keras' backends. Takes Keras and the model as arguments.
 
 Source: Selvaraju et al., Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization, ICCV 2017.
 """
@@ -11,23 +11,23 @@ import numpy as np
 
 
 class NotExplainable(Exception):
-    """The network has no map of features that could be shown; the message says what is missing."""
+    """The network can't be explained by Grad-CAM; the message says what is missing."""
 
 
 class GradCam:
-    """Explains the classes of one model. Not for several threads at a time.
+    """Explains the classes of one model. Not safe to call from several threads at a time.
 
-    Keras has no gradients of its own that every backend knows, but a training step that does. Grad-CAM weighs
-    channel k of the last feature map by the gradient of the class's score, summed over the places of the map: the
-    same as the gradient by a number b_k that is added to the whole channel. So b, at 0, is given one step of
-    gradient descent with a rate of 1. The model itself is left as it is.
+    Keras has no function for gradients that works on every backend, but its training step does. Grad-CAM weights
+    channel k of the last feature map by the gradient of the class's score, summed over all positions of the map.
+    That equals the gradient with respect to a number b_k that is added to the whole channel. So b starts at 0 and
+    takes one step of gradient descent with a learning rate of 1. The model itself is not changed.
 
     Args:
         keras: the module.
         model: a functional `keras.Model` from (B, S, S, 3) images to (B, C) softmax of a dense layer.
 
     Raises:
-        NotExplainable: it has no convolutions, or doesn't end like that.
+        NotExplainable: the model has no convolutions, or doesn't end in a dense layer.
     """
 
     def __init__(self, keras: Any, model: Any) -> None:
@@ -40,7 +40,7 @@ class GradCam:
         before_head = keras.Model(features, head.input)
 
         def score(shifted: Any) -> Any:
-            # Before the softmax, where one class's score isn't lowered by another's.
+            # The score is taken before the softmax, in which other classes would lower it.
             inputs = before_head(shifted, training=False)
             return keras.ops.matmul(inputs, head.kernel) + head.bias
 
@@ -56,20 +56,20 @@ class GradCam:
         self._step.compile(
             keras.optimizers.SGD(1.0),
             loss=lambda wanted, scores: -keras.ops.sum(wanted * scores, axis=-1),
-            # A graph would take longer to make than the few layers after the map take to run.
+            # Tracing a graph would take longer than running the few layers after the map.
             run_eagerly=True,
         )
         self._classes = head.units
 
     def __call__(self, pixels: np.ndarray, label: int) -> np.ndarray:
-        """Return how much each place of the feature map speaks for a class.
+        """Return how much each position of the feature map supports a class.
 
         Args:
             pixels: (S, S, 3) uint8.
-            label: of the class.
+            label: label of the class.
 
         Returns:
-            (h, w) float32 from 0 to 1, the strongest place; all 0 where nothing speaks for it.
+            (h, w) float32; 1 at the strongest position, all 0 if no position supports the class.
         """
         features = self._features(pixels[np.newaxis], training=False)
         wanted = np.eye(self._classes, dtype=np.float32)[[label]]
@@ -83,17 +83,17 @@ class GradCam:
 
 
 def _last_feature_map(keras: Any, model: Any) -> Any:
-    """Return the symbolic (B, h, w, K) that pooling and the dense layers are computed from.
+    """Return the symbolic (B, h, w, K) tensor from which pooling and the dense layers are computed.
 
-    It is what goes into the last layer that takes a map and makes none; or, since pooling only makes it coarser,
-    what went into the poolings and dropouts right before.
+    It is the input of the last layer that turns a map into something else. Pooling only makes a map coarser, so if
+    poolings and dropouts come right before that layer, it is their input.
     """
     layers = keras.layers
     passed = (layers.MaxPooling2D, layers.AveragePooling2D, layers.Dropout, layers.SpatialDropout2D)
     found, at = None, 0
     for i in range(len(model.layers) - 1, 0, -1):
         layer = model.layers[i]
-        # A network within the network has the inputs of its own graph.
+        # The inputs of a nested network belong to its own graph.
         if isinstance(layer, keras.Model) or not _is_map(layer.input):
             if found is not None:
                 break

@@ -1,8 +1,8 @@
-"""Refuse what a few bytes can make decoders do for minutes, around the pixels and again and again over them.
+"""Refuse small files that would keep a decoder busy for minutes.
 
-`ImageTooLarge` bounds the pixels; this bounds what comes with them. Without it, 20 MB of empty scans keep a decoder
-at a 49-megapixel JPEG for over an hour, and a 9 MB TIFF of one-pixel tiles takes 40 s and 3 GB
-(tests/corpus/endless.py builds them all). The limits are far from what any writer of images makes.
+`ImageTooLarge` bounds the pixels; this module bounds all other work. Without it, 20 MB of empty scans keep a decoder
+busy with a 49-megapixel JPEG for over an hour, and a 9 MB TIFF of one-pixel tiles takes 40 s and 3 GB
+(tests/corpus/endless.py builds them all). No ordinary encoder comes near these limits.
 """
 
 from __future__ import annotations
@@ -14,36 +14,37 @@ import struct
 from imaging.errors import CorruptImage
 
 _MAX_READS = 200_000
-"""A PNG of 20 MB in pieces of a kilobyte takes 80,000, a TIFF of 65,536 strips 131,000; so many take 0.2 s."""
+"""Most read calls. They take 0.2 s. A PNG of 20 MB in chunks of 1 KB needs 80,000, a TIFF of 65,536 strips 131,000."""
 
 _MAX_SCANS = 100
-"""Each goes over all pixels. Encoders write ten or so; libtiff refuses the JPEGs inside of TIFFs at the same number."""
+"""Each scan passes over all pixels. Encoders write about ten. libtiff has the same limit for JPEGs inside TIFFs."""
 
 _MAX_PROFILES = 10
-"""Each may unpack to a megabyte; a PNG has one."""
+"""Most colour profiles. Each may unpack to a megabyte; an ordinary PNG has one."""
 
 _MAX_VALUES = 65_536
-"""Of one TIFF entry, which become an object each. 50 megapixels in strips of one row make 10,000 of them."""
+"""Most values of one TIFF entry. Each becomes an object; 50 megapixels in strips of one row need 10,000."""
 
 _MAX_EXIF = 1 << 20
+"""Most bytes of an EXIF block."""
 
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
-# What isn't followed by a length: stuffed data, fill bytes, restart markers.
+# Stuffed bytes, fill bytes and restart markers aren't followed by a length.
 _MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])", re.DOTALL)
 
 _BYTES = frozenset({1, 2, 6, 7})
-"""The TIFF types of one byte a value, which are kept as bytes."""
+"""TIFF types with one byte per value, which Pillow keeps as bytes."""
 _INTEGERS = {3: "H", 4: "L", 16: "Q"}
 _PLACES = frozenset({273, 279, 324, 325})
-"""Where strips and tiles are and how long, which becomes a list of them whatever its type."""
+"""Tags of the offsets and lengths of strips and tiles, which become a list whatever their type."""
 _LENGTHS = frozenset({279, 325})
 
 
 def stream(data: bytes) -> io.BytesIO:
-    """Return a stream of `data` that ends in an error where it is read in too many pieces.
+    """Return a stream of `data` that raises `CorruptImage` after too many reads.
 
-    What is read in small ones is taken apart in Python. Less data hasn't so many: the watch costs 8 us, a seventh of
-    what decoding a small JPEG takes.
+    Small pieces are parsed in Python. Data shorter than the limit can't have so many, so it isn't watched: watching
+    costs 8 us, a seventh of the time to decode a small JPEG.
     """
     return _Watched(data) if len(data) > _MAX_READS else io.BytesIO(data)
 
@@ -56,23 +57,23 @@ class _Watched(io.BytesIO):
     def read(self, size: int | None = -1, /) -> bytes:
         self._left -= 1
         if self._left < 0:
-            raise CorruptImage("an image in too many pieces")
+            raise CorruptImage(f"the image is split into too many pieces: more than {_MAX_READS:,} reads")
         return super().read(size)
 
 
 def refuse_endless(data: bytes, format_: str) -> None:
-    """Look at what no reading in pieces shows.
+    """Check for work that the number of reads doesn't show.
 
     Raises:
-        CorruptImage: what `data` holds is endless work.
-        struct.error, OverflowError: it isn't of that format.
+        CorruptImage: `data` would keep a decoder busy for minutes.
+        struct.error, OverflowError: `data` isn't a valid image of that format.
     """
     if format_ == "JPEG":
         if data.count(b"\xff\xda") > _MAX_SCANS and _has_too_many_scans(data):
-            raise CorruptImage(f"a JPEG of over {_MAX_SCANS} scans")
+            raise CorruptImage(f"the JPEG has more than {_MAX_SCANS} scans")
     elif format_ == "PNG":
         if data.count(b"iCCP") > _MAX_PROFILES:
-            raise CorruptImage(f"a PNG of over {_MAX_PROFILES} colour profiles")
+            raise CorruptImage(f"the PNG has more than {_MAX_PROFILES} colour profiles")
     elif format_ == "TIFF":
         _check_directory(data)
 
@@ -81,14 +82,14 @@ def refuse_endless_exif(block: bytes) -> None:
     """Refuse an EXIF block whose entries could have millions of values.
 
     Raises:
-        CorruptImage: it is over a mebibyte.
+        CorruptImage: the block is larger than 1 MiB.
     """
     if len(block) > _MAX_EXIF:
-        raise CorruptImage(f"an EXIF block of {len(block):,} bytes")
+        raise CorruptImage(f"the EXIF block has {len(block):,} bytes, more than the {_MAX_EXIF:,} allowed")
 
 
 def _has_too_many_scans(data: bytes) -> bool:
-    """Count scans from marker to marker: the same two bytes may stand in a thumbnail, or in a film behind the photo."""
+    """Count scans from marker to marker, because a thumbnail or a video after the photo may hold the same two bytes."""
     position = 2
     scans = 0
     while (found := _MARKER.search(data, position)) is not None and found[1][0] != _END_OF_IMAGE:
@@ -100,7 +101,7 @@ def _has_too_many_scans(data: bytes) -> bool:
 
 
 def _check_directory(data: bytes) -> None:
-    """Look at the counts in a TIFF's first directory, the only one that is read."""
+    """Check the counts in a TIFF's first directory, the only one that is decoded."""
     order = "<" if data.startswith(b"II") else ">"
     big = data[2:4] in (b"+\0", b"\0+")
     number, offset = ("Q", "Q") if big else ("H", "L")
@@ -111,9 +112,9 @@ def _check_directory(data: bytes) -> None:
     there = min(entries, max(0, len(data) - start) // layout.size)
     for tag, kind, count, place in layout.iter_unpack(memoryview(data)[start : start + there * layout.size]):
         if count > _MAX_VALUES and (tag in _PLACES or kind not in _BYTES):
-            raise CorruptImage(f"a TIFF whose entry {tag} has {count:,} values")
+            raise CorruptImage(f"the TIFF's entry {tag} has {count:,} values, more than the {_MAX_VALUES:,} allowed")
         if tag in _LENGTHS and kind in _INTEGERS:
             values = struct.Struct(f"{order}{count}{_INTEGERS[kind]}")
-            # A few stand in the entry itself.
+            # If there are only a few values, they are in the entry itself.
             if values.size > struct.calcsize(offset) and sum(values.unpack_from(data, place)) > 4 * len(data):
-                raise CorruptImage("a TIFF whose strips or tiles are several times as long as it is")
+                raise CorruptImage("the TIFF's strips or tiles add up to more than four times its size")

@@ -1,4 +1,4 @@
-"""Draw where a model looked: a coarse map of weights, laid over the image in colours. Knows nothing of models."""
+"""Draw an explanation: a coarse map of weights, laid over the image in colours. Knows nothing of models."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import io
 import numpy as np
 from PIL import Image
 
-# Matplotlib's "inferno" at five places: as bright as it is warm, so that it reads with any kind of colour vision.
+# Matplotlib's "inferno" at five values. Warmer is also brighter, so it can be read with any kind of colour vision.
 _PLACES = np.linspace(0, 1, 5)
 _COLOURS = np.array([(0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164)], dtype=np.float32)
 
 _STRONGEST = 0.65
-"""Share of the colour where the weight is 1; where it is 0 the image is as it was."""
+"""Share of the colour at weight 1. At weight 0 the image is unchanged."""
 
 
 def enlarged(weights: np.ndarray, size: int) -> np.ndarray:
@@ -20,7 +20,7 @@ def enlarged(weights: np.ndarray, size: int) -> np.ndarray:
 
     Args:
         weights: (h, w) float, 0 to 1.
-        size: pixels a side.
+        size: pixels per side.
 
     Returns:
         (size, size) float32, 0 to 1, interpolated.
@@ -36,7 +36,7 @@ def overlay(pixels: np.ndarray, weights: np.ndarray, least: int = 0) -> np.ndarr
     Args:
         pixels: (S, S, 3) uint8.
         weights: (h, w) float, 0 to 1.
-        least: pixels a side, to which a smaller image is enlarged.
+        least: minimum pixels per side; a smaller image is enlarged.
 
     Returns:
         (T, T, 3) uint8; T is the larger of S and `least`.

@@ -1,16 +1,16 @@
-"""Tell an image's format from its first bytes. The declared type and the file name are never asked."""
+"""Recognise an image's format by its first bytes. The declared type and the file name don't matter."""
 
 from __future__ import annotations
 
 SIGNATURE_BYTES = 18
-"""How many leading bytes `image_format` looks at."""
+"""Number of leading bytes that `image_format` reads."""
 
-# Sizes of the DIB headers in use; "BM" alone is also how a lot of plain text begins.
+# Sizes of the DIB headers in use. "BM" alone isn't enough, because plain text may begin with it, too.
 _BMP_HEADER_SIZES = {12, 16, 40, 52, 56, 64, 108, 124}
 
 
 def image_format(data: bytes) -> str | None:
-    """Return Pillow's name of the format that `data` opens with, or None for anything else."""
+    """Return Pillow's name of the format that `data` begins with, or None if it is no supported format."""
     if data.startswith(b"\xff\xd8\xff"):
         return "JPEG"
     if data.startswith(b"\x89PNG\r\n\x1a\n"):

@@ -1,4 +1,4 @@
-"""What is compared between training and serving to see drift: numbers of an image, and the bins they are counted in."""
+"""The features of an image that are compared between training and serving to detect drift, and their bins."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ BINS: dict[str, tuple[float, ...]] = {
     "brightness": tuple(255 * i / 10 for i in range(1, 11)),
     "bytes": (*(float(2**i) for i in range(10, 24)), float("inf")),
 }
-"""The upper bound of each bin, by feature: the probability of the predicted class, the mean of all pixels (0..255), the
-encoded image's size."""
+"""Upper bound of each bin, by feature: the probability of the predicted class, the mean of all pixels (0..255) and the
+size of the encoded image in bytes."""
 
 _GRID = 32
-"""Pixels along a side that the brightness is taken from: enough for a mean, and little work for any size."""
+"""Pixels per side from which the brightness is computed: enough for a mean, and little work at any image size."""
 
 
 def brightness(pixels: np.ndarray) -> float:

@@ -1,1 +1,1 @@
-"""Load on a running service, with locust. Imports nothing of ours."""
+"""Load tests of a running service, with locust. Imports no other package of the project."""

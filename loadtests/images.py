@@ -1,4 +1,4 @@
-"""The images that are sent: files of a folder, or noise made in memory."""
+"""The images to send: files of a folder, or noise made in memory."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import random
 from pathlib import Path
 
 _ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
-_MADE = 16
+_NOISE_IMAGES = 16
 
 
 def images(folder: str | None) -> list[bytes]:
-    """Return all image files of a folder (at any depth), or as many made ones as make a mix.
+    """Return all image files of a folder, at any depth; without a folder, 16 images of noise.
 
     Raises:
-        ValueError: the folder can't be read or holds no image; one line.
+        ValueError: the folder can't be read or has no image; the message is one line.
     """
     if not folder:
-        return [_noise(seed) for seed in range(_MADE)]
+        return [_noise(seed) for seed in range(_NOISE_IMAGES)]
     if not Path(folder).is_dir():
         raise ValueError(f"--images {folder}: no such folder")
     try:
@@ -26,12 +26,12 @@ def images(folder: str | None) -> list[bytes]:
     except OSError as error:
         raise ValueError(f"--images {error.filename or folder}: {error.strerror}") from error
     if not found:
-        raise ValueError(f"--images {folder}: holds no images ({', '.join(sorted(_ENDINGS))})")
+        raise ValueError(f"--images {folder}: the folder has no images ({', '.join(sorted(_ENDINGS))})")
     return found
 
 
 def _noise(seed: int) -> bytes:
-    """Return a 64x64 JPEG; a picture of noise is as large as any of its size gets."""
+    """Return a 64x64 JPEG of noise, which compresses worse than any photo of that size."""
     from PIL import Image
 
     pixels = random.Random(seed).randbytes(64 * 64 * 3)

@@ -1,4 +1,4 @@
-"""The verdict as JUnit XML, which CI systems show: a test for each service level, or one for the capacity."""
+"""Write the verdict as JUnit XML for CI systems: a test for each service level, or one for the capacity."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from loadtests.run import Run
 
 
 def document(run: Run) -> bytes:
-    """Return the XML."""
+    """Return the XML document."""
     suite = ElementTree.Element("testsuite", name="load test", time=f"{run.seconds or run.now:.1f}")
     for name, holds, text in _cases(run):
         case = ElementTree.SubElement(suite, "testcase", classname="service levels", name=name)
@@ -22,10 +22,10 @@ def document(run: Run) -> bytes:
 
 
 def _cases(run: Run) -> list[tuple[str, bool, str]]:
-    """Return name, whether it holds, and the figures, of each test."""
+    """Return each test: its name, whether it passed, and its figures."""
     verdict = run.verdict()
     if run.shape.steps:
-        # Going up until a step misses is what it is for: that the last one did is no failure.
+        # The search ends when a step misses a level, so a missed step is not a failure.
         steps = [f"{step.rate:.4g}/s: {step.verdict}" for step in run.steps]
         return [("capacity", verdict.holds, "\n".join([run.summary(), *steps]))]
     if not verdict.requests or not verdict.judged:

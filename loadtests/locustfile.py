@@ -1,7 +1,7 @@
-"""`locust -f loadtests/locustfile.py --host URL`: images to a classifier at a rate of arrivals, each answer checked.
+"""Send images to a classifier at a given rate, and check each answer: `locust -f loadtests/locustfile.py --host URL`.
 
-Requests are due on a schedule that waits for no answer, and response times count from then. `--slo` makes the exit
-code the verdict. docs/loadtests.md tells the rest.
+Requests are due on a schedule that doesn't wait for answers, and response times count from when a request was due.
+With `--slo`, the exit code is the verdict. docs/loadtests.md describes the options.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # locust puts this folder there, not the checkout
+sys.path.insert(0, str(Path(__file__).parents[1]))  # locust adds this folder, but not the checkout
 
 import gevent
 from locust import FastHttpUser, events, tag, task
@@ -30,22 +30,22 @@ from loadtests.run import Run
 logger = logging.getLogger("loadtests")
 _BIG_WAIT = 10**6
 _LATE_ANSWERS = 10.0
-"""Seconds after the last request was due in which answers still count."""
+"""Seconds after the last request was due within which answers still count."""
 
 
 class Classify(FastHttpUser):
-    """A connection, which sends the next request that is due as soon as it is free."""
+    """A connection that sends the next due request as soon as it is free."""
 
     network_timeout = connection_timeout = 60.0
 
     def on_start(self) -> None:
-        """Wait for the first request that is due."""
+        """Wait until the first request is due."""
         self._due = 0.0
         self._headers = {"X-API-Key": os.environ["API_KEY"]} if os.environ.get("API_KEY") else {}
         self.wait()
 
     def wait_time(self) -> float:
-        """Return the seconds until this user's next request is due; none, if it is late."""
+        """Return the seconds until this user's next request is due; 0 if it is late."""
         due = _run().next_due()
         if due is None:
             return _BIG_WAIT
@@ -61,7 +61,7 @@ class Classify(FastHttpUser):
     @tag("batch")
     @task(1)
     def batch(self) -> None:
-        """Send several images at once."""
+        """Send several images in one request."""
         self._send(_requests(self.environment).batch)
 
     @tag("v2")
@@ -102,7 +102,7 @@ class Classify(FastHttpUser):
 
 
 class Requests:
-    """What users of this process send."""
+    """The requests that users of this process send."""
 
     def __init__(self, chosen: Any) -> None:
         found = images(chosen.images)
@@ -126,7 +126,7 @@ def _requests(environment: Any) -> Requests:
 
 
 def _problem(response: Any, request: Request) -> str | None:
-    """Return what is wrong with an answer, in few words that are the same for the same cause."""
+    """Return what is wrong with an answer, or None. The same cause always gives the same words."""
     if not response.status_code:
         return f"no answer: {type(response.error).__name__ if response.error else 'connection lost'}"
     if response.status_code != 200:
@@ -141,7 +141,7 @@ events.init_command_line_parser.add_listener(options.add)
 
 @events.init.add_listener
 def _exchange(environment: Any, **_: object) -> None:
-    """Let workers be told of the end, and hand in what they did."""
+    """Let the master tell workers of the end, and let workers send it their counts."""
     if isinstance(environment.runner, MasterRunner):
         environment.runner.register_message("record", _take)
     elif isinstance(environment.runner, WorkerRunner):
@@ -165,11 +165,11 @@ def _start(environment: Any, **_: object) -> None:
     runner, chosen = environment.runner, environment.parsed_options
     position: int | None = 0
     if isinstance(runner, MasterRunner):
-        # Workers get the options of this one, and with them who they are.
+        # Workers receive the master's options, and find their own position in them.
         ready = [client.id for client in runner.clients.all]
         chosen.workers = sorted(runner.get_worker_index(client) for client in ready)
     elif isinstance(runner, WorkerRunner):
-        # One that comes when the load has been shared out gets none of it.
+        # A worker that connects after the load has been shared out gets no share.
         position = chosen.workers.index(runner.worker_index) if runner.worker_index in chosen.workers else None
     _state.clear()
     try:
@@ -194,7 +194,7 @@ def _hand_in_each_second(environment: Any, run: Run) -> None:
 
 
 def _follow(environment: Any, run: Run) -> None:
-    """See a run to the end of its shape, or of the search for the capacity."""
+    """Follow a run until its shape or its search for the capacity ends, then stop it."""
     for step in run.shape.steps:
         _sleep_until(run, step.end + run.shape.pause)
         if run.seconds is not None or not run.judge(step):
@@ -219,7 +219,7 @@ def _wait(condition: Callable[[], bool], seconds: float = math.inf) -> None:
 
 
 def _end(environment: Any, **_: object) -> None:
-    """Send nothing more, and wait for the answers that are on their way; workers', too."""
+    """Stop sending, and wait for pending answers; in the master, wait for the workers' last counts."""
     run = _state.get("run")
     if run is None or run.seconds is not None:
         return
@@ -233,7 +233,7 @@ def _end(environment: Any, **_: object) -> None:
         _hand_in(environment, final=True)
 
 
-# Locust itself ends those requests half-way, and its master doesn't wait for the workers' last figures.
+# Locust itself would abort pending requests, and its master wouldn't wait for the workers' last counts.
 events.test_stopping.add_listener(_end)
 
 
@@ -244,14 +244,14 @@ def _stop(environment: Any, **_: object) -> None:
 
 @events.quitting.add_listener
 def _quitting(environment: Any, **_: object) -> None:
-    _end(environment)  # Ctrl-C: locust gets here first
+    _end(environment)  # after Ctrl-C, locust calls this handler first
     _judge(environment)
     if isinstance(environment.runner, WorkerRunner) and environment.process_exit_code is None:
-        environment.process_exit_code = 0  # failed requests are for the verdict to judge
+        environment.process_exit_code = 0  # the master's verdict judges failed requests
 
 
 def _judge(environment: Any) -> None:
-    """Say, write and keep the verdict, once a run."""
+    """Log the verdict, write the report and set the exit code, once per run."""
     run = _state.get("run")
     if run is None or isinstance(environment.runner, WorkerRunner) or _state.get("judged") is run:
         return
@@ -267,5 +267,5 @@ def _judge(environment: Any) -> None:
             page = report.write(Path(run.options.report), run, environment.host or "")
             logger.info("report: %s", page)
     except OSError as error:
-        logger.error("%s can't be written: %s", error.filename, error.strerror)
+        logger.error("can't write %s: %s", error.filename, error.strerror)
         environment.process_exit_code = 2

@@ -1,4 +1,4 @@
-"""What the load test adds to locust's command line and web page."""
+"""The options that the load test adds to locust's command line and web page."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from loadtests import shapes, slo
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Add the options, and defaults of locust's own that suit arrivals at a rate."""
+    """Add the options, and set defaults of locust's own options that suit a fixed rate."""
     parser.add_argument(
         "--rate",
         env_var="LOCUST_RATE",
         type=_rate,
         default=20.0,
         metavar="R",
-        help="requests a second, of all users (20)",
+        help="requests per second, of all users together (20)",
     )
     built_in = ", ".join(shapes.names())
     parser.add_argument(
@@ -27,14 +27,14 @@ def add(parser: argparse.ArgumentParser) -> None:
         type=_checked(lambda text: shapes.load(text, 1)),
         default="steady",
         metavar="NAME",
-        help=f"how the rate changes: {built_in}, or a file NAME.toml (steady)",
+        help=f"how the rate changes over time: {built_in}, or a file NAME.toml (steady)",
     )
     parser.add_argument(
         "--arrivals",
         env_var="LOCUST_ARRIVALS",
         choices=("constant", "poisson"),
         default="constant",
-        help="equal gaps between requests, or those of independent clients",
+        help="equal gaps between requests, or the random gaps of independent clients (constant)",
     )
     parser.add_argument(
         "--slo",
@@ -42,10 +42,10 @@ def add(parser: argparse.ArgumentParser) -> None:
         type=_checked(slo.parse),
         default="",
         metavar="LEVELS",
-        help="what must hold, such as p99=200ms,errors=0.1%%: the exit code tells",
+        help="service levels, such as p99=200ms,errors=0.1%%; if one is missed, the exit code is 1",
     )
     parser.add_argument(
-        "--images", env_var="LOCUST_IMAGES", default="", metavar="DIR", help="images to send (16 made ones)"
+        "--images", env_var="LOCUST_IMAGES", default="", metavar="DIR", help="folder of images to send (16 of noise)"
     )
     parser.add_argument(
         "--batch",
@@ -53,30 +53,30 @@ def add(parser: argparse.ArgumentParser) -> None:
         type=_positive,
         default=8,
         metavar="N",
-        help="images in a request of /predict/batch (8)",
+        help="images per request to /predict/batch (8)",
     )
     parser.add_argument(
         "--report",
         env_var="LOCUST_REPORT",
         default="",
         metavar="DIR",
-        help="write report.html, junit.xml and seconds.csv there",
+        help="write report.html, junit.xml and seconds.csv to this folder",
     )
     parser.add_argument(
-        "--verdict", env_var="LOCUST_VERDICT", default="", metavar="FILE", help="write the verdict's line there"
+        "--verdict", env_var="LOCUST_VERDICT", default="", metavar="FILE", help="write the verdict's line to this file"
     )
-    # A user is a connection, and one must be free whenever a request is due.
+    # A user is a connection. One must be free whenever a request is due.
     parser.set_defaults(num_users=50, spawn_rate=50)
 
 
 def _checked(check: Callable[[str], Any]) -> Callable[[str], str]:
-    """Text that `check` takes; locust's web page changes it as text, and it is read when a run starts."""
+    """Accept text that `check` accepts. It stays text, because locust's web page edits it, until a run starts."""
 
     def value(text: str) -> str:
         try:
             check(text)
         except ValueError as error:
-            # argparse names the option, too.
+            # argparse names the option itself.
             raise argparse.ArgumentTypeError(re.sub(r"^--\w+ ", "", str(error))) from error
         return text
 
@@ -89,10 +89,10 @@ def _rate(text: str) -> float:
             return float(text)
     except ValueError:
         pass
-    raise argparse.ArgumentTypeError(f"{text}: must be over 0 requests a second")
+    raise argparse.ArgumentTypeError(f"{text}: must be above 0 requests per second")
 
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text}: must be a whole number over 0")
+        raise argparse.ArgumentTypeError(f"{text}: must be a whole number above 0")
     return int(text)

@@ -1,4 +1,4 @@
-"""The run's pictures, as SVG: rates over time, response times over time, and their distribution."""
+"""Draw a run as SVG: rates over time, response times over time, and their distribution."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from loadtests.run import Run
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's palette: told apart with any kind of colour vision.
+# Okabe and Ito's palette can be distinguished with any kind of colour vision.
 _BLUE, _GREEN, _VERMILION, _INK, _GRID = "#0072B2", "#009E73", "#D55E00", "#1f2933", "#e4e7eb"
 _SHARES = [0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 0.9995, 0.9999]
 
 
 def rates(run: Run) -> str:
-    """Draw what was due, answered well and failed, each second."""
+    """Draw the requests due, answered and failed in each second."""
     seconds = _seconds(run)
 
     def draw(axes: Axes) -> None:
@@ -28,7 +28,7 @@ def rates(run: Run) -> str:
         failed = [tally.failed if tally else 0 for tally in tallies]
         if any(failed):
             axes.plot(seconds, failed, color=_VERMILION, label="failed")
-        axes.set(title="Requests, by the second in which they were due", xlabel="seconds", ylabel="requests/s")
+        axes.set(title="Requests, by the second in which they were due", xlabel="time (s)", ylabel="requests/s")
         axes.set_ylim(bottom=0)
         axes.locator_params(axis="x", integer=True)
         axes.legend(loc="best")
@@ -37,7 +37,7 @@ def rates(run: Run) -> str:
 
 
 def response_times(run: Run) -> str:
-    """Draw percentiles of the response time, each second, and the limits they must stay under."""
+    """Draw the p50 and p99 of the response time in each second, and the limits of the service levels."""
     seconds = [second for second in _seconds(run) if second in run.record.seconds]
     seconds = [second for second in seconds if run.record.seconds[second].good]
 
@@ -56,7 +56,7 @@ def response_times(run: Run) -> str:
                     va="bottom",
                 )
         axes.set_yscale("log")
-        axes.set(title="Response times, from when a request was due", xlabel="seconds", ylabel="ms")
+        axes.set(title="Response time, from when a request was due", xlabel="time (s)", ylabel="ms")
         axes.locator_params(axis="x", integer=True)
         axes.legend(loc="best")
         _plain_numbers(axes, "y")
@@ -65,17 +65,17 @@ def response_times(run: Run) -> str:
 
 
 def distribution(run: Run) -> str:
-    """Draw how long the slowest half, tenth, hundredth and so on took."""
+    """Draw the response time at p50, p90, p99 and so on."""
     latency = run.record.between(0, int(run.now) + 1).latency
     shares = [share for share in _SHARES if latency.total * (1 - share) >= 1] or _SHARES[:1]
 
     def draw(axes: Axes) -> None:
-        # By nines: equal distances for a tenth, a hundredth, a thousandth of the requests.
+        # Each further nine takes the same distance: 90%, 99%, 99.9%.
         places = [-math.log10(1 - share) for share in shares]
         axes.plot(places, [latency.percentile(share) for share in shares], color=_BLUE, marker="o", markersize=3)
         axes.set_xticks(places, [f"{100 * share:g}%" for share in shares])
         axes.set_ylim(bottom=0)
-        axes.set(title="All response times", xlabel="of the requests were answered within", ylabel="ms")
+        axes.set(title="Response time by percentile", xlabel="share of requests answered within this time", ylabel="ms")
 
     return _svg(draw)
 
@@ -90,20 +90,20 @@ def _plain_numbers(axes: Axes, axis: str) -> None:
 
     shown = getattr(axes, f"{axis}axis")
     shown.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    # Those in between only where there would be hardly any.
+    # Minor ticks get numbers only if there are few major ones.
     low, high = shown.get_view_interval()
     some = FuncFormatter(lambda value, _: f"{value:g}" if high < 100 * low and f"{value:g}"[0] in "25" else "")
     shown.set_minor_formatter(some)
 
 
 def _svg(draw: Any) -> str:
-    """Return the element <svg> of what `draw` draws."""
+    """Return the <svg> element of what `draw` draws."""
     import matplotlib
     from matplotlib.figure import Figure
 
     settings: Any = {
         "font.size": 9,
-        "svg.fonttype": "none",  # the browser's own letters: small, and can be searched
+        "svg.fonttype": "none",  # the browser's own font keeps the file small and its text searchable
         "font.family": "sans-serif",
         "axes.titlelocation": "left",
         "axes.titleweight": "bold",

@@ -1,4 +1,4 @@
-"""What happened in a run: per second of the intended time, per route, and every kind of error. Sums over processes."""
+"""Record a run: counts by due second, by route and by kind of error. The records of several processes add up."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 from loadtests.histogram import Histogram
 
 _KINDS = 100
-"""Of errors kept apart; a service that answers each request with other words makes as many kinds."""
+"""Most kinds of error counted separately, because a service may word each error differently."""
 
 
 @dataclass
 class Tally:
-    """Counts of some requests, and how long those answered well took, in milliseconds from when they were due."""
+    """Counts of some requests, and the response times of good answers, in milliseconds from when they were due."""
 
     sent: int = 0
     good: int = 0
@@ -22,33 +22,33 @@ class Tally:
     latency: Histogram = field(default_factory=Histogram)
 
     def merge(self, other: Tally) -> None:
-        """Count all of another's."""
+        """Add the counts of another tally."""
         self.sent += other.sent
         self.good += other.good
         self.failed += other.failed
         self.latency.merge(other.latency)
 
     def plain(self) -> list[Any]:
-        """Return lists and numbers alone, which another process makes a `Tally` of."""
+        """Return lists and numbers only, from which another process makes an equal `Tally`."""
         return [self.sent, self.good, self.failed, self.latency.pairs()]
 
     @classmethod
     def of(cls, plain: list[Any]) -> Tally:
-        """Undo `plain`."""
+        """Make one from what `plain` returned."""
         sent, good, failed, pairs = plain
         return cls(sent, good, failed, Histogram((bucket, count) for bucket, count in pairs))
 
 
 @dataclass
 class Record:
-    """A run, or what a worker adds to it.
+    """The counts of a run, or of a worker's part of it.
 
     Attributes:
-        seconds: by the second in which requests were due.
-        routes: by the route that they went to.
-        errors: how often each kind occurred.
-        versions: answers by the model that gave them.
-        lateness: milliseconds from when a request was due until it was sent.
+        seconds: counts by the second in which the requests were due.
+        routes: counts by route.
+        errors: number of errors of each kind.
+        versions: number of answers of each model.
+        lateness: milliseconds between when a request was due and when it was sent.
     """
 
     seconds: dict[int, Tally] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class Record:
 
         Args:
             due: seconds since the start of the run.
-            route: where it goes.
+            route: its path.
             late: seconds since it was due.
         """
         self.lateness.add(1000 * late)
@@ -70,7 +70,7 @@ class Record:
             tally.sent += 1
 
     def answer(self, due: float, route: str, milliseconds: float, error: str | None, version: str = "") -> None:
-        """Count an answer, `milliseconds` after it was due, or the error in its place."""
+        """Count an answer that came `milliseconds` after its request was due, or an error."""
         if version:
             self.versions[version] += 1
         if error is not None:
@@ -83,7 +83,7 @@ class Record:
                 tally.failed += 1
 
     def lose(self, due: float, route: str, error: str) -> None:
-        """Count a request that couldn't even be made."""
+        """Count a request that couldn't be built, as sent and failed."""
         self.send(due, route, 0)
         self.answer(due, route, 0, error)
 
@@ -91,7 +91,7 @@ class Record:
         return self.seconds.setdefault(int(due), Tally()), self.routes.setdefault(route, Tally())
 
     def between(self, begin: float, end: float) -> Tally:
-        """Return all requests due from one whole second up to another."""
+        """Return the counts of all requests due from second `begin` up to, not including, second `end`."""
         total = Tally()
         for second, tally in self.seconds.items():
             if begin <= second < end:
@@ -99,7 +99,7 @@ class Record:
         return total
 
     def merge(self, other: Record) -> None:
-        """Count all of another's."""
+        """Add the counts of another record."""
         for second, tally in other.seconds.items():
             self.seconds.setdefault(second, Tally()).merge(tally)
         for route, tally in other.routes.items():
@@ -109,7 +109,7 @@ class Record:
         self.lateness.merge(other.lateness)
 
     def plain(self) -> dict[str, Any]:
-        """Return lists and numbers alone, which another process makes a `Record` of."""
+        """Return lists and numbers only, from which another process makes an equal `Record`."""
         return {
             "seconds": [[second, tally.plain()] for second, tally in self.seconds.items()],
             "routes": [[route, tally.plain()] for route, tally in self.routes.items()],
@@ -120,7 +120,7 @@ class Record:
 
     @classmethod
     def of(cls, plain: dict[str, Any]) -> Record:
-        """Undo `plain`."""
+        """Make one from what `plain` returned."""
         return cls(
             {second: Tally.of(tally) for second, tally in plain["seconds"]},
             {route: Tally.of(tally) for route, tally in plain["routes"]},

@@ -1,4 +1,4 @@
-"""Writes report.html, one page that needs no other file, junit.xml, and seconds.csv for spreadsheets."""
+"""Write report.html, one page that needs no other file, junit.xml, and seconds.csv for spreadsheets."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _PERCENTILES = (0.5, 0.9, 0.99, 0.999)
 
 
 def write(folder: Path, run: Run, host: str) -> Path:
-    """Write all three into a folder, which is made if it is missing; returns the page's path.
+    """Write all three files to a folder, which is created if it is missing, and return the page's path.
 
     Raises:
-        OSError: the folder can't be written.
+        OSError: the folder can't be created or written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "junit.xml").write_bytes(junit.document(run))
@@ -28,7 +28,7 @@ def write(folder: Path, run: Run, host: str) -> Path:
 
 
 def _seconds(run: Run) -> str:
-    """A line for each second in which requests were due."""
+    """Return a CSV row for each second in which requests were due."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["second", "due", "sent", "answered", "failed", "p50_ms", "p99_ms", "max_ms"])
@@ -49,12 +49,12 @@ def _page(run: Run, host: str) -> str:
     facts = {
         "Target": host,
         "Shape": f"{run.options.shape}, {run.options.arrivals} arrivals, --rate {run.options.rate:g}/s",
-        "Began": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(run.began)),
-        "Lasted": f"{seconds:.0f} s",
+        "Start": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(run.began)),
+        "Duration": f"{seconds:.0f} s",
         "Connections": f"{run.options.num_users}, of {run.workers} process{'es' if run.workers > 1 else ''}",
-        "Images": run.options.images or "made ones",
-        "Models that answered": ", ".join(f"{name} ({count:,})" for name, count in run.record.versions.most_common()),
-        "Sent later than due": f"p99 {run.record.lateness.percentile(0.99):.1f} ms",
+        "Images": run.options.images or "noise, made in memory",
+        "Answers by model": ", ".join(f"{name} ({count:,})" for name, count in run.record.versions.most_common()),
+        "Delay in sending": f"p99 {run.record.lateness.percentile(0.99):.1f} ms",
     }
     return environment.get_template("report.html.j2").render(
         run=run,

@@ -1,4 +1,4 @@
-"""What is sent to each route, and whether an answer is one. Knows HTTP bodies, not how they are sent."""
+"""Build the requests to each route, and check the answers. Knows HTTP bodies, but sends nothing."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _BOUNDARY = "image-classifier-load"
 _FORM = {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"}
 MODEL = "/v2/models/image_classifier"
 _SAME = 1e-3
-"""How far two confidences for the same image may lie apart: batches of other sizes round otherwise."""
+"""Largest difference between two confidences of the same image: batches of other sizes round differently."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request, ready to be sent as often as wanted.
+    """One request, which can be sent any number of times.
 
     Attributes:
-        key: names its images among all requests' to that route.
-        check: from the parsed answer, the (class, confidence) of each image.
+        key: identifies the request's images among all requests to that route.
+        check: returns the (class, confidence) of each image from the parsed answer.
     """
 
     path: str
@@ -33,11 +33,11 @@ class Request:
 
 
 class Refused(ValueError):
-    """An image of a batch that got a problem in place of an answer; says which."""
+    """An image of a batch got a problem instead of an answer; the message is the problem's code."""
 
 
 def predict(images: list[bytes]) -> Iterator[Request]:
-    """Yield requests of an image each, forever."""
+    """Yield requests of one image each, forever."""
     made = [Request("/predict", _FORM, _form([image]), key, _one) for key, image in enumerate(images)]
     return itertools.cycle(made)
 
@@ -52,20 +52,20 @@ def batch(images: list[bytes], size: int) -> Iterator[Request]:
 
 
 def infer(metadata: Any, tensors: int = 16) -> Iterator[Request]:
-    """Yield requests of one random tensor each, forever, in the binary form.
+    """Yield requests of one random tensor each, forever, with binary data.
 
     Args:
-        metadata: what the model says of itself under `MODEL`.
-        tensors: how many there are.
+        metadata: the answer to GET `MODEL`.
+        tensors: number of different tensors.
 
     Raises:
-        ValueError: the metadata is no model's.
+        ValueError: the metadata doesn't describe an image model.
     """
     try:
         _, height, width, channels = metadata["inputs"][0]["shape"]
         size = int(height) * int(width) * int(channels)
     except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise ValueError(f"{MODEL} tells of no model: {str(metadata)[:100]}") from error
+        raise ValueError(f"{MODEL} describes no image model: {str(metadata)[:100]}") from error
     made = []
     for key in range(tensors):
         pixels = random.Random(key).randbytes(size)
@@ -80,33 +80,34 @@ def infer(metadata: Any, tensors: int = 16) -> Iterator[Request]:
 
 
 class Checker:
-    """Whether answers are well-formed, and the same image got the same answer each time from the same model.
+    """Checks that answers are well-formed, and that the same model always gives the same image the same answer.
 
-    A server that mixes up the answers of a batch gives well-formed ones; only memory finds it out.
+    A server that mixes up the answers of a batch still gives well-formed ones. Only a comparison with earlier
+    answers finds it.
     """
 
     def __init__(self) -> None:
         self._first: dict[tuple[str, str, int], list[tuple[str, float]]] = {}
 
     def problem(self, request: Request, answer: Any, version: str) -> str | None:
-        """Return what is wrong with an answer, by a model's version; None if nothing is."""
+        """Return what is wrong with an answer, or None; `version` is that of the model that gave it."""
         try:
             found = request.check(answer)
         except Refused as error:
             return f"in a batch: {error}"
         except (KeyError, IndexError, TypeError, ValueError):
-            return "not an answer"
+            return "malformed answer"
         if not all(isinstance(name, str) and -_SAME <= confidence <= 1 + _SAME for name, confidence in found):
-            return "not an answer"
+            return "malformed answer"
         first = self._first.setdefault((request.path, version, request.key), found)
         if len(found) != len(first):
-            return "not an answer for each image"
+            return "wrong number of answers"
         for (name, confidence), (name_before, confidence_before) in zip(found, first, strict=True):
             if abs(confidence - confidence_before) > _SAME or (
-                # Two classes may be a rounding apart from each other.
+                # Rounding may decide which of two equally likely classes is first.
                 name != name_before and confidence > 0.5 + _SAME
             ):
-                return "not the answer that the same image got before"
+                return "the same image got another answer before"
         return None
 
 

@@ -1,4 +1,4 @@
-"""One run in one process: when the next request is due, what became of all, and the verdict on it."""
+"""One run in one process: when the next request is due, what happened to each, and the verdict."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from loadtests.shapes import Shape, Stage
 from loadtests.slo import Figures, Level, Verdict
 
 GRACE = 1.0
-"""Seconds before the end in which a request may be due and not be sent yet."""
+"""Seconds before the end within which a due request may still be unsent without counting as an error."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """A step of a search for the capacity."""
+    """A step in the search for the capacity."""
 
     rate: float
-    """Requests a second."""
+    """Requests per second."""
     verdict: Verdict
 
 
 @dataclass
 class Run:
-    """What `start` makes.
+    """A load test in progress, or ended; `start` makes it.
 
     Attributes:
-        options: the command line's.
-        workers: how many processes share the load.
-        record: what this process, or all together, did.
-        steps: those judged so far.
-        seconds: how long it lasted, once it has ended; nothing is sent from then on.
-        pending: requests of this process that wait for their answers.
-        finals: workers that have handed in all they did.
+        options: options of the command line.
+        workers: number of processes that share the load.
+        record: counts of this process; in the master, of all processes.
+        steps: steps judged so far.
+        seconds: duration, once the run has ended; nothing is sent after that.
+        pending: requests of this process that wait for an answer.
+        finals: number of workers that have sent their last counts.
     """
 
     options: Any
@@ -57,20 +57,20 @@ class Run:
 
     @classmethod
     def start(cls, options: Any, position: int | None = 0, workers: int = 1) -> Run:
-        """Begin now.
+        """Start a run now.
 
         Args:
-            options: the command line's.
-            position: of this process among those that share the load; None for one that sends nothing.
-            workers: how many those are.
+            options: options of the command line.
+            position: index of this process among those that share the load; None for one that sends nothing.
+            workers: number of processes that share the load.
 
         Raises:
-            ValueError: what is wrong with the options, in one line.
+            ValueError: an option is invalid; the message is one line.
         """
         shape = shapes.load(options.shape or "steady", float(options.rate))
         levels = slo.parse(options.slo or "")
         if shape.steps and not levels:
-            raise ValueError(f"--shape {options.shape} needs --slo: what must hold for a rate to count")
+            raise ValueError(f"--shape {options.shape} needs --slo: the levels that each rate must keep")
         run = cls(options, shape, levels, workers)
         if position is not None:
             run._arrivals = shape.arrivals(position, workers, options.arrivals == "poisson")
@@ -86,13 +86,13 @@ class Run:
         return next(self._arrivals, None)
 
     def end(self) -> None:
-        """Take down how long it lasted, at the first call."""
+        """Set the duration at the first call."""
         if self.seconds is None:
             self.seconds = self.now
 
     @property
     def due(self) -> int:
-        """How many requests were due, up to the last moment in which each should have been sent."""
+        """Number of requests due, except those so close to the end that they may still be unsent."""
         if self.seconds is None or self.seconds >= self.shape.seconds:
             last = min(self.now, self.shape.seconds)
         else:
@@ -107,7 +107,7 @@ class Run:
         return self._counted[begin, end]
 
     def _count(self, begin: float, end: float) -> int:
-        """Return how many arrivals of independent clients fall between; it takes as long as they are many."""
+        """Return the number of Poisson arrivals in between; the time to count them grows with their number."""
         count = 0
         for position in range(self.workers):
             for moment in self.shape.arrivals(position, self.workers, poisson=True):
@@ -122,11 +122,11 @@ class Run:
 
     @property
     def unsent(self) -> int:
-        """How many were due but weren't sent, since every user still waited for an answer."""
+        """Number of requests that were due but not sent, because every user was waiting for an answer."""
         return self.due - self._sent
 
     def verdict(self) -> Verdict:
-        """Judge all of it. What was due and got no good answer is an error, whether it was sent or not."""
+        """Judge the whole run. A request that was due and got no good answer is an error, even if it wasn't sent."""
         if self.steps:
             first = self.steps[0].verdict
             return Verdict(first.judged, first.requests)
@@ -134,7 +134,7 @@ class Run:
         return slo.verdict(self.levels, Figures(self.due, self.due - total.good, total.latency.percentile))
 
     def judge(self, step: Stage) -> bool:
-        """Judge a step whose answers have come, and keep that; returns whether it holds."""
+        """Judge a step after its answers have come, add it to `steps`, and return whether it kept the levels."""
         tally = self.record.between(step.begin, step.end)
         due = self._due_between(step.begin, step.end)
         figures = Figures(due, max(due - tally.good, 0), tally.latency.percentile)
@@ -143,19 +143,19 @@ class Run:
 
     @property
     def capacity(self) -> float | None:
-        """The highest rate whose step held; None where none did, or none was looked for."""
+        """Highest rate, in requests per second, that kept the levels; None if no step did or there were no steps."""
         return max((step.rate for step in self.steps if step.verdict.holds), default=None)
 
     def summary(self) -> str:
         """Return the verdict in one line."""
         if self.shape.steps:
-            said = [f"capacity {self.capacity:.4g}/s" if self.capacity else "no rate held"]
+            said = [f"capacity {self.capacity:.4g}/s" if self.capacity else "no rate kept the levels"]
             said += [f"at {step.rate:.4g}/s: {step.verdict}" for step in self.steps[-2:]]
         else:
             said = [str(self.verdict())]
         if self.unsent:
-            said.append(f"{self.unsent} were due and not sent: every user waited for an answer (--users)")
+            said.append(f"{self.unsent} were due but not sent, because every user was waiting (see --users)")
         if self.record.errors:
             kind, count = self.record.errors.most_common(1)[0]
-            said.append(f"most often: {kind} ({count})")
+            said.append(f"most frequent error: {kind} ({count})")
         return "; ".join(said)

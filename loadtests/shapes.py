@@ -1,4 +1,4 @@
-"""Rates over time, read from shapes.toml or a file like it, and when each request is due. Pure: sends nothing."""
+"""Read rates over time from shapes.toml or a similar file, and say when each request is due. Sends nothing."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ BUILT_IN = Path(__file__).with_name("shapes.toml")
 
 @dataclass(frozen=True)
 class Stage:
-    """A stretch of time in which the rate changes in a straight line.
+    """A period in which the rate changes linearly.
 
     Attributes:
         begin: seconds since the start of the run.
-        seconds: how long; may be infinite where the rate is constant.
-        first, last: requests a second at its begin and at its end.
+        seconds: duration; may be infinite if the rate is constant.
+        first, last: requests per second at the beginning and at the end.
     """
 
     begin: float
@@ -30,37 +30,37 @@ class Stage:
 
     @property
     def end(self) -> float:
-        """Seconds since the start of the run."""
+        """Seconds from the start of the run to the end of the stage."""
         return self.begin + self.seconds
 
     @property
     def slope(self) -> float:
-        """How much the rate changes each second."""
+        """Change of the rate per second."""
         return 0.0 if self.first == self.last else (self.last - self.first) / self.seconds
 
     @property
     def requests(self) -> float:
-        """How many are due in it."""
+        """Number of requests due in the stage."""
         return self.due(self.end)
 
     def due(self, moment: float) -> float:
-        """Return how many are due from its begin up to a moment, in seconds since the start of the run."""
+        """Return the number of requests due in the stage up to `moment`, in seconds since the start of the run."""
         passed = min(max(moment - self.begin, 0.0), self.seconds)
         return passed * (self.first + self.slope * passed / 2 if self.slope else self.first) if passed else 0.0
 
     def moment(self, requests: float) -> float:
-        """Return when so many are due: the inverse of `due`."""
+        """Return the moment when this many requests are due: the inverse of `due`."""
         root = math.sqrt(max(self.first * self.first + 2 * self.slope * requests, 0.0))
         return self.begin + (2 * requests / (self.first + root) if requests else 0.0)
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Stages one after the other.
+    """Stages, one after the other.
 
     Attributes:
-        steps: those of them that are judged one by one, until one misses a service level; none for most shapes.
-        pause: seconds after a step in which answers to it still count.
+        steps: stages that are judged one by one until one misses a service level; empty for most shapes.
+        pause: seconds after a step within which its answers still count.
     """
 
     stages: tuple[Stage, ...]
@@ -69,21 +69,21 @@ class Shape:
 
     @property
     def seconds(self) -> float:
-        """Until its end; infinite if it has none."""
+        """Duration; infinite if the shape has no end."""
         return self.stages[-1].end
 
     def due(self, moment: float) -> float:
-        """Return how many requests are due up to a moment, in seconds since the start."""
+        """Return the number of requests due up to `moment`, in seconds since the start."""
         return sum(stage.due(moment) for stage in self.stages)
 
     def arrivals(self, position: int = 0, of: int = 1, poisson: bool = False) -> Iterator[float]:
         """Yield when each request is due, in seconds since the start.
 
         Args:
-            position: which of them: this generator yields every `of`-th, from this one on.
-            of: how many generators share the load.
-            poisson: exponential gaps as of clients that know nothing of each other, instead of equal ones. Each
-                generator has a sequence of its own, the same in every run.
+            position: index of this generator, which yields every `of`-th request, starting with this one.
+            of: number of generators that share the load.
+            poisson: use the exponential gaps of independent clients instead of equal gaps. Each generator has
+                its own sequence, the same in every run.
         """
         gaps = random.Random(position)
         before, due = 0.0, gaps.expovariate(1 / of) if poisson else float(position)
@@ -100,25 +100,25 @@ def names() -> list[str]:
 
 
 def load(name: str, rate: float) -> Shape:
-    """Return a shape for a rate in requests a second.
+    """Return a shape for a rate in requests per second.
 
     Args:
-        name: of a built-in shape, or the path of a TOML file with one.
-        rate: what the shape's multiples are of.
+        name: name of a built-in shape, or path of a TOML file with one shape.
+        rate: requests per second that the shape's multiples refer to.
 
     Raises:
-        ValueError: there is no such shape, or it isn't one; one line.
+        ValueError: the shape doesn't exist or is invalid; the message is one line.
     """
     if not rate > 0 or math.isinf(rate):
-        raise ValueError(f"--rate {rate:g}: must be over 0 requests a second")
+        raise ValueError(f"--rate {rate:g}: must be above 0 requests per second")
     if not name.endswith(".toml"):
         found = _read(BUILT_IN)
         if name not in found:
-            raise ValueError(f"--shape {name}: must be one of {', '.join(found)}, or a file NAME.toml")
+            raise ValueError(f"--shape {name}: unknown; choose {', '.join(found)}, or a file NAME.toml")
         return _shape(found[name], rate, name)
     found = _read(Path(name))
     if len(found) != 1:
-        raise ValueError(f"--shape {name}: must hold one table, not {len(found)}")
+        raise ValueError(f"--shape {name}: must have one table, but has {len(found)}")
     return _shape(next(iter(found.values())), rate, name)
 
 
@@ -145,7 +145,7 @@ def _shape(table: Any, rate: float, name: str) -> Shape:
     if not stages:
         raise ValueError(f"--shape {name}: has no stages")
     if any(math.isinf(stage.seconds) for stage in stages[:-1]):
-        raise ValueError(f"--shape {name}: only the last stage may do without seconds")
+        raise ValueError(f"--shape {name}: only the last stage may omit seconds")
     return Shape(tuple(stages))
 
 
@@ -154,11 +154,11 @@ def _stage(begin: float, rate: float, entry: dict[str, Any]) -> Stage:
     first = float(entry.pop("from", last))
     seconds = float(entry.pop("seconds", math.inf))
     if entry:
-        raise ValueError(f"unknown {', '.join(entry)}; a stage has seconds, from and rate")
+        raise ValueError(f"unknown key {', '.join(entry)}; a stage has seconds, from and rate")
     if min(first, last) < 0 or not seconds > 0:
-        raise ValueError("rates must be 0 or more, and seconds over 0")
+        raise ValueError("rates must be at least 0, and seconds above 0")
     if math.isinf(seconds) and (first != last or last == 0):
-        raise ValueError("a stage without seconds needs one rate over 0")
+        raise ValueError("a stage without seconds needs a constant rate above 0")
     return Stage(begin, seconds, rate * first, rate * last)
 
 

@@ -1,4 +1,4 @@
-"""Service levels as text, `p99=200ms,errors=0`, and the verdict on figures. Pure: knows no load generator."""
+"""Parse service levels such as `p99=200ms,errors=0`, and judge figures by them. Knows no load generator."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ class Figures:
     """What a run measured."""
 
     requests: int
-    """That were due."""
+    """Requests that were due."""
     errors: int
-    """Of those, what got no good answer."""
+    """Due requests without a good answer."""
     percentile: Callable[[float], float]
-    """Of the response time: share in 0..1 to milliseconds."""
+    """Returns the response time in milliseconds for a share in 0..1."""
 
 
 @dataclass(frozen=True)
 class Level:
-    """One condition."""
+    """One service level."""
 
     name: str
     limit: float
-    """Milliseconds, errors, or a share of the requests."""
+    """Milliseconds, number of errors, or share of the requests."""
     text: str
-    """The limit as it was written."""
+    """The limit as the user wrote it."""
     share: bool = False
-    """For errors: the limit is a share of the requests."""
+    """Whether the limit of errors is a share of the requests."""
 
     def judge(self, figures: Figures) -> Judged:
-        """Return whether it holds, and how the figure compares."""
+        """Return whether the figures keep the level, and how they compare with the limit."""
         if self.name == "errors":
             value = figures.errors / max(figures.requests, 1) if self.share else float(figures.errors)
             shown = f"{100 * value:.2f}%" if self.share else f"{figures.errors}"
@@ -45,7 +45,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Judged:
-    """A level, and what came of it."""
+    """A service level and its result."""
 
     level: str
     holds: bool
@@ -54,18 +54,18 @@ class Judged:
 
 @dataclass(frozen=True)
 class Verdict:
-    """All levels, judged; a run without requests proves nothing and keeps none."""
+    """The results of all levels. A run without requests proves nothing and misses them all."""
 
     judged: tuple[Judged, ...]
     requests: int
 
     @property
     def holds(self) -> bool:
-        """Whether all do."""
+        """Whether all levels were kept."""
         return self.requests > 0 and all(judged.holds for judged in self.judged)
 
     def __str__(self) -> str:
-        """One line with every figure."""
+        """Return one line with every figure."""
         if not self.requests:
             return "no request was due"
         return "; ".join(judged.text for judged in self.judged) or f"{self.requests} requests"
@@ -75,7 +75,7 @@ def parse(text: str) -> list[Level]:
     """Read `p99=200ms,p50=0.1s,errors=0.1%`.
 
     Raises:
-        ValueError: an entry isn't one.
+        ValueError: an entry isn't a service level.
     """
     return [_level(entry.strip()) for entry in text.split(",") if entry.strip()]
 
@@ -98,5 +98,5 @@ def _level(entry: str) -> Level:
 
 
 def verdict(levels: list[Level], figures: Figures) -> Verdict:
-    """Hold figures against levels."""
+    """Judge figures by levels."""
     return Verdict(tuple(level.judge(figures) for level in levels), figures.requests)

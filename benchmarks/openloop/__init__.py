@@ -1,7 +1,7 @@
-"""An open-loop HTTP/1.1 load generator: requests leave on a schedule, whatever the answers do.
+"""An open-loop HTTP/1.1 load generator: it sends requests on a schedule that doesn't wait for answers.
 
-Latency counts from the time a request was meant to leave, so a stalled server can't hide its stall. It never
-retries and never pipelines, checks each answer, and says whether it kept up with its own schedule.
+Latency counts from the time when a request was due, so a stalled server can't hide its stall. The generator never
+retries or pipelines. It checks each answer, and reports whether it kept up with its own schedule.
 """
 
 from __future__ import annotations
@@ -36,14 +36,15 @@ def run(
     timeout: float = 10,
     seed: int = 0,
 ) -> Result:
-    """Send `rate` requests a second for `seconds`, `requests` in turn; blocks until the last answer.
+    """Send `rate` requests per second for `seconds`, cycling through `requests`; block until the last answer.
 
     Args:
-        cores: one process pinned to each; without any, `processes` of them run wherever there is room.
-        max_connections: beyond it a request is `UNSENT`; each connection carries one request at a time.
-        idle_connections: opened before the start.
+        cores: pin one process to each; if empty, start `processes` unpinned ones.
+        max_connections: a request that finds all of these in use is `UNSENT`; a connection carries one request at a
+            time.
+        idle_connections: connections opened before the start.
         timeout: seconds to wait for answers after the last request was due.
-        seed: of the Poisson arrivals.
+        seed: seed of the Poisson arrivals.
     """
     places: list[int | None] = list(cores) or [None] * processes
     shares = len(places)

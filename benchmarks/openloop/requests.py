@@ -1,4 +1,4 @@
-"""The bytes of requests, made once before a run."""
+"""Make the bytes of requests, once before a run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Request:
-    """The bytes of a whole request, and the `predicted_class` that its 200 must carry (None: any body will do)."""
+    """The bytes of a whole request, and the `predicted_class` that its 200 must have; None accepts any body."""
 
     data: bytes
     predicted_class: str | None = None

@@ -1,4 +1,4 @@
-"""What a run of the load generator saw, from the reports of its processes."""
+"""Summarise a run of the load generator from the reports of its processes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 from benchmarks.openloop.worker import OK, TIMEOUT, Outcome, Report
 
 LAG = 0.02
-"""Seconds that the 99th percentile of send lag may reach in a run that kept up."""
+"""Largest 99th percentile of the send lag, in seconds, of a run that kept up."""
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Seconds from the intended send time to the end of the answer; zeros where there was none."""
+    """Seconds from the intended send time to the end of the answer; zeros if there was no answer."""
 
     count: int
     p50: float
@@ -26,7 +26,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class Slot:
-    """100 ms of a run: requests meant to leave in it, and answers that came in it."""
+    """100 ms of a run: the requests due in it, and the answers that came in it."""
 
     start: float
     intended: int
@@ -37,33 +37,33 @@ class Slot:
 
 @dataclass(frozen=True)
 class Result:
-    """What one run saw. Without `kept_up`, its figures tell of the generator rather than of the server."""
+    """The result of one run. If `kept_up` is false, the figures describe the generator rather than the server."""
 
     seconds: float
     intended: int
     sent: int
     lag_p99: float
-    """Seconds between the intended and the real send time."""
+    """99th percentile of the seconds between the intended and the actual send time."""
     kept_up: bool
     outcomes: dict[Outcome, int]
     accepted: Latency
     rejected: Latency
     goodput: float
-    """Right answers a second that came while requests were being sent."""
+    """Right answers per second that came while requests were being sent."""
     without_retry_after: int
-    """429s and 503s that don't say when to come back."""
+    """Number of 429s and 503s without Retry-After."""
     connections: int
-    """Opened in all."""
+    """Number of connections opened."""
     timeline: list[Slot]
 
     @property
     def failed(self) -> dict[Outcome, int]:
-        """Everything that is neither a right answer nor a reject (429, 503)."""
+        """Outcomes other than a right answer or a reject (429, 503)."""
         return {outcome: n for outcome, n in self.outcomes.items() if outcome != OK and not _is_reject(outcome)}
 
 
 def summarise(reports: list[Report], seconds: float) -> Result:
-    """Put the reports of the processes of one run of `seconds` together."""
+    """Combine the reports of all processes of one run of `seconds`."""
     intended = np.concatenate([report.intended for report in reports])
     sent = np.concatenate([report.sent for report in reports])
     done = np.concatenate([report.done for report in reports])

@@ -30,7 +30,7 @@ GARBLED: Outcome = (0, "no HTTP")
 
 @dataclass(frozen=True)
 class Plan:
-    """A process's share of a run; `times` are seconds from the start."""
+    """The share of one process in a run; `times` are seconds from the start."""
 
     host: str
     port: int
@@ -44,7 +44,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Report:
-    """What became of each request of a plan, in order; times are seconds from the start, far below 0 for never."""
+    """The outcome of each request of a plan, in order. Times are seconds from the start, far below 0 for never."""
 
     intended: np.ndarray
     sent: np.ndarray
@@ -55,12 +55,12 @@ class Report:
 
 
 def work(plan: Plan, pipe: Pipe) -> None:
-    """Say through `pipe` that the connections stand, take the start time, send, and report."""
+    """Report through `pipe` that the connections are open, receive the start time, send the requests, and report."""
     import uvloop
 
     if plan.core is not None:
         os.sched_setaffinity(0, {plan.core})
-    # A collection would make the requests due meanwhile late.
+    # A garbage collection would delay the requests due during it.
     gc.disable()
     pipe.send(uvloop.run(_Load(plan).run(pipe)))
 
@@ -89,7 +89,7 @@ class _Load:
         if self._times:
             self._tick()
             left = max(self._times[-1] - time.monotonic(), 0) + self.plan.timeout
-            # What has no answer by then stays a TIMEOUT.
+            # A request without an answer by then stays a TIMEOUT.
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ended.wait(), left)
         sent, done = np.array(self.sent) - start, np.array(self.done) - start
@@ -113,7 +113,7 @@ class _Load:
         if self.open >= self.plan.max_connections:
             self.finish(index, UNSENT)
             return
-        # On its way from here on: what the connection takes is the server's doing.
+        # The request counts as sent now, because opening the connection is the server's time.
         self.sent[index] = time.monotonic()
         task = self._loop.create_task(self._connect(index))
         self._opening.add(task)
@@ -138,7 +138,7 @@ class _Load:
 
 
 class _Connection(asyncio.Protocol):
-    """One keep-alive connection with at most one request on it: `index`, or -1."""
+    """One keep-alive connection with at most one request on it; `index` is -1 for none."""
 
     def __init__(self, load: _Load, index: int) -> None:
         self.alive = True

@@ -1,4 +1,4 @@
-"""BentoML's adaptive batching: a service that decodes before one that takes batches."""
+"""BentoML's adaptive batching: one service decodes, and another takes batches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image
 
 @bentoml.service(workers=1)
 class Model:
-    """Takes whatever the dispatcher puts together."""
+    """Classifies the batches that the dispatcher makes."""
 
     def __init__(self) -> None:
         self.session = onnx_model.session()

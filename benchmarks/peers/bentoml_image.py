@@ -1,4 +1,4 @@
-"""BentoML as its tutorial has it: an API that takes a PIL image."""
+"""BentoML as in its tutorial: an API that takes a PIL image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What most projects begin with: Flask's own server around `model.predict`."""
+"""Flask's own server around `model.predict`, the start of most projects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the peers share: the model on one thread, and the answer's form."""
+"""The parts that the peers share: the model on one thread, and the form of the answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The load test with locust's own command against a real service: figures, verdicts, reports, workers."""
+"""The load test, run by locust's own command against a real service: figures, verdicts, reports, workers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LOCUST = [sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py"]
 
 
 def load(url: str, *options: str, seconds: str = "4s", timeout: float = 120) -> subprocess.CompletedProcess[str]:
-    """Run it without its page; `seconds` empty for shapes that end by themselves."""
+    """Run a load test without its page; pass empty `seconds` for shapes that end by themselves."""
     command = [*LOCUST, "--headless", "--only-summary", "--host", url, *options]
     command += ["--run-time", seconds] if seconds else []
     return subprocess.run(
@@ -38,7 +38,7 @@ def load(url: str, *options: str, seconds: str = "4s", timeout: float = 120) -> 
 
 
 def verdict(done: subprocess.CompletedProcess[str]) -> str:
-    """The line that says what came of it."""
+    """Return the logged verdict."""
     lines = [line for line in done.stderr.splitlines() if "service levels: " in line]
     assert len(lines) == 1, done.stderr
     return lines[0].partition("service levels: ")[2]
@@ -58,7 +58,7 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-def test_every_route_is_loaded_and_the_service_counts_as_many_requests(
+def test_every_route_gets_load_and_the_service_counts_the_same_requests(
     server: Server, photos: Path, tmp_path: Path
 ) -> None:
     before = {code: server.metric("image_classifier_requests_total", method="POST", code=code) for code in ("200", "4")}
@@ -68,13 +68,13 @@ def test_every_route_is_loaded_and_the_service_counts_as_many_requests(
     assert re.fullmatch(r"kept: p99 \d+ ms <= 20s; errors 0 of \d+ <= 0", verdict(done))
     sent = sum(int(line["sent"]) for line in seconds_of(report))
     assert server.metric("image_classifier_requests_total", method="POST", code="200") - before["200"] == sent
-    assert 100 <= sent <= 200  # a busy machine begins late; without --rate 80 at most
+    assert 100 <= sent <= 200  # a busy machine starts late; without --rate there would be 80 at most
     page = (report / "report.html").read_text()
     assert all(route in page for route in ("/predict<", "/predict/batch<", "/v2/models/image_classifier/infer<"))
     assert ElementTree.parse(report / "junit.xml").getroot().attrib["failures"] == "0"
 
 
-def test_a_missed_level_fails_the_run_with_its_figure(server: Server, tmp_path: Path) -> None:
+def test_a_missed_level_fails_the_run_and_shows_its_figure(server: Server, tmp_path: Path) -> None:
     told, report = tmp_path / "verdict", tmp_path / "report"
     slo = "p50=0.01ms,errors=0"
     done = load(
@@ -92,10 +92,8 @@ def send(tree: list[psutil.Process], number: signal.Signals) -> None:
         process.send_signal(number)
 
 
-def test_a_server_that_stands_still_is_charged_for_every_request_that_was_due(
-    colour_store: tuple[Store, str], tmp_path: Path
-) -> None:
-    """Few users wait for answers, so a generator that waits too would count four slow ones and pass at p99."""
+def test_a_stalled_server_makes_every_due_request_late(colour_store: tuple[Store, str], tmp_path: Path) -> None:
+    """With four users, a generator that waits for answers would count four slow ones only, and keep its level."""
     with serving(colour_store[0], ".") as server:
         tree = [psutil.Process(server.process.pid), *psutil.Process(server.process.pid).children(recursive=True)]
         stop = threading.Timer(4, send, (tree, signal.SIGSTOP))
@@ -116,7 +114,7 @@ def test_a_server_that_stands_still_is_charged_for_every_request_that_was_due(
 
 
 class Mixed(QuietHandler):
-    """Answers well-formed, and each time another class."""
+    """Gives well-formed answers, each time with another class."""
 
     names = itertools.cycle(["cat", "dog"])
 
@@ -138,24 +136,24 @@ def mixed() -> Iterator[str]:
     server.server_close()
 
 
-def test_answers_that_are_mixed_up_are_found_out(mixed: str, tmp_path: Path) -> None:
+def test_mixed_up_answers_are_found(mixed: str, tmp_path: Path) -> None:
     (tmp_path / "one.jpg").write_bytes(picture("red", "JPEG"))
     done = load(mixed, "--images", str(tmp_path), "-T", "predict", "--slo", "errors=0", seconds="2s")
     assert done.returncode == 1
-    assert "most often: not the answer that the same image got before" in verdict(done)
+    assert "most frequent error: the same image got another answer before" in verdict(done)
 
 
 def test_a_service_without_the_open_inference_protocol_fails_every_such_request(mixed: str) -> None:
     done = load(mixed, "-T", "v2", "--slo", "errors=0", seconds="2s")
     assert done.returncode == 1
-    assert "most often: /v2/models/image_classifier tells of no model: None" in verdict(done)
+    assert "most frequent error: /v2/models/image_classifier describes no image model: None" in verdict(done)
     assert "not sent" not in verdict(done)
 
 
-def test_a_port_where_nothing_listens_is_an_error_for_every_request() -> None:
+def test_every_request_fails_if_nothing_listens_on_the_port() -> None:
     done = load(f"http://127.0.0.1:{free_port()}", "--slo", "errors=0", "-T", "predict", seconds="2s")
     assert done.returncode == 1
-    assert "most often: no answer: ConnectionRefusedError" in verdict(done)
+    assert "most frequent error: no answer: ConnectionRefusedError" in verdict(done)
     assert "Traceback" not in done.stderr
 
 
@@ -178,7 +176,7 @@ def test_several_processes_share_the_rate_and_one_gives_the_verdict(server: Serv
     assert "errors 0 of" in verdict(done)
     sent = sum(int(line["sent"]) for line in seconds_of(report))
     assert server.metric("image_classifier_requests_total", method="POST", code="200") - before == sent
-    assert 120 <= sent <= 200  # as above; without sharing 400
+    assert 120 <= sent <= 200  # as above; without sharing there would be 400
     assert "of 2 processes" in (report / "report.html").read_text()
     assert codes == [0, 0]
 
@@ -192,9 +190,7 @@ def slow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-def test_the_capacity_is_found_between_a_rate_that_holds_and_one_that_does_not(
-    slow_server: Server, tmp_path: Path
-) -> None:
+def test_the_capacity_is_the_last_rate_before_one_that_misses_a_level(slow_server: Server, tmp_path: Path) -> None:
     stairs, report = tmp_path / "stairs.toml", tmp_path / "report"
     stairs.write_text("[quick]\nsteps = { seconds = 3, pause = 2, growth = 3, most = 6 }\n")
     options = ("--shape", str(stairs), "--rate", "4", "--slo", "p90=1s,errors=0", "-T", "predict")
@@ -203,7 +199,7 @@ def test_the_capacity_is_found_between_a_rate_that_holds_and_one_that_does_not(
     found = re.match(r"kept: capacity (\d+)/s; at \1/s: .*; at (\d+)/s: ", verdict(done))
     assert found, verdict(done)
     assert int(found[2]) == 3 * int(found[1])
-    # 20 ms an image on two cores at best; the next step, 324/s, is three times what they can do.
+    # An image takes 20 ms, on two cores at best; the next step, 324/s, is three times their capacity.
     assert 4 <= int(found[1]) <= 108
     suite = ElementTree.parse(report / "junit.xml").getroot()
     assert suite.attrib["failures"] == "0"
@@ -246,15 +242,18 @@ def test_ctrl_c_still_gives_the_verdict(server: Server, tmp_path: Path) -> None:
         (["--slo", "p99"], "p99: write p99=200ms, errors=0 or errors=0.1%"),
         (
             ["--shape", "wave"],
-            "argument --shape: wave: must be one of steady, ramp, spike, soak, find-capacity, or a file NAME.toml",
+            "argument --shape: wave: unknown; choose steady, ramp, spike, soak, find-capacity, or a file NAME.toml",
         ),
-        (["--shape", "find-capacity"], "--shape find-capacity needs --slo: what must hold for a rate to count"),
-        (["--rate", "0"], "0: must be over 0 requests a second"),
-        (["--batch", "none"], "none: must be a whole number over 0"),
+        (
+            ["--shape", "find-capacity"],
+            "--shape find-capacity needs --slo: the levels that each rate must keep",
+        ),
+        (["--rate", "0"], "0: must be above 0 requests per second"),
+        (["--batch", "none"], "none: must be a whole number above 0"),
         (["--images", "/nowhere"], "--images /nowhere: no such folder"),
     ],
 )
-def test_wrong_options_end_in_one_line_before_anything_is_sent(options: list[str], said: str) -> None:
+def test_an_invalid_option_gives_a_one_line_error_before_anything_is_sent(options: list[str], said: str) -> None:
     done = load(f"http://127.0.0.1:{free_port()}", *options, seconds="2s")
     assert done.returncode == 2, done.stderr
     lines = [line for line in done.stderr.splitlines() if said in line]
@@ -263,9 +262,9 @@ def test_wrong_options_end_in_one_line_before_anything_is_sent(options: list[str
     assert "service levels" not in done.stderr
 
 
-def test_a_report_that_cannot_be_written_is_told(server: Server, tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_written_is_an_error(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = load(server.url, "--report", str(tmp_path / "file" / "report"), seconds="1s")
     assert done.returncode == 2
-    assert f"{tmp_path / 'file' / 'report'} can't be written: Not a directory" in done.stderr
+    assert f"can't write {tmp_path / 'file' / 'report'}: Not a directory" in done.stderr
     assert "Traceback" not in done.stderr

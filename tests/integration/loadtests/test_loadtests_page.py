@@ -1,4 +1,4 @@
-"""Locust's web page in a real browser, with what the load test adds to it."""
+"""Locust's web page in a real browser, with the options of the load test."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_the_web_page_starts_a_run_with_our_options_and_shows_its_figures(
         waiting = WebDriverWait(browser, 30, 0.1, ignored_exceptions=[WebDriverException, OSError])
         waiting.until(lambda _: listens(port))
         browser.get(f"http://127.0.0.1:{port}/")
-        # Ours stand where locust shows what a locustfile adds.
+        # Locust's page shows the options of a locustfile here.
         click = expected_conditions.element_to_be_clickable
         waiting.until(click((By.XPATH, "//button[contains(., 'Custom parameters')]"))).click()
         waiting.until(click((By.NAME, "rate"))).send_keys(Keys.CONTROL, "a")

@@ -1,4 +1,4 @@
-"""The arithmetic behind the benchmarks' verdicts, on figures whose answer is known."""
+"""The arithmetic of the benchmarks' verdicts, on figures with known results."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def rows() -> list[Row]:
     ]
 
 
-def test_every_wanted_figure_is_computed_from_its_rows() -> None:
+def test_every_figure_is_computed_from_its_rows() -> None:
     found = {figure.name: round(figure.measured, 6) for figure in verdict(rows(), plain_photos=5)}
     assert found == {
         "ours fp32 / ceiling, 16 clients": 0.8,
@@ -51,29 +51,29 @@ def test_every_wanted_figure_is_computed_from_its_rows() -> None:
         "ours fp32 / BentoML with a PIL image, 16 clients": 5,
         "ours fp32 / BentoML's batching, 16 clients": 8,
         "ours fp32 / Flask + model.predict, 16 clients": 100,
-        "CPU beside decoding and model, LitServe / ours, 16 clients": 16,
-        "CPU beside decoding and model, BentoML with a PIL image / ours, 16 clients": 21,
+        "CPU outside decoding and model, LitServe / ours, 16 clients": 16,
+        "CPU outside decoding and model, BentoML with a PIL image / ours, 16 clients": 21,
         "ours int8 / ours fp32, 16 clients": 2,
-        "p50 of one client beyond the ceiling's cost, ms": 0.4,
+        "p50 of one client above the ceiling's cost, ms": 0.4,
         "p99 / p50, 16 clients": 3,
         "slowest answer to one client, ms (garbage collection included)": 20,
-        "photos of 12 megapixels, ours / whole decode without a server": 6,
+        "photos of 12 megapixels, ours / full-size decode without a server": 6,
         "ResNet-50, ours / ceiling, 16 clients": 0.98,
-        "ResNet-50, longest the event loop held /livez up, 16 clients, ms": 4,
-        "10 ms a call, batches up to 32 / single, 64 clients": 10,
-        "10 ms a call, p99 of batches / of single, 64 clients": 1,
-        "10 ms a call, p50 of batches / of single, one client": 1,
+        "ResNet-50, longest delay of /livez by the event loop, 16 clients, ms": 4,
+        "10 ms per call, batches up to 32 / single, 64 clients": 10,
+        "10 ms per call, p99 of batches / of single, 64 clients": 1,
+        "10 ms per call, p50 of batches / of single, one client": 1,
     }
     assert all(figure.holds for figure in verdict(rows(), plain_photos=5))
 
 
-def test_a_peer_measured_in_a_slower_time_is_compared_by_the_ceiling_of_that_time() -> None:
+def test_a_peer_measured_on_a_slower_machine_is_compared_by_the_ceiling_of_that_time() -> None:
     slowed = [dataclasses.replace(r, rate=r.rate / 2, ceiling=500) if r.contender == "LitServe" else r for r in rows()]
     figures = {figure.name: figure.measured for figure in verdict(slowed, plain_photos=5)}
     assert figures["ours fp32 / LitServe, 16 clients"] == pytest.approx(4)
 
 
-def test_a_figure_on_the_wrong_side_of_its_bound_says_so() -> None:
+def test_a_figure_shows_whether_it_keeps_its_bound() -> None:
     assert str(Figure("x", 2, 3)).startswith("NO")
     assert str(Figure("x", 3, 3)).startswith("yes")
     assert str(Figure("x", 3.1, 3, at_least=False)).startswith("NO")
@@ -96,7 +96,7 @@ server.serve_forever()
 BUSY = "import time; ends = time.monotonic() + 60\nwhile time.monotonic() < ends: pass"
 
 
-def test_what_a_server_itself_takes_is_its_lag() -> None:
+def test_the_time_that_a_server_itself_takes_counts_as_lag() -> None:
     with subprocess.Popen([sys.executable, "-c", SLEEPER], stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:
@@ -107,7 +107,7 @@ def test_what_a_server_itself_takes_is_its_lag() -> None:
     assert lag().answer >= lag().loop > 0.1
 
 
-def test_what_another_had_the_core_for_is_not_the_loops() -> None:
+def test_the_time_that_another_process_had_the_core_is_recorded_as_waiting() -> None:
     cores = os.sched_getaffinity(0)
     with subprocess.Popen([sys.executable, "-c", BUSY]) as other:
         try:
@@ -130,15 +130,15 @@ def load(rate: float, goodput: float, *, load: float, rejected: int, cpu: float)
     )  # fmt: skip
 
 
-def test_the_bound_is_what_rejecting_leaves_of_a_core() -> None:
+def test_the_bound_is_the_capacity_that_rejecting_leaves() -> None:
     # 10 s of one core at the capacity: 9,000 answers of 1 ms, and 10,000 rejects of 0.1 ms.
     at_capacity = load(1900, 900, load=1, rejected=10_000, cpu=10)
     above = load(5000, 500, load=5, rejected=45_000, cpu=10)
     case = overload.Case("cnn", [at_capacity, above], reject_cost=0.0001)
     assert case.peak == 900
     assert case.service_cost == pytest.approx(0.001)
-    # (1 - rate r) / (s - r): with r for each, and s - r more for those that are answered.
+    # (1 - rate r) / (s - r): each request costs r, and each answer s - r more.
     assert case.bound(above) == pytest.approx((1 - 5000 * 0.0001) / 0.0009)
-    # Nobody answers what isn't asked, nor anything once rejecting alone takes the whole core.
+    # The bound is never above the rate, and it is 0 once rejecting alone takes the whole core.
     assert case.bound(load(100, 100, load=0.5, rejected=0, cpu=1)) == 100
     assert case.bound(load(20_000, 0, load=10, rejected=200_000, cpu=10)) == 0

@@ -1,4 +1,4 @@
-"""Which images may be decoded on the event loop: all small ordinary ones, and nothing that could hold it up."""
+"""Images that may be decoded on the event loop: all small ordinary ones, and none that could block it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def frame(width: int, height: int) -> bytes:
 
 
 def taken_apart(jpeg: bytes) -> tuple[list[bytes], bytes]:
-    """Return a JPEG's segments, and all from its pixels on."""
+    """Return a JPEG's segments, and its bytes from the pixels to the end."""
     segments, position = [], 2
     while jpeg[position + 1] != 0xDA:
         end = position + 2 + int.from_bytes(jpeg[position + 2 : position + 4], "big")
@@ -142,12 +142,12 @@ EXPENSIVE = {
 
 
 @pytest.mark.parametrize("name", EXPENSIVE)
-def test_what_could_be_expensive_is_not_cheap(name: str) -> None:
+def test_an_image_that_could_be_expensive_is_not_cheap(name: str) -> None:
     assert not is_cheap(EXPENSIVE[name])
 
 
 def test_a_small_frame_cannot_hide_a_large_one() -> None:
-    """Pillow skips FF FF and finds the segment behind it; taken for a segment itself, it leads elsewhere."""
+    """Pillow skips FF FF and reads the segment after it; a parser that reads FF FF as a segment continues elsewhere."""
     small, large = frame(8, 8), b"".join([*SEGMENTS[:AT], frame(9000, 5000), *SEGMENTS[AT + 1 :]])
     over_the_small = struct.pack(">H", 2 + len(small) + 4)
     hidden = jpeg(b"\xff\xff\x00\x06\xff\xe5", over_the_small, small, segment(0xE6, large))
@@ -155,13 +155,13 @@ def test_a_small_frame_cannot_hide_a_large_one() -> None:
     assert not is_cheap(hidden)
 
 
-def test_no_cut_of_an_image_raises() -> None:
+def test_a_truncated_image_never_raises() -> None:
     for data in (JPEG, CHEAP["png"], CHEAP["palette"]):
         for length in range(min(len(data), 1000)):
             is_cheap(data[:length])
 
 
-def test_what_is_cheap_has_few_pixels_whatever_is_changed() -> None:
+def test_a_cheap_image_has_few_pixels_however_its_bytes_are_changed() -> None:
     rng = random.Random(3)
     sources = list(CHEAP.values())
     cheap = 0
@@ -179,7 +179,7 @@ def test_what_is_cheap_has_few_pixels_whatever_is_changed() -> None:
         try:
             width, height = Image.open(io.BytesIO(data)).size
         except Exception:
-            # Not for this test to say how a broken image fails.
+            # How a broken image fails is not the subject of this test.
             continue
         assert width * height <= 65536
     assert cheap > 500

@@ -1,4 +1,4 @@
-"""The image policy, format by format, mode by mode."""
+"""The image policy, for each format and mode."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def test_lossless_formats_give_exact_pixels(format_: str) -> None:
 
 
 @pytest.mark.parametrize(("format_", "options"), [("JPEG", {"quality": 95}), ("WEBP", {"quality": 95}), ("GIF", {})])
-def test_lossy_formats_give_near_ones(format_: str, options: dict[str, object]) -> None:
+def test_lossy_formats_give_similar_pixels(format_: str, options: dict[str, object]) -> None:
     flat = Image.new("RGB", (24, 16), (200, 40, 40))
     assert difference(encoded(flat, format_, **options), reference(flat)) <= 6
 
 
-def test_a_path_and_its_bytes_give_the_same(tmp_path: Path) -> None:
+def test_a_path_and_its_bytes_give_the_same_pixels(tmp_path: Path) -> None:
     data = encoded(picture(300, 200), "JPEG")
     (tmp_path / "no-extension").write_bytes(data)
     assert (imaging.decode(tmp_path / "no-extension", 32) == imaging.decode(data, 32)).all()
@@ -59,7 +59,7 @@ ORIENT = {
 
 @pytest.mark.parametrize("orientation", ORIENT)
 def test_exif_orientation_is_applied(orientation: int) -> None:
-    """Store the picture turned, say so in the EXIF block, and get the upright one back."""
+    """Store a turned picture with its orientation in the EXIF block, and get the upright picture back."""
     upright = np.asarray(picture(24, 16))
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -68,14 +68,14 @@ def test_exif_orientation_is_applied(orientation: int) -> None:
     assert difference(data, reference(picture(24, 16))) <= 1
 
 
-def test_a_broken_exif_block_costs_nothing_but_the_orientation() -> None:
+def test_a_broken_exif_block_loses_only_the_orientation() -> None:
     assert difference(encoded(picture(), "PNG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff"), reference(picture())) == 0
 
 
 def test_grey_multiplied_by_its_transparency_is_laid_over_white() -> None:
     out = io.BytesIO()
     Image.new("LA", (8, 8), (50, 128)).save(out, "TIFF")
-    # Tag ExtraSamples: 2 is transparency by itself, 1 transparency that the colours are multiplied by.
+    # Tag ExtraSamples: 2 is plain transparency; with 1 the colours are multiplied by it.
     straight, multiplied = (struct.pack("<HHIHxx", 338, 3, 1, kind) for kind in (2, 1))
     assert out.getvalue().count(straight) == 1
     assert imaging.decode(out.getvalue().replace(straight, multiplied), 4).tolist() == [[[177] * 3] * 4] * 4
@@ -85,12 +85,12 @@ def test_grey_multiplied_by_its_transparency_is_laid_over_white() -> None:
     ("kind", "key", "other", "expected"),
     [
         (0, "1000", "1001", (16, 16, 16)),
-        # Of colours, Pillow tells the upper 8 bits only.
+        # Of colours, Pillow reads the upper 8 bits only.
         (2, "123412341234", "134012351234", (19, 18, 18)),
         (2, "001200120012", "120012001200", (18, 18, 18)),
     ],
 )
-def test_the_colour_that_a_png_of_16_bits_declares_transparent_is_laid_over_white(
+def test_the_transparent_colour_of_a_16_bit_png_becomes_white(
     kind: int, key: str, other: str, expected: tuple[int, int, int]
 ) -> None:
     left, right = bytes.fromhex(key), bytes.fromhex(other)
@@ -134,7 +134,7 @@ def test_cmyk_jpegs_are_not_inverted() -> None:
 
 
 @pytest.mark.parametrize("format_", ["PNG", "TIFF"])
-def test_sixteen_bits_are_divided_by_257_whatever_else_the_image_holds(format_: str) -> None:
+def test_16_bit_values_are_divided_by_257_whatever_the_other_pixels_are(format_: str) -> None:
     values = np.full((8, 8), 257 * 100, np.uint16)
     values[0, 0] = 257 * 3
     decoded = imaging.decode(encoded(Image.fromarray(values), format_), 8)
@@ -161,14 +161,14 @@ def test_floats_and_wide_integers_are_scaled_by_their_range(values: np.ndarray, 
 
 
 @pytest.mark.parametrize("format_", ["GIF", "WEBP", "TIFF", "PNG"])
-def test_the_first_frame_of_an_animation_counts(format_: str) -> None:
+def test_the_first_frame_of_an_animation_is_decoded(format_: str) -> None:
     first, second = Image.new("RGB", (16, 16), (250, 0, 0)), Image.new("RGB", (16, 16), (0, 0, 250))
     data = encoded(first, format_, save_all=True, append_images=[second])
     assert imaging.decode(data, 4)[2, 2, 0] > 200
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 2000), (3000, 2), (500, 333)])
-def test_any_shape_is_stretched_to_the_square(size: tuple[int, int]) -> None:
+def test_any_shape_is_stretched_to_a_square(size: tuple[int, int]) -> None:
     assert difference(encoded(picture(*size), "PNG"), reference(picture(*size))) == 0
 
 

@@ -1,4 +1,4 @@
-"""Grad-CAM against gradients taken otherwise, and what is drawn of it."""
+"""Grad-CAM compared with TensorFlow's own gradients, and the pictures drawn from it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def network_of(dense: int, depth: int = 2) -> Any:
 
 
 def by_tape(model: Any, layer: int, pixels: np.ndarray, label: int) -> np.ndarray:
-    """The paper's equations 1 and 2, with TensorFlow's own gradients."""
+    """Compute the paper's equations 1 and 2 with TensorFlow's own gradients."""
     import keras
     import tensorflow as tf
 
@@ -52,21 +52,21 @@ def by_tape(model: Any, layer: int, pixels: np.ndarray, label: int) -> np.ndarra
 
 
 @pytest.mark.parametrize("dense", [0, 16])
-def test_it_is_what_the_papers_equations_give(keras: Any, pixels: np.ndarray, dense: int) -> None:
+def test_the_map_equals_the_papers_equations(keras: Any, pixels: np.ndarray, dense: int) -> None:
     model = network_of(dense)
-    # The activation before the last pooling: the finest map that the classes are told from.
+    # The activation before the last pooling is the finest map from which the classes are computed.
     at = max(i for i, layer in enumerate(model.layers) if isinstance(layer, keras.layers.Activation))
     cam = GradCam(keras, model)
     maps = [cam(pixels, label) for label in range(CLASSES)]
     assert maps[0].shape == (8, 8)
     for label, found in enumerate(maps):
         assert found == pytest.approx(by_tape(model, at, pixels, label), abs=1e-4)
-    # Asked again in another order, it answers the same.
+    # Other classes in between don't change the map of a class.
     assert np.array_equal(cam(pixels, 0), maps[0])
     assert max(found.max() for found in maps) == 1
 
 
-def test_the_model_is_left_as_it_was(keras: Any, pixels: np.ndarray) -> None:
+def test_the_model_is_not_changed(keras: Any, pixels: np.ndarray) -> None:
     model = network_of(16)
     weights = [weight.copy() for weight in model.get_weights()]
     before = model(pixels[None], training=False).numpy()
@@ -76,8 +76,8 @@ def test_the_model_is_left_as_it_was(keras: Any, pixels: np.ndarray) -> None:
     assert len(model.trainable_weights) == len(network_of(16).trainable_weights)
 
 
-def test_a_square_that_decides_is_where_it_looks(keras: Any) -> None:
-    """A network made by hand, that answers class 0 for brightness."""
+def test_the_map_is_strongest_at_the_square_that_decides(keras: Any) -> None:
+    """Build a network by hand that answers class 0 for bright images."""
     layers = keras.layers
     image = keras.Input((SIZE, SIZE, 3), dtype="uint8")
     x = layers.Rescaling(1 / 255)(image)
@@ -92,12 +92,12 @@ def test_a_square_that_decides_is_where_it_looks(keras: Any) -> None:
     assert found.shape == (SIZE, SIZE)
     assert found[2:6, 9:13].min() > 0.4
     assert found[8:, :8].max() == 0
-    # Against class 0, everything; so for class 1, nothing.
+    # Brightness always supports class 0, so nothing supports class 1.
     assert cam(pixels, 1).max() == 0
 
 
 @pytest.mark.parametrize("head", ["pooled", "flat"])
-def test_a_network_within_the_network_is_looked_into_from_outside(keras: Any, pixels: np.ndarray, head: str) -> None:
+def test_a_nested_network_is_explained(keras: Any, pixels: np.ndarray, head: str) -> None:
     layers = keras.layers
     inner_image = keras.Input((SIZE, SIZE, 3))
     inner = keras.Model(inner_image, layers.Conv2D(4, 3, strides=4, activation="relu")(inner_image))
@@ -110,7 +110,7 @@ def test_a_network_within_the_network_is_looked_into_from_outside(keras: Any, pi
     assert maps.max() == 1
 
 
-def test_branches_that_are_added_up_are_no_trouble(keras: Any, pixels: np.ndarray) -> None:
+def test_a_network_with_added_branches_is_explained(keras: Any, pixels: np.ndarray) -> None:
     layers = keras.layers
     image = keras.Input((SIZE, SIZE, 3), dtype="uint8")
     x = layers.Conv2D(4, 3, strides=2)(layers.Rescaling(1 / 255)(image))
@@ -120,7 +120,7 @@ def test_branches_that_are_added_up_are_no_trouble(keras: Any, pixels: np.ndarra
     assert GradCam(keras, model)(pixels, 0).shape == (7, 7)
 
 
-def test_maps_of_one_place_are_passed_over(keras: Any, pixels: np.ndarray) -> None:
+def test_maps_of_a_single_position_are_skipped(keras: Any, pixels: np.ndarray) -> None:
     assert GradCam(keras, network_of(0, depth=6))(pixels, 0).shape == (2, 2)
 
 
@@ -133,7 +133,7 @@ def test_a_network_without_convolutions_is_refused(keras: Any) -> None:
         GradCam(keras, model)
 
 
-def test_a_network_that_ends_otherwise_is_refused(keras: Any) -> None:
+def test_a_network_without_a_dense_layer_at_its_end_is_refused(keras: Any) -> None:
     layers = keras.layers
     image = keras.Input((SIZE, SIZE, 3), dtype="uint8")
     pooled = layers.GlobalAveragePooling2D()(layers.Conv2D(CLASSES, 3)(layers.Rescaling(1 / 255)(image)))
@@ -151,7 +151,7 @@ def test_the_surest_right_answers_are_of_several_classes_and_the_surest_mistakes
     assert sorted(labels[chosen(labels, nothing_right)]) == [0, 0, 1, 1]
 
 
-def test_an_overlay_is_warm_where_the_map_is_and_the_image_elsewhere() -> None:
+def test_an_overlay_is_warm_at_high_weights_and_shows_the_image_elsewhere() -> None:
     pixels = np.full((20, 20, 3), 100, np.uint8)
     weights = np.zeros((4, 4), np.float32)
     weights[0, 0] = 1
@@ -163,7 +163,7 @@ def test_an_overlay_is_warm_where_the_map_is_and_the_image_elsewhere() -> None:
         assert (image.format, image.size, image.mode) == ("PNG", (64, 64), "RGB")
 
 
-def test_an_enlarged_map_stays_within_its_bounds() -> None:
+def test_an_enlarged_map_stays_between_0_and_1() -> None:
     rng = np.random.default_rng(6)
     for _ in range(5):
         large = heatmap.enlarged(rng.integers(0, 2, (3, 5)).astype(np.float32), 40)

@@ -1,4 +1,4 @@
-"""The image policy against bytes that are no image, damaged, or made to do harm."""
+"""The image policy for bytes that aren't an image, are damaged, or are made to do harm."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from tests.pictures import FORMATS, encoded, picture
         b"BM is text, not a bitmap",
     ],
 )
-def test_what_is_no_image_is_unsupported(data: bytes) -> None:
+def test_bytes_of_another_format_are_unsupported(data: bytes) -> None:
     with pytest.raises(imaging.UnsupportedMediaType):
         imaging.decode(data, 8)
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-def test_an_image_cut_short_is_corrupt_or_whole_but_never_anything_else(format_: str) -> None:
+def test_a_truncated_image_is_corrupt_or_decoded_and_raises_no_other_error(format_: str) -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8))
     data = encoded(noise, format_)
     codes = [outcome(data[: len(data) * percent // 100]) for percent in range(0, 100, 5)]
@@ -56,7 +56,7 @@ def outcome(data: bytes) -> str:
 
 
 def bomb(width: int, height: int, rows: int | None = None) -> bytes:
-    """A PNG of `width` x `height` white pixels, a few bytes a row once compressed; only `rows` of them are there."""
+    """Return a PNG that declares `width` x `height` white pixels but holds only `rows` rows, if given."""
 
     def chunk(name: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
@@ -68,12 +68,12 @@ def bomb(width: int, height: int, rows: int | None = None) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
-def test_a_bomb_is_refused_by_its_header() -> None:
+def test_a_decompression_bomb_is_refused_by_its_header() -> None:
     data = bomb(10_000, 10_000)
     assert len(data) < 30_000
     with pytest.raises(imaging.ImageTooLarge):
         imaging.decode(data, 8)
-    # Past Pillow's own limit, at which it raises by itself.
+    # This is above Pillow's own limit, so Pillow itself raises.
     with pytest.raises(imaging.ImageTooLarge):
         imaging.decode(bomb(60_000, 60_000, rows=1), 8)
 
@@ -85,11 +85,11 @@ def test_the_limit_on_pixels_is_exact() -> None:
         imaging.decode(data, 8, max_pixels=199)
 
 
-def test_a_long_thin_image_is_fine() -> None:
+def test_a_long_thin_image_is_decoded() -> None:
     assert imaging.decode(bomb(65_500, 1), 8).shape == (8, 8, 3)
 
 
-def test_a_wrong_checksum_is_corrupt() -> None:
+def test_an_image_with_a_wrong_checksum_is_corrupt() -> None:
     data = bytearray(encoded(picture(), "PNG"))
     data[data.index(b"IDAT") + 6] ^= 0xFF
     with pytest.raises(imaging.CorruptImage):
@@ -103,7 +103,7 @@ def test_a_path_that_cannot_be_read_is_an_os_error(tmp_path: Path) -> None:
         imaging.decode(tmp_path, 8)
 
 
-def test_mutated_images_raise_nothing_but_image_errors() -> None:
+def test_mutated_images_raise_only_image_errors() -> None:
     rng = random.Random(7)
     sources = [encoded(picture(40, 30), format_) for format_ in FORMATS] + [
         encoded(picture(), "JPEG", progressive=True),

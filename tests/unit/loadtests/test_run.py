@@ -1,4 +1,4 @@
-"""What a load test writes down, and what it makes of that."""
+"""The records, verdict and report of a load test."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def at(run: Run, seconds: float) -> Run:
     return run
 
 
-def test_percentiles_are_exact_to_one_per_cent() -> None:
+def test_percentiles_are_accurate_to_one_per_cent() -> None:
     histogram = Histogram()
     for milliseconds in range(1, 10_001):
         histogram.add(milliseconds / 10)
@@ -51,7 +51,7 @@ def test_percentiles_are_exact_to_one_per_cent() -> None:
     assert Histogram(histogram.pairs()).percentile(0.5) == histogram.percentile(0.5)
 
 
-def test_the_records_of_workers_add_up_to_that_of_one() -> None:
+def test_records_of_workers_add_up_to_the_record_of_one_process() -> None:
     parts, whole = [Record(), Record()], Record()
     for due, error in itertools.product((0.1, 0.7, 3.2), (None, "429 queue_full")):
         for record in (parts[error is None], whole):
@@ -67,7 +67,7 @@ def test_the_records_of_workers_add_up_to_that_of_one() -> None:
     assert total.lateness.total == 6
 
 
-def test_errors_of_ever_other_kinds_stay_few() -> None:
+def test_the_number_of_error_kinds_is_bounded() -> None:
     record = Record()
     for number in range(5000):
         record.answer(0, "/predict", 1, f"error {number}")
@@ -75,30 +75,30 @@ def test_errors_of_ever_other_kinds_stay_few() -> None:
     assert sum(record.errors.values()) == 5000
 
 
-def test_a_run_whose_answers_are_good_and_quick_keeps_its_levels() -> None:
+def test_a_run_with_good_and_fast_answers_keeps_its_levels() -> None:
     run = started()
     answered(run, [i / 10 for i in range(100)])
     assert at(run, 10).verdict().holds
     assert run.summary() == "p99 20 ms <= 200ms; errors 0 of 100 <= 0"
 
 
-def test_what_was_due_and_never_sent_is_an_error() -> None:
+def test_a_request_that_was_due_but_never_sent_is_an_error() -> None:
     run = started()
     answered(run, [i / 10 for i in range(60)])
     at(run, 10)
     assert not run.verdict().holds
-    assert run.unsent == 30  # the last second's might just not have been sent yet
-    assert "30 were due and not sent" in run.summary()
+    assert run.unsent == 30  # requests of the last second may still be unsent
+    assert "30 were due but not sent" in run.summary()
 
 
-def test_what_was_sent_and_never_answered_is_an_error() -> None:
+def test_a_request_that_was_sent_but_never_answered_is_an_error() -> None:
     run = started()
     answered(run, [i / 10 for i in range(100)])
     run.record.send(9.9, "/predict", 0)
     assert "errors 1 of 101 > 0" in at(run, 10).summary()
 
 
-def test_slow_answers_and_failures_miss_the_levels_and_the_most_frequent_is_named() -> None:
+def test_slow_answers_and_failures_miss_the_levels_and_the_most_frequent_error_is_named() -> None:
     run = started()
     answered(run, [i / 10 for i in range(90)], milliseconds=500)
     answered(run, [9 + i / 10 for i in range(10)], error="429 queue_full")
@@ -106,10 +106,10 @@ def test_slow_answers_and_failures_miss_the_levels_and_the_most_frequent_is_name
     assert not run.verdict().holds
     assert "p99 " in run.summary()
     assert "> 200ms" in run.summary()
-    assert run.summary().endswith("most often: 429 queue_full (10)")
+    assert run.summary().endswith("most frequent error: 429 queue_full (10)")
 
 
-def test_a_run_in_which_nothing_was_due_proves_nothing() -> None:
+def test_a_run_without_due_requests_misses_its_levels() -> None:
     assert not at(started(), 0).verdict().holds
 
 
@@ -129,16 +129,16 @@ def test_the_capacity_is_the_highest_rate_that_kept_the_levels(tmp_path: Path) -
     assert "errors 20 of 80 > 0" in run.summary()
 
 
-def test_no_rate_holds_if_the_first_does_not(tmp_path: Path) -> None:
+def test_there_is_no_capacity_if_the_first_step_misses_a_level(tmp_path: Path) -> None:
     run = started(shape=shape(tmp_path, STAIRS))
     answered(run, [0.1], milliseconds=900)
     run.judge(run.shape.steps[0])
     assert run.capacity is None
     assert not run.verdict().holds
-    assert run.summary().startswith("no rate held; at 10/s: ")
+    assert run.summary().startswith("no rate kept the levels; at 10/s: ")
 
 
-def test_a_search_without_levels_is_refused() -> None:
+def test_a_search_for_the_capacity_without_levels_is_refused() -> None:
     with pytest.raises(ValueError, match="--shape find-capacity needs --slo"):
         started(shape="find-capacity", slo="")
 
@@ -156,7 +156,7 @@ def test_junit_has_a_test_for_each_level() -> None:
     assert errors.find("failure") is None
 
 
-def test_junit_of_a_run_without_requests_fails() -> None:
+def test_junit_of_a_run_without_requests_has_a_failure() -> None:
     suite = ElementTree.fromstring(junit.document(at(started(), 0)))
     assert suite.get("failures") == "1"
 

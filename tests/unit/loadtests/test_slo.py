@@ -1,4 +1,4 @@
-"""Service levels: how they are written, and the verdict."""
+"""Service levels: their syntax and the verdict."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def figures(requests: int = 1000, errors: int = 0, milliseconds: float = 100) ->
         ("", figures(), True, "1000 requests"),
     ],
 )
-def test_a_verdict_tells_each_figure(text: str, found: Figures, holds: bool, said: str) -> None:
+def test_a_verdict_shows_each_figure(text: str, found: Figures, holds: bool, said: str) -> None:
     judged = verdict(parse(text), found)
     assert (judged.holds, str(judged)) == (holds, said)
 
 
 @pytest.mark.parametrize("text", ["p99", "p99=200", "p100=1s", "errors=x", "speed=1", "p0=1ms"])
-def test_what_is_not_a_level_is_refused(text: str) -> None:
+def test_an_invalid_level_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="write p99=200ms"):
         parse(text)
 
 
 @pytest.mark.parametrize("text", ["p99=200ms,errors=0", "p99.9=1.5s", "errors=0.1%"])
-def test_the_command_line_takes_what_the_load_test_takes(text: str) -> None:
+def test_the_release_command_accepts_the_levels_of_the_load_test(text: str) -> None:
     assert check_slo(text) == text
     assert parse(text)
