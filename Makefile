@@ -43,14 +43,13 @@ format: setup  ## rewrite the code the way `make check` wants it
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-# Two at a time, the long ones first, but for those that a busy neighbour would make fail.
+# Two files at a time, the long ones first. A test marked `alone` waits for its neighbour (tests/conftest.py).
 test: setup  ## every test that needs no cluster
 	@scripts/packages chromium chromedriver prometheus promtool docker-registry postgres
 	@scripts/helm which >/dev/null || true
 	@scripts/build-tools scripts/tools/kubeconform >/dev/null || true
-	@$(BIN)/pytest --durations 25 --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not alone" \
+	@$(BIN)/pytest --durations 25 --numprocesses 2 --dist loadfile --no-loadscope-reorder \
 		tests/integration/training tests/integration tests/unit tests/chart
-	@$(BIN)/pytest --durations 25 -m alone tests/integration
 
 backends: setup  ## test training under every Keras backend; PyTorch's environment takes 5 GB, once (docs/training.md)
 	@scripts/torch -c "import torch"
