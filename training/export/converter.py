@@ -39,7 +39,7 @@ def convert(model: Any, target: Path) -> None:
     # The accelerator is in use here, and nothing of this is heavy.
     environment = os.environ | {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": path}
     with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder, "model.keras")
+        source = Path(folder, "source.keras")
         model.save(source)
         command = [sys.executable, "-m", "training.export.converter", str(source), str(target)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)

@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 
 import imaging
+from model_format.golden import folder_of
+from model_format.layout import FILES, forms
+from model_format.metadata import Int8Verdict, Metadata, TrainingData
 from training.config import Config
 from training.data.dataset import Dataset, Part
 from training.export import golden, onnx_model
@@ -38,29 +41,30 @@ def write(model: Any, expected: np.ndarray, data: Dataset, config: Config, files
     test, train_part = data.parts["test"], data.parts["train"]
     shutil.rmtree(files, ignore_errors=True)
     files.mkdir()
-    model.save(files / "model.keras")
-    onnx_model.to_onnx(model, files / "model.onnx")
-    fp32 = onnx_model.OnnxModel(files / "model.onnx").predict(test.batches())
+    fp32_file, int8_file = files / FILES["onnx"], files / FILES["onnx-int8"]
+    model.save(files / FILES["keras"])
+    onnx_model.to_onnx(model, fp32_file)
+    fp32 = onnx_model.OnnxModel(fp32_file).predict(test.batches())
     difference = onnx_model.check_equal(expected, fp32)
-    forms, int8 = [fp32], None
+    answers, int8 = [fp32], None
     if config.int8:
         some = np.random.default_rng(config.seed).permutation(len(train_part))[: onnx_model.CALIBRATION_IMAGES]
         calibration = train_part.select(some)
-        onnx_model.to_int8(files / "model.onnx", files / "model-int8.onnx", calibration.batches())
-        quantised = onnx_model.OnnxModel(files / "model-int8.onnx").predict(test.batches())
+        onnx_model.to_int8(fp32_file, int8_file, calibration.batches())
+        quantised = onnx_model.OnnxModel(int8_file).predict(test.batches())
         int8 = _int8_verdict(_accuracy(test, fp32), _accuracy(test, quantised))
         if int8["kept"]:
-            forms.append(quantised)
+            answers.append(quantised)
         else:
-            (files / "model-int8.onnx").unlink()
-    chosen = golden.choose(test.labels, forms)
-    golden.write(files / "golden", test[chosen], test.labels[chosen], fp32[chosen], data.class_names)
+            int8_file.unlink()
+    chosen = golden.choose(test.labels, answers)
+    golden.write(folder_of(files), test[chosen], test.labels[chosen], fp32[chosen], data.class_names)
     return {
         "tag": None,
         "published": False,
         "refused": None,
         "parameters": int(model.count_params()),
-        "files": {file.name: file.stat().st_size for file in sorted(files.glob("model*"))},
+        "files": {file: (files / file).stat().st_size for file in sorted(FILES[form] for form in forms(files))},
         "onnx_max_difference": difference,
         "int8": int8,
     }
@@ -70,7 +74,7 @@ def _accuracy(part: Part, probabilities: np.ndarray) -> float:
     return float((probabilities.argmax(axis=1) == part.labels).mean())
 
 
-def _int8_verdict(fp32: float, int8: float) -> dict[str, Any]:
+def _int8_verdict(fp32: float, int8: float) -> Int8Verdict:
     lost = f"{100 * (fp32 - int8):.2f} points of test accuracy lost, {100 * _MOST_INT8_LOSS:.1f} allowed"
     # Accuracies are fractions with the same denominator; the margin only absorbs their rounding.
     kept = fp32 - int8 <= _MOST_INT8_LOSS + 1e-9
@@ -88,25 +92,19 @@ def metadata(config: Config, document: dict[str, Any], test: Part, probabilities
         probabilities: (N, C) float, the model's answers to it.
     """
     data, about = document["data"], document["environment"]
-    described = {
-        "schema": 1,
-        "class_names": data["classes"],
-        "image_size": config.image_size,
-        "image_policy": imaging.POLICY_VERSION,
-        "data": {name: data[name] for name in ("name", "images", "splits", "fingerprint")},
-        "temperature": document["calibration"]["temperature"],
-        "metrics": {k: v for k, v in document["test"].items() if k != "confusion_matrix"},
-        "config": asdict(config),
-        "git_revision": about["git_revision"],
-        "versions": about["versions"] | {"python": about["python"]},
-        "int8": document["model"]["int8"] or {},
-    }
-    kept: dict[str, Any] = _without_none(described)
-    return kept | {"baseline": baseline(test, probabilities)}
-
-
-def _without_none(value: Any) -> Any:
-    """Leave out what is undefined (the F1 of a class without test images, say): BentoML stores no None."""
-    if isinstance(value, dict):
-        return {name: _without_none(entry) for name, entry in value.items() if entry is not None}
-    return value
+    described = Metadata(
+        class_names=data["classes"],
+        image_size=config.image_size,
+        image_policy=imaging.POLICY_VERSION,
+        data=TrainingData(
+            name=data["name"], images=data["images"], splits=data["splits"], fingerprint=data["fingerprint"]
+        ),
+        temperature=document["calibration"]["temperature"],
+        metrics={k: v for k, v in document["test"].items() if k != "confusion_matrix"},
+        config=asdict(config),
+        git_revision=about["git_revision"],
+        versions=about["versions"] | {"python": about["python"]},
+        int8=document["model"]["int8"],
+        baseline=baseline(test, probabilities),
+    )
+    return described.to_metadata()

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from model_format.layout import BATCH, INPUT, OUTPUT
 from training.errors import ModelError
 from training.export import converter
 
-INPUT, OUTPUT = "image", "probabilities"
 TOLERANCE = 1e-4
 """Largest difference of a probability between Keras and the fp32 ONNX form."""
 
@@ -47,7 +47,7 @@ def _rename(graph: Any) -> None:
         node.output[:] = [names.get(name, name) for name in node.output]
     for value in (graph_.input[0], graph_.output[0]):
         value.name = names[value.name]
-        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+        value.type.tensor_type.shape.dim[0].dim_param = BATCH
 
 
 class OnnxModel:
