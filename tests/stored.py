@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -68,3 +69,17 @@ BASELINE = Baseline(
 """What training would have found in as many pictures of each colour."""
 
 METADATA = Metadata(CLASSES, SIZE, imaging.POLICY_VERSION, baseline=BASELINE)
+
+SCHEMA_1 = Path(__file__).parent / "entries" / "schema_1"
+"""An entry that a training stored under metadata schema 1, with model.yaml. It tells blue, green and red apart."""
+
+
+def place(home: Path, entry: Path = SCHEMA_1, *, schema: int = 1) -> str:
+    """Copy an entry into the model store of `home`, with another schema if one is given; return its tag."""
+    about = (entry / "model.yaml").read_text()
+    version = about.partition("\nversion: ")[2].partition("\n")[0]
+    models = home / "models" / "image_classifier"
+    shutil.copytree(entry, models / version)
+    (models / version / "model.yaml").write_text(about.replace("\n  schema: 1\n", f"\n  schema: {schema}\n"))
+    (models / "latest").write_text(version)
+    return f"image_classifier:{version}"
