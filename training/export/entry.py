@@ -1,4 +1,4 @@
-"""Make a store entry: the files of a trained model, and the metadata that describes it."""
+"""Make a store entry: the files of a trained model and its metadata."""
 
 from __future__ import annotations
 
