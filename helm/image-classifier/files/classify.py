@@ -11,6 +11,9 @@ import urllib.request
 from email.message import Message
 from pathlib import Path
 
+BENTO = Path(os.environ.get("BENTO_PATH", "/home/bentoml/bento"))
+# The working directory of an image that `bentoml containerize` built is not the folder of its code.
+sys.path.append(str(BENTO / "src"))
 try:
     from model_format import golden
     from model_format.layout import GOLDEN_INDEX
@@ -19,7 +22,7 @@ except ImportError:
 
 URL, SECONDS = sys.argv[1], float(sys.argv[2])
 # The first folder holds a downloaded or mounted model, the second one the image's own model.
-STORES = (Path("/bentoml/models"), Path(os.environ.get("BENTO_PATH", "/home/bentoml/bento")) / "models")
+STORES = (Path("/bentoml/models"), BENTO / "models")
 
 
 def ask(path: str, body: bytes | None = None) -> tuple[int, Message, bytes]:
