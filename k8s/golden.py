@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,13 +17,11 @@ from model_format.errors import FormatError
 from model_format.golden import GoldenImage
 from model_format.layout import GOLDEN_FOLDER, GOLDEN_INDEX
 
-logger = logging.getLogger(__name__)
-
 _TOLERANCE = {"onnx-int8": 0.05}
 """Quantised forms differ from the set's confidences, which the fp32 form gave."""
 _TOLERANCE_FP32 = 1e-3
 
-# Needs nothing but Python, because the image in the pod may be of another version than this code.
+# The script uses the standard library alone, because the image in the pod may be older than this code.
 _FIND = """
 import base64, json, os, pathlib, sys
 name, version = sys.argv[1].split(":")

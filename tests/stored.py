@@ -71,15 +71,15 @@ BASELINE = Baseline(
 METADATA = Metadata(CLASSES, SIZE, imaging.POLICY_VERSION, baseline=BASELINE)
 
 SCHEMA_1 = Path(__file__).parent / "entries" / "schema_1"
-"""An entry that a training stored under metadata schema 1, with model.yaml. It tells blue, green and red apart."""
+"""An entry that a training stored under metadata schema 1, with model.yaml. Its classes are blue, green and red."""
 
 
-def place(home: Path, entry: Path = SCHEMA_1, *, schema: int = 1) -> str:
-    """Copy an entry into the model store of `home`, with another schema if one is given; return its tag."""
-    about = (entry / "model.yaml").read_text()
+def place(home: Path, *, schema: int = 1) -> str:
+    """Copy `SCHEMA_1` into the model store of `home`, with another schema if one is given; return its tag."""
+    about = (SCHEMA_1 / "model.yaml").read_text()
     version = about.partition("\nversion: ")[2].partition("\n")[0]
     models = home / "models" / "image_classifier"
-    shutil.copytree(entry, models / version)
+    shutil.copytree(SCHEMA_1, models / version)
     (models / version / "model.yaml").write_text(about.replace("\n  schema: 1\n", f"\n  schema: {schema}\n"))
     (models / "latest").write_text(version)
     return f"image_classifier:{version}"
