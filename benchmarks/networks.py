@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from model_format.layout import INPUT, OUTPUT, input_shape, output_shape
+
 
 class _Graph:
     """Collects nodes and weights. Each method returns the name of its result."""
@@ -47,12 +49,12 @@ class _Graph:
 
 
 def write_resnet50(path: Path, size: int, classes: int) -> None:
-    """Write a ResNet-50: "image" (N, size, size, 3) uint8 to "probabilities" (N, classes)."""
+    """Write a ResNet-50: images (N, size, size, 3) uint8 to probabilities (N, classes)."""
     import onnx
     from onnx import TensorProto, helper
 
     graph = _Graph()
-    x = graph.add("Mul", graph.add("Cast", "image", to=TensorProto.FLOAT), graph.weight(np.array(1 / 255)))
+    x = graph.add("Mul", graph.add("Cast", INPUT, to=TensorProto.FLOAT), graph.weight(np.array(1 / 255)))
     x = graph.add("Relu", graph.convolution(graph.add("Transpose", x, perm=[0, 3, 1, 2]), 3, 64, 7, 2))
     x = graph.add("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
     channels = 64
@@ -62,8 +64,8 @@ def write_resnet50(path: Path, size: int, classes: int) -> None:
             channels = 4 * width
     x = graph.add("Flatten", graph.add("GlobalAveragePool", x))
     dense = graph.weight(np.random.default_rng(1).standard_normal((channels, classes)) * 1e-6)
-    graph.nodes.append(helper.make_node("Softmax", [graph.add("MatMul", x, dense)], ["probabilities"], name="answer"))
-    image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", size, size, 3])
-    answer = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", classes])
+    graph.nodes.append(helper.make_node("Softmax", [graph.add("MatMul", x, dense)], [OUTPUT], name="answer"))
+    image = helper.make_tensor_value_info(INPUT, TensorProto.UINT8, input_shape(size))
+    answer = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, output_shape(classes))
     made = helper.make_graph(graph.nodes, "resnet50", [image], [answer], graph.weights)
     onnx.save(helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.models import CNN_SIZE, publish, write_cnn
+from benchmarks.models import CNN_SIZE, describe, publish, write_cnn
 from benchmarks.networks import write_resnet50
+from model_format.layout import FILES
 from tests.integration.conftest import Store
 from tests.slow_model import write_slow_entry
-from tests.stored import CLASSES, METADATA, SIZE, write_entry
+from tests.stored import CLASSES, SIZE, write_entry
 from training.export.onnx_model import to_int8
 
 RESNET_SIZE = 224
@@ -62,13 +63,13 @@ def _entry(folder: Path, size: int, classes: list[str]) -> Entry:
     else:
         write_entry(files, int8=False)
         if size == CNN_SIZE:
-            write_cnn(files / "model.onnx")
-            to_int8(files / "model.onnx", files / "model-int8.onnx", _calibration())
+            write_cnn(files / FILES["onnx"])
+            to_int8(files / FILES["onnx"], files / FILES["onnx-int8"], _calibration())
         else:
-            write_resnet50(files / "model.onnx", size, len(classes))
-    publish(store, files, METADATA | {"class_names": classes, "image_size": size})
+            write_resnet50(files / FILES["onnx"], size, len(classes))
+    publish(store, files, describe(classes, size))
     # Publishing may have moved the files.
-    (onnx,) = (store.home / "models").glob("image_classifier/*/model.onnx")
+    (onnx,) = (store.home / "models").glob(f"image_classifier/*/{FILES['onnx']}")
     return Entry(store, onnx, size)
 
 

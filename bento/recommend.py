@@ -10,7 +10,8 @@ from bento.cpus import available_cpus
 from bento.inference.cost import CostCurve
 from bento.inference.warmup import INLINE_BELOW, golden_pixels, measure
 from bento.models import model, runtime
-from bento.models.model import FILES, ServedModel
+from bento.models.model import ServedModel
+from model_format.layout import FILES
 
 NAME = "image_classifier"
 

@@ -13,6 +13,7 @@ from k8s.errors import Refused
 from k8s.forward import Forward
 from k8s.service import Service
 from k8s.waiting import Deadline
+from model_format.golden import GoldenImage
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ class Checks:
     deadline: Deadline
     images: Path | None = None
     passed: list[str] = field(default_factory=list)
-    _examples: list[golden.Example] = field(default_factory=list)
+    _examples: list[GoldenImage] = field(default_factory=list)
     """The golden set that was asked for last."""
 
     def answers(self, pods: list[Json]) -> None:
@@ -78,7 +79,7 @@ class Checks:
                 raise Refused(f"{url}: {error}") from error
         self._pass(f"{url}: {line}")
 
-    def _find(self, pod: str, tag: str) -> list[golden.Example]:
+    def _find(self, pod: str, tag: str) -> list[GoldenImage]:
         if self.golden_folder is not None:
             return golden.load(self.golden_folder)
         return golden.find(self.cluster, pod, tag)

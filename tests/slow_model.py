@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from model_format.layout import FILES, INPUT, OUTPUT, input_shape, output_shape
 from tests.stored import SIZE, write_entry
 
 Cost = Literal["image", "call"]
@@ -26,7 +27,7 @@ def write_slow_entry(folder: Path, milliseconds: float, cost: Cost = "image", *,
     """
     write_entry(folder, int8=False)
     repetitions = max(1, round(milliseconds / 1000 / _seconds_a_repetition()))
-    _write_onnx(folder / "model.onnx", repetitions, cost, trap=trap)
+    _write_onnx(folder / FILES["onnx"], repetitions, cost, trap=trap)
     return folder
 
 
@@ -34,7 +35,7 @@ def write_slow_entry(folder: Path, milliseconds: float, cost: Cost = "image", *,
 def _seconds_a_repetition() -> float:
     few, many = 50, 450
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.onnx")
+        path = Path(folder, "slow.onnx")
         seconds = []
         for repetitions in (few, many):
             _write_onnx(path, repetitions, "image")
@@ -53,7 +54,7 @@ def seconds_a_call(path: Path, batch: int) -> float:
     times = []
     for _ in range(9):
         started = time.perf_counter()
-        session.run(["probabilities"], {"image": images})
+        session.run([OUTPUT], {INPUT: images})
         times.append(time.perf_counter() - started)
     return sorted(times)[len(times) // 2]
 
@@ -96,7 +97,7 @@ def _write_onnx(path: Path, repetitions: int, cost: Cost, *, trap: bool = False)
     )
     worked_on = "mean" if cost == "image" else "first_mean"
     nodes = [
-        helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", [INPUT], ["float"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["float", "height_width"], ["mean"], keepdims=0),
         helper.make_node("Slice", ["mean", "first", "second", "first"], ["first_mean"]),
         helper.make_node("ReduceMean", [worked_on, "second"], ["brightness"], keepdims=1),
@@ -111,10 +112,10 @@ def _write_onnx(path: Path, repetitions: int, cost: Cost, *, trap: bool = False)
         helper.make_node("Mul", ["column", "zero"], ["nothing"]),
         helper.make_node("Mul", ["mean", "scale"], ["scores"]),
         helper.make_node("Add", ["scores", "nothing"], ["late_scores"]),
-        helper.make_node("Softmax", ["late_scores"], ["probabilities"], axis=-1),
+        helper.make_node("Softmax", ["late_scores"], [OUTPUT], axis=-1),
     ]
-    image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", SIZE, SIZE, 3])
-    probabilities = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 3])
+    image = helper.make_tensor_value_info(INPUT, TensorProto.UINT8, input_shape(SIZE))
+    probabilities = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, output_shape(3))
     initializers = [numpy_helper.from_array(value, name) for name, value in constants.items()]
     graph = helper.make_graph(nodes, "slow-strongest-colour", [image], [probabilities], initializers)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)

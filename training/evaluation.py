@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from model_format.errors import FormatError
+from model_format.layout import FILES
+from model_format.metadata import Metadata
 from training import environment
 from training.config import Config
 from training.data.dataset import load_part, locate
@@ -39,8 +42,11 @@ def evaluate(tag: str, runtime: str, config: Config) -> tuple[dict[str, Any], Pa
         stored = bentoml.models.get(tag)
     except (BentoMLException, ValueError) as error:
         raise ModelError(f"no model {tag} in the store; `bentoml models list` shows what there is") from error
-    about = stored.info.metadata
-    class_names, size = about["class_names"], about["image_size"]
+    try:
+        about = Metadata.from_metadata(stored.info.metadata, str(stored.tag))
+    except FormatError as error:
+        raise ModelError(str(error)) from error
+    class_names, size = about.class_names, about.image_size
     if not config.data:
         raise DataError("no data: pass --data DIR, a folder with one folder of images a class")
     root = locate(config.data)
@@ -75,9 +81,9 @@ def _predictor(folder: Path, runtime: str, tag: str) -> Any:
         environment.start_keras(0)
         import keras
 
-        model = keras.saving.load_model(folder / "model.keras", compile=False)
+        model = keras.saving.load_model(folder / FILES["keras"], compile=False)
         return lambda images: model.predict(images, verbose=0)
-    file = folder / ("model.onnx" if runtime == "onnx" else "model-int8.onnx")
+    file = folder / FILES["onnx" if runtime == "onnx" else "onnx-int8"]
     if not file.exists():
         raise ModelError(f"{tag} has no {file.name}; try --runtime onnx")
     return onnx_model.OnnxModel(file)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-import imaging
 from training import backend, environment, options
 from training.checks.run import of_training
 from training.config import Config
@@ -19,8 +17,7 @@ from training.data.dataset import Dataset, Part, load
 from training.data.imbalance import class_weights
 from training.distributed.workers import Workers, here, join, part_from, shares
 from training.errors import BelowMinimumAccuracy, Interrupted, ModelError, UsageError
-from training.export import calibration, golden, onnx_model
-from training.export.baseline import baseline
+from training.export import calibration, entry
 from training.export.publish import publish
 from training.input.augment import Augmenter
 from training.input.mixing import Mixer
@@ -34,9 +31,6 @@ from training.report import calibration as calibrated
 from training.report import explaining, metrics, record
 
 logger = logging.getLogger(__name__)
-
-_MOST_INT8_LOSS = 0.005
-"""The int8 form is kept if it loses no more test accuracy than this."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +113,7 @@ def _run(config: Config, data: Dataset, out: Path, group: Workers) -> Result:
         "data": data.summary,
         "checks": checked.section,
         "train": _train_section(config, progress, data),
-        "model": _export(model, probabilities, data, config, files),
+        "model": entry.write(model, probabilities, data, config, files),
         "environment": described,
     }
     accuracy, section = document["test"]["accuracy"], document["model"]
@@ -127,9 +121,7 @@ def _run(config: Config, data: Dataset, out: Path, group: Workers) -> Result:
         section["refused"] = f"test accuracy {accuracy:.4f} is below --min-accuracy {config.min_accuracy}"
     elif config.publish:
         labels = {"task": "image-classification", "framework": "keras", "data": data.summary["name"]}
-        section["tag"] = publish(
-            config.name, files, labels, _metadata(config, document) | {"baseline": baseline(test, probabilities)}
-        )
+        section["tag"] = publish(config.name, files, labels, entry.metadata(config, document, test, probabilities))
         section["published"] = True
     document["explanations"], shown = explaining.explain(model, test, probabilities, data.class_names)
     record.write(out, document, data, config, probabilities, shown | checked.pictures)
@@ -205,51 +197,6 @@ def _batches(part: Part, data: Dataset, config: Config, copies: int = 1) -> Any:
     return Batches(part.images, rows, labels, len(data.class_names), part.batch_size * copies)
 
 
-def _export(model: Any, expected: np.ndarray, data: Dataset, config: Config, files: Path) -> dict[str, Any]:
-    """Write the folder that the store entry is made of; returns the report's model section."""
-    test, train_part = data.parts["test"], data.parts["train"]
-    shutil.rmtree(files, ignore_errors=True)
-    files.mkdir()
-    model.save(files / "model.keras")
-    onnx_model.to_onnx(model, files / "model.onnx")
-    fp32 = onnx_model.OnnxModel(files / "model.onnx").predict(test.batches())
-    difference = onnx_model.check_equal(expected, fp32)
-    forms, int8 = [fp32], None
-    if config.int8:
-        some = np.random.default_rng(config.seed).permutation(len(train_part))[: onnx_model.CALIBRATION_IMAGES]
-        calibration = train_part.select(some)
-        onnx_model.to_int8(files / "model.onnx", files / "model-int8.onnx", calibration.batches())
-        quantised = onnx_model.OnnxModel(files / "model-int8.onnx").predict(test.batches())
-        int8 = _int8_verdict(_accuracy(test, fp32), _accuracy(test, quantised))
-        if int8["kept"]:
-            forms.append(quantised)
-        else:
-            (files / "model-int8.onnx").unlink()
-    chosen = golden.choose(test.labels, forms)
-    golden.write(files / "golden", test[chosen], test.labels[chosen], fp32[chosen], data.class_names)
-    return {
-        "tag": None,
-        "published": False,
-        "refused": None,
-        "parameters": int(model.count_params()),
-        "files": {file.name: file.stat().st_size for file in sorted(files.glob("model*"))},
-        "onnx_max_difference": difference,
-        "int8": int8,
-    }
-
-
-def _accuracy(part: Part, probabilities: np.ndarray) -> float:
-    return float((probabilities.argmax(axis=1) == part.labels).mean())
-
-
-def _int8_verdict(fp32: float, int8: float) -> dict[str, Any]:
-    lost = f"{100 * (fp32 - int8):.2f} points of test accuracy lost, {100 * _MOST_INT8_LOSS:.1f} allowed"
-    # Accuracies are fractions with the same denominator; the margin only absorbs their rounding.
-    kept = fp32 - int8 <= _MOST_INT8_LOSS + 1e-9
-    logger.info("int8 form %s: %s", "kept" if kept else "dropped", lost)
-    return {"kept": kept, "accuracy": int8, "accuracy_fp32": fp32, "reason": lost}
-
-
 def _train_section(config: Config, progress: Progress, data: Dataset) -> dict[str, Any]:
     images = progress.epochs * progress.images_an_epoch
     return {
@@ -263,30 +210,3 @@ def _train_section(config: Config, progress: Progress, data: Dataset) -> dict[st
         "phases": phases.report(progress),
         "config": asdict(config) | config.augmentation | {"balance": data.balance},
     }
-
-
-def _metadata(config: Config, document: dict[str, Any]) -> dict[str, Any]:
-    """What the service, and whoever finds the model in a year, need to know."""
-    data, about = document["data"], document["environment"]
-    metadata = {
-        "schema": 1,
-        "class_names": data["classes"],
-        "image_size": config.image_size,
-        "image_policy": imaging.POLICY_VERSION,
-        "data": {name: data[name] for name in ("name", "images", "splits", "fingerprint")},
-        "temperature": document["calibration"]["temperature"],
-        "metrics": {k: v for k, v in document["test"].items() if k != "confusion_matrix"},
-        "config": asdict(config),
-        "git_revision": about["git_revision"],
-        "versions": about["versions"] | {"python": about["python"]},
-        "int8": document["model"]["int8"] or {},
-    }
-    kept: dict[str, Any] = _without_none(metadata)
-    return kept
-
-
-def _without_none(value: Any) -> Any:
-    """Leave out what is undefined (the F1 of a class without test images, say): BentoML stores no None."""
-    if isinstance(value, dict):
-        return {name: _without_none(entry) for name, entry in value.items() if entry is not None}
-    return value

@@ -1,1 +1,1 @@
-"""An exported model on its way into a model store: download, unpack, place. Needs the standard library alone."""
+"""Fetch an exported model into a model store: download, unpack, place. Needs the standard library alone."""

@@ -1,6 +1,6 @@
-"""Bring an exported model into a model store: `python -m bento.fetch URL --sha256 HEX --into $BENTOML_HOME`.
+"""Fetch an exported model into a model store: `python -m bento.fetch URL --sha256 HEX --into $BENTOML_HOME`.
 
-What an init container runs before a server whose MODEL_TAG isn't in its image. Needs the standard library alone.
+An init container runs this before a server whose MODEL_TAG isn't in its image. Needs the standard library alone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from bento.fetch import archive, remote, store
 
 EXIT_CODES: dict[type[Exception], int] = {remote.RemoteError: 3, archive.ArchiveError: 4, store.StoreError: 5}
-"""2 is argparse's. Only 3 may go away by trying again."""
+"""argparse exits with 2. Only after 3 can another try succeed."""
 
 
 def _sha256(value: str) -> str:
@@ -29,14 +29,18 @@ def _url(value: str) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
+    """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m bento.fetch", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("url", type=_url, metavar="URL", help="of an archive written by `bentoml models export`")
-    parser.add_argument("--sha256", type=_sha256, required=True, metavar="HEX", help="of that archive")
-    parser.add_argument("--into", type=Path, required=True, metavar="DIR", help="the BENTOML_HOME of the server")
-    parser.add_argument("--plain-http", action="store_true", help="ask the registry of an oci:// URL over HTTP")
+    parser.add_argument("url", type=_url, metavar="URL", help="archive written by `bentoml models export`")
+    parser.add_argument("--sha256", type=_sha256, required=True, metavar="HEX", help="SHA-256 of the archive")
+    parser.add_argument("--into", type=Path, required=True, metavar="DIR", help="BENTOML_HOME of the server")
+    parser.add_argument("--plain-http", action="store_true", help="use HTTP for the registry of an oci:// URL")
     parser.add_argument(
-        "--max-bytes", type=int, default=store.MAX_BYTES, metavar="N", help="largest size (default: 2 GiB)"
+        "--max-bytes",
+        type=int,
+        default=store.MAX_BYTES,
+        metavar="N",
+        help="most bytes of the archive, packed or unpacked (2 GiB)",
     )
     options = parser.parse_args(arguments)
     home = options.into.absolute()

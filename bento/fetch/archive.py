@@ -1,4 +1,4 @@
-"""Open what `bentoml models export` wrote: ordinary files below one folder, and nothing else that a tar can hold."""
+"""Unpack an archive of `bentoml models export`. Only ordinary files below one folder are accepted."""
 
 from __future__ import annotations
 
@@ -14,32 +14,37 @@ _BLOCK = 2**20
 
 
 class ArchiveError(Exception):
-    """This is not the wanted archive, or no model; the message is one line."""
+    """The archive is not the expected one, or holds no model; the message is one line."""
 
 
 def unpack(packed: Path, into: Path, *, max_bytes: int) -> tuple[str, str]:
-    """Unpack a model into the new folder `into`; returns its name and version.
+    """Unpack a model into the new folder `into`; return its name and version.
+
+    Args:
+        packed: the archive, a tar with any compression.
+        into: must not exist.
+        max_bytes: most bytes of all unpacked files together.
 
     Raises:
-        ArchiveError: no tar, a damaged one, or one with links, devices, a file where another is, paths that lead out,
-            too many bytes, or without a model.yaml.
-        OSError: the disk can't take it.
+        ArchiveError: the archive is no tar, or is damaged or too large; it holds links, devices, duplicate files or
+            paths that lead outside; or it has no model.yaml.
+        OSError: the files can't be written.
     """
     into.mkdir()
     try:
-        # Not `extractall`: its filter came with Python 3.11.4, and Debian 12 has 3.11.2.
+        # The filter of `extractall` came with Python 3.11.4, and Debian 12 has 3.11.2.
         with tarfile.open(packed, "r:*") as tar:
             _extract(tar, into, max_bytes)
     except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError) as error:
         raise ArchiveError(f"the archive is damaged, or not one of `bentoml models export`: {error}") from error
     except OSError as error:
-        # Gzip and bzip2 tell of damage by one without a number, and a disk doesn't complain of names.
+        # Gzip and bzip2 report damage without a number. The other numbers mean bad names, not a full disk.
         if error.errno in (None, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG):
             raise ArchiveError(f"the archive is damaged, or not one of `bentoml models export`: {error}") from error
         raise
     about = into / "model.yaml"
     if not about.is_file():
-        raise ArchiveError("the archive holds no model.yaml; make it by: bentoml models export TAG FILE")
+        raise ArchiveError("the archive holds no model.yaml; make it with: bentoml models export TAG FILE")
     text = about.read_text(encoding="utf-8", errors="replace")
     return _field(text, "name"), _field(text, "version")
 
@@ -67,7 +72,7 @@ def _extract(tar: tarfile.TarFile, into: Path, max_bytes: int) -> None:
 
 
 def _field(text: str, key: str) -> str:
-    """Return a field of model.yaml, of which the two that are needed are always plain or quoted words."""
+    """Return a field of model.yaml that is a plain or quoted word, as the name and the version always are."""
     found = re.search(rf"^{key}: *(['\"]?)([^'\"\s]*)\1 *$", text, re.MULTILINE)
     if found is None or not _TAG_PART.fullmatch(found[2]):
         raise ArchiveError(f"the archive's model.yaml has no usable {key}")

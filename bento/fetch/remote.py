@@ -1,4 +1,4 @@
-"""Download one file whose SHA-256 is known, over HTTP or from an OCI registry. Believes nothing unchecked."""
+"""Download one file with a known SHA-256, over HTTP or from an OCI registry."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import IO, Any
 from bento.fetch.archive import ArchiveError
 
 _TIMEOUT = 30
-"""Seconds without a byte."""
+"""Seconds without a byte after which a download fails."""
 
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _MAX_MANIFEST = 4 * 2**20
@@ -25,15 +25,22 @@ _BLOCK = 2**20
 
 
 class RemoteError(Exception):
-    """The file can't be had from there; the message is one line."""
+    """The download failed; the message is one line."""
 
 
 def download(url: str, sha256: str, out: IO[bytes], *, plain_http: bool, max_bytes: int) -> None:
-    """Write the file into `out`. User and password, where asked for, are FETCH_USER and FETCH_PASSWORD.
+    """Write the file into `out`. The environment variables FETCH_USER and FETCH_PASSWORD hold the credentials.
+
+    Args:
+        url: `http(s)://...`, or `oci://HOST/REPOSITORY:TAG`.
+        sha256: of the file.
+        out: receives the file; what was written is worthless if this raises.
+        plain_http: use HTTP for the registry of an `oci://` URL.
+        max_bytes: most bytes that are downloaded.
 
     Raises:
-        RemoteError: it can't be had.
-        ArchiveError: it is another file, or a larger one.
+        RemoteError: the download failed.
+        ArchiveError: the file is too large, or has another SHA-256.
     """
     authorization = _basic()
     if url.startswith("oci://"):
@@ -59,16 +66,16 @@ def _blocks(response: Any, url: str) -> Iterator[bytes]:
     except (http.client.IncompleteRead, OSError) as error:
         reason = f"no byte for {_TIMEOUT} s" if isinstance(error, TimeoutError) else "the connection broke"
         raise RemoteError(f"{_shown(url)}: {reason}, after {size:,} bytes") from error
-    # Asked for a number of bytes, `read` takes an early end for the end.
+    # `read` with a number of bytes doesn't raise when the connection ends early.
     if (response.length or 0) > 0:
         raise RemoteError(f"{_shown(url)}: the connection broke, {response.length:,} bytes early")
 
 
 def _blob(url: str, sha256: str, plain_http: bool) -> tuple[str, str | None]:
-    """Return where the layer with that hash is, and what to authorize with."""
+    """Return the URL of the layer with that SHA-256, and the Authorization header for it."""
     found = re.fullmatch(r"oci://([^/]+)/([a-z0-9._/-]+?)(?:[:@](\w[\w.+:-]*))?", url)
     if found is None:
-        raise RemoteError(f"{_shown(url)}: not oci://HOST/REPOSITORY:TAG")
+        raise RemoteError(f"{_shown(url)}: the URL is not oci://HOST/REPOSITORY:TAG")
     host, repository, reference = found[1], found[2], found[3] or "latest"
     base = f"{'http' if plain_http else 'https'}://{host}/v2/{repository}"
     manifest_url = f"{base}/manifests/{reference}"
@@ -96,10 +103,13 @@ class _Unauthorized(RemoteError):
 
 
 def _bearer(challenge: str, repository: str) -> str:
-    """Trade the user, or nobody, for a token (distribution specification, token authentication)."""
+    """Return the Authorization header with a token for the user, or for an anonymous client.
+
+    Source: OCI distribution, token authentication specification.
+    """
     asked = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
     if not challenge.lower().startswith("bearer") or "realm" not in asked:
-        raise RemoteError("the registry wants a user: set FETCH_USER and FETCH_PASSWORD")
+        raise RemoteError("the registry needs credentials: set FETCH_USER and FETCH_PASSWORD")
     query = {"service": asked.get("service", ""), "scope": asked.get("scope", f"repository:{repository}:pull")}
     with _open(f"{asked['realm']}?{urllib.parse.urlencode(query)}", _basic()) as response:
         try:
@@ -120,7 +130,7 @@ def _open(url: str, authorization: str | None, accept: str = "*/*") -> Any:
     try:
         request = urllib.request.Request(url, headers={"Accept": accept, "User-Agent": "image-classifier"})
         if authorization is not None:
-            # Not for the object store that a registry may redirect to.
+            # A registry may redirect to an object store, which must not get the credentials.
             request.add_unredirected_header("Authorization", authorization)
         return urllib.request.urlopen(request, timeout=_TIMEOUT)
     except urllib.error.HTTPError as error:
@@ -138,5 +148,5 @@ def _open(url: str, authorization: str | None, accept: str = "*/*") -> Any:
 
 
 def _shown(url: str) -> str:
-    """The URL without what may be secret: a user before the host, a signature after the question mark."""
+    """Return the URL without its possible secrets: a user before the host, a signature after the question mark."""
     return re.sub(r"//[^/@]*@", "//", url.partition("?")[0])

@@ -1,4 +1,4 @@
-"""Place a fetched model in a model store: whole or not at all, however many processes try."""
+"""Place a fetched model in a model store, atomically and once, even if several processes try."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ from bento.fetch import archive, remote
 MAX_BYTES = 2 * 2**30
 
 _RECEIPT = ".fetched"
-"""Holds the SHA-256 of the archive that a store entry came from."""
+"""The file in a store entry that holds the SHA-256 of its archive."""
 
 _STAGING = ".fetch-"
 
 
 class StoreError(Exception):
-    """The store can't take the model; the message is one line."""
+    """The model can't be placed in the store; the message is one line."""
 
 
 def fetch(
     url: str, sha256: str, home: Path, *, plain_http: bool = False, max_bytes: int = MAX_BYTES
 ) -> tuple[str, bool]:
-    """Place the model in `home`, whole or not at all.
+    """Download the model and place it in the store of `home`, unless it is there already.
 
     Args:
         url: `http(s)://...`, or `oci://HOST/REPOSITORY:TAG` whose manifest lists the archive as a layer.
-        sha256: of the archive, checked before it is opened.
+        sha256: of the archive, checked before the archive is opened.
         home: a BENTOML_HOME.
-        plain_http: whether the registry of an `oci://` URL is asked over HTTP.
-        max_bytes: most bytes of the archive, and of what it unpacks to.
+        plain_http: use HTTP for the registry of an `oci://` URL.
+        max_bytes: most bytes of the archive, and of its unpacked files.
 
     Returns:
-        The model's tag, and whether it was fetched; else it was there.
+        The tag of the model, and whether it was downloaded; False means that it was there already.
 
     Raises:
-        RemoteError: it can't be had from there, for now at least.
-        ArchiveError: the hash is another's, or this is no exported model.
-        StoreError: `home` can't take it.
+        RemoteError: the download failed; another try may succeed.
+        ArchiveError: the archive has another SHA-256, or is no exported model.
+        StoreError: `home` can't be written, or holds another model with that tag.
     """
     models = home / "models"
     try:
-        with _alone(home) as staging:
+        with _locked(home) as staging:
             there = _already(models, sha256)
             if there:
                 return there, False
@@ -62,8 +62,11 @@ def fetch(
 
 
 @contextlib.contextmanager
-def _alone(home: Path) -> Iterator[Path]:
-    """Make a folder to work in, in the store's file system; wait for other fetches, clear up after killed ones."""
+def _locked(home: Path) -> Iterator[Path]:
+    """Yield a staging folder in the store's file system, with a lock on the store.
+
+    Wait for other fetches, and remove the staging folders of killed ones.
+    """
     home.mkdir(parents=True, exist_ok=True)
     with (home / f"{_STAGING}lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -86,13 +89,15 @@ def _already(models: Path, sha256: str) -> str | None:
 def _place(entry: Path, target: Path, staging: Path) -> None:
     if target.exists():
         tag = f"{target.parent.name}:{target.name}"
-        raise StoreError(f"{target.parents[1]} has another {tag}, not from this archive; remove it or train anew")
+        raise StoreError(
+            f"{target.parents[1]} has another {tag}, not from this archive; remove it, or train the model again"
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     entry.chmod(0o755)
     entry.rename(target)
     latest = target.parent / "latest"
     if not latest.exists():
-        # BentoML lists no model of a name without it.
+        # Without this file BentoML lists no model of that name.
         new = staging / "latest"
         new.write_text(target.name)
         new.replace(latest)

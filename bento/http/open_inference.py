@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from bento.errors import RequestError
-
-INPUT, OUTPUT = "image", "probabilities"
+from model_format.layout import INPUT, OUTPUT
 
 _MAX_HEADER = 2**20
 """Bytes of JSON without the tensor: parsed, JSON takes twenty times its size in memory."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bento.errors import STATUS
-from bento.http.open_inference import INPUT, OUTPUT
+from model_format.layout import INPUT, OUTPUT
 
 Schema = dict[str, Any]
 

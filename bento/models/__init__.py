@@ -1,1 +1,1 @@
-"""A model of the store, found and run."""
+"""Find a model in the store, and run it."""

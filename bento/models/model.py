@@ -1,16 +1,17 @@
-"""Open a model-store entry as training left it: which forms there are, and what its outputs mean."""
+"""Find a model in the store and choose which form of it is served."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import imaging
-
-FILES = {"onnx-int8": "model-int8.onnx", "onnx": "model.onnx", "keras": "model.keras"}
+from model_format import golden
+from model_format.errors import FormatError
+from model_format.layout import FILES, Form, forms
+from model_format.metadata import Baseline, Metadata
 
 
 class ModelError(Exception):
@@ -19,39 +20,40 @@ class ModelError(Exception):
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A store entry and the form of it that is served."""
+    """A store entry, and the form of it that is served."""
 
     tag: str
-    runtime: str
+    runtime: Form
     path: Path
     """The file of that form."""
     class_names: list[str]
+    """In label order."""
     image_size: int
-    baseline: dict[str, Any] | None = None
-    """What training found of images and answers; None where it was stored without."""
+    """Pixels a side."""
+    baseline: Baseline | None = None
+    """The reference for drift; None if the model was stored without one."""
 
     @property
     def golden_images(self) -> list[bytes]:
-        """The encoded golden images, to warm up on."""
-        folder = self.path.parent / "golden"
-        entries = json.loads((folder / "golden.json").read_text(encoding="utf-8"))
-        return [(folder / entry["file"]).read_bytes() for entry in entries]
+        """The encoded golden images, for the warm-up."""
+        return [image.image for image in golden.read(golden.folder_of(self.path.parent))]
 
     def digest(self) -> str:
         """Return the SHA-256 of the served file."""
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
 
 
-def find(name: str, tag: str | None, runtime: str | None) -> ServedModel:
-    """Look a model up in the store.
+def find(name: str, tag: str | None, runtime: Form | None) -> ServedModel:
+    """Look up a model in the store.
 
     Args:
-        name: of the model, when no tag is given.
-        tag: NAME:VERSION, or NAME for its newest.
-        runtime: a key of `FILES`; None takes int8 where there is one, else fp32.
+        name: of the model, if no tag is given.
+        tag: NAME:VERSION, or NAME for its newest version.
+        runtime: the form to serve; None takes the int8 form if the entry has one, otherwise fp32.
 
     Raises:
-        ModelError: no such model, it lacks that form, or its images were decoded otherwise than ours.
+        ModelError: there is no such model, it lacks that form, its schema is newer than this code, or training
+            decoded its images by other rules than this code does.
     """
     from bentoml.exceptions import BentoMLException
 
@@ -63,23 +65,22 @@ def find(name: str, tag: str | None, runtime: str | None) -> ServedModel:
         else:
             advice = f"the model store has no {name}; train one: python -m training --data DIR (or make run)"
         raise ModelError(advice) from error
-    folder, about = Path(stored.path), stored.info.metadata
-    if "class_names" not in about or "image_size" not in about:
-        raise ModelError(f"{stored.tag} was not made by this project's training: its metadata names no classes")
-    policy = about.get("image_policy")
-    if policy != imaging.POLICY_VERSION:
+    entry, model_tag = Path(stored.path), str(stored.tag)
+    try:
+        about = Metadata.from_metadata(stored.info.metadata, model_tag)
+    except FormatError as error:
+        raise ModelError(str(error)) from error
+    if about.image_policy != imaging.POLICY_VERSION:
         raise ModelError(
-            f"{stored.tag} was trained on images decoded by policy {policy}, this code decodes by "
-            f"{imaging.POLICY_VERSION}; serve it from a Bento built at its time, or train anew"
+            f"{model_tag} was trained on images decoded by policy {about.image_policy}, this code decodes by "
+            f"{imaging.POLICY_VERSION}; serve it from a Bento that was built at that time, or train the model again"
         )
+    there = forms(entry)
     if runtime is None:
-        runtime = "onnx-int8" if (folder / FILES["onnx-int8"]).exists() else "onnx"
-    path = folder / FILES[runtime]
-    if not path.exists():
-        there = ", ".join(form for form, file in FILES.items() if (folder / file).exists())
-        raise ModelError(f"RUNTIME={runtime}: {stored.tag} has no {path.name}; it has {there}")
-    names, size = list(about["class_names"]), int(about["image_size"])
-    return ServedModel(str(stored.tag), runtime, path, names, size, about.get("baseline"))
+        runtime = "onnx-int8" if "onnx-int8" in there else "onnx"
+    if runtime not in there:
+        raise ModelError(f"RUNTIME={runtime}: {model_tag} has no {FILES[runtime]}; it has {', '.join(there)}")
+    return ServedModel(model_tag, runtime, entry / FILES[runtime], about.class_names, about.image_size, about.baseline)
 
 
 def _stored(tag: str) -> Any:
@@ -91,5 +92,5 @@ def _stored(tag: str) -> Any:
     try:
         return bentoml.models.get(tag)
     except NotFound:
-        # A containerized Bento carries a store of its own, and BentoML then looks nowhere else.
+        # A containerized Bento carries a store of its own, which BentoML doesn't search.
         return bentoml.models.get(tag, _model_store=ModelStore(BentoMLContainer.model_store_dir.get()))

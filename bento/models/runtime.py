@@ -8,12 +8,20 @@ from typing import Any
 
 import numpy as np
 
+from model_format.layout import INPUT, OUTPUT, Form
+
 Runtime = Callable[[np.ndarray], np.ndarray]
 
 
-def load(runtime: str, path: Path, threads: int) -> Runtime:
-    """Load the model file `path`; `runtime` is a key of `bento.models.model.FILES`, `threads` are for one call."""
-    return KerasModel(path) if runtime == "keras" else _onnx(path, threads)
+def load(form: Form, path: Path, threads: int) -> Runtime:
+    """Load the file `path` of a model in that form.
+
+    Args:
+        form: chooses ONNX Runtime or Keras.
+        path: the form's file in the store entry.
+        threads: used by one call of ONNX Runtime; Keras chooses its own.
+    """
+    return KerasModel(path) if form == "keras" else _onnx(path, threads)
 
 
 def _onnx(path: Path, threads: int) -> Runtime:
@@ -22,19 +30,19 @@ def _onnx(path: Path, threads: int) -> Runtime:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # Threads that spin while they wait for work would use up the container's CPU quota, and decoding's time.
+    # Threads that spin while they wait for work would use up the container's CPU quota and slow down decoding.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def run(images: np.ndarray) -> np.ndarray:
-        result: np.ndarray = session.run(["probabilities"], {"image": images})[0]
+        result: np.ndarray = session.run([OUTPUT], {INPUT: images})[0]
         return result
 
     return run
 
 
 class KerasModel:
-    """A `Runtime` that can be looked into: `model`, and the module `keras` itself."""
+    """A `Runtime` by Keras that exposes its `model` and the module `keras`, which explanations need."""
 
     def __init__(self, path: Path) -> None:
         import keras
@@ -43,6 +51,6 @@ class KerasModel:
         self.model: Any = keras.saving.load_model(path, compile=False)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        # Not `predict`, which builds a data pipeline for each call.
+        # `model.predict` would build a data pipeline for each call.
         result: np.ndarray = self.keras.ops.convert_to_numpy(self.model(images, training=False))
         return result

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import Any
 
 import numpy as np
 
 from bento.telemetry import metrics
 from imaging import statistics
+from model_format.metadata import Baseline
 
 logger = logging.getLogger("image_classifier")
 
@@ -23,10 +23,10 @@ class Drift:
     Args:
         model: its tag.
         class_names: in label order.
-        baseline: what `training.export.baseline` found; None for a model that was stored without.
+        baseline: shares on images that training held out; None for a model that was stored without them.
     """
 
-    def __init__(self, model: str, class_names: list[str], baseline: dict[str, Any] | None) -> None:
+    def __init__(self, model: str, class_names: list[str], baseline: Baseline | None) -> None:
         names = {"class": class_names} | {feature: statistics.bin_names(feature) for feature in statistics.BINS}
         counters = {
             feature: [metrics.drift_observations.labels(model, feature, name) for name in bins]
@@ -38,9 +38,9 @@ class Drift:
         self._bytes = counters["bytes"]
         if baseline is None:
             return
-        metrics.drift_baseline_images.labels(model).set(baseline["images"])
+        metrics.drift_baseline_images.labels(model).set(baseline.images)
         for feature, bins in names.items():
-            shares = baseline.get(feature, [])
+            shares = baseline.shares.get(feature, [])
             if len(shares) != len(bins):
                 # Of another version's training; the others still say something.
                 logger.warning(

@@ -32,14 +32,17 @@ def server(store: Store) -> Iterator[Server]:
         yield server
 
 
-def helm_test(url: str, home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run the test pod's command with `url` as the Service and `home` as the folder of the image's model."""
+def helm_test(url: str, home: Path, cwd: Path = Path(), **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the test pod's command with `url` as the Service and `home` as the folder of the image's Bento.
+
+    The command runs in `cwd`, which holds the service's code.
+    """
     (container,) = template().get("Pod", f"{NAME}-test")["spec"]["containers"]
     python, *options, service, _ = container["command"]
     assert (python, service) == ("python", f"http://{NAME}:80")
     environment = os.environ | {"BENTO_PATH": str(home)} | variables
     command = [sys.executable, *options, url, "1"]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 
 def test_a_service_that_predicts_the_golden_classes_passes(server: Server, store: Store) -> None:
@@ -81,3 +84,18 @@ def test_an_unreachable_service_fails(store: Store) -> None:
     done = helm_test(url, store.home)
     assert done.returncode == 1
     assert f"FAILED: {url} is ready: /readyz did not return 200 within 1 s" in done.stdout
+
+
+def test_code_beside_the_model_of_the_bento_is_found(server: Server, store: Store, tmp_path: Path) -> None:
+    (tmp_path / "src").symlink_to(Path.cwd())
+    (tmp_path / "models").symlink_to(store.home / "models")
+    done = helm_test(server.url, tmp_path, cwd=tmp_path, API_KEYS="first")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_an_image_that_is_older_than_the_chart_fails_with_one_line(tmp_path: Path) -> None:
+    done = helm_test("http://127.0.0.1:9", tmp_path, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "FAILED: the image is older than this chart; upgrade the image, or use the chart of its version\n"
+    )

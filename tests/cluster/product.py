@@ -19,6 +19,8 @@ import pytest
 from PIL import Image
 
 from cluster.settings import REPOSITORY
+from model_format import golden
+from model_format.layout import GOLDEN_FOLDER
 from tests.cluster.kubectl import Cluster
 
 MANIFESTS = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
@@ -118,14 +120,14 @@ def digest(registry: str, repository: str, tag: str) -> str:
 
 def _golden(image: str, model: str) -> dict[str, bytes]:
     """Return the golden images of the model, read from the image that serves it."""
-    folder = f"/home/bentoml/bento/models/{model.replace(':', '/')}/golden"
+    folder = f"/home/bentoml/bento/models/{model.replace(':', '/')}/{GOLDEN_FOLDER}"
     script = f"import sys, tarfile; tarfile.open(fileobj=sys.stdout.buffer, mode='w|').add({folder!r}, '.')"
     command = ["containers/engine", "run", "--rm", "--network=none", "--entrypoint", "python", image, "-c", script]
     packed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True).stdout
     with tarfile.open(fileobj=io.BytesIO(packed)) as files:
         content = {entry.name.removeprefix("./"): files.extractfile(entry) for entry in files if entry.isfile()}
         read = {name: file.read() for name, file in content.items() if file}
-    return {entry["class"]: _jpeg(read[entry["file"]]) for entry in json.loads(read["golden.json"])}
+    return {one.class_name: _jpeg(one.image) for one in golden.parse(read, model)}
 
 
 def _jpeg(encoded: bytes) -> bytes:

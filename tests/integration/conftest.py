@@ -22,7 +22,7 @@ import psutil
 import pytest
 from selenium import webdriver
 
-from tests.stored import BASELINE, METADATA, write_entry
+from tests.stored import METADATA, write_entry
 
 BENTOML = str(Path(sys.executable).parent / "bentoml")
 
@@ -46,7 +46,7 @@ class Store:
             "import json, sys; from pathlib import Path; from training.export.publish import publish; "
             "print(publish('image_classifier', Path(sys.argv[1]), {}, json.loads(sys.argv[2])))"
         )
-        command = [sys.executable, "-c", script, str(files), json.dumps(METADATA | {"baseline": BASELINE})]
+        command = [sys.executable, "-c", script, str(files), json.dumps(METADATA.to_metadata())]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout.splitlines()[-1]

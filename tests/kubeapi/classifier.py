@@ -7,6 +7,8 @@ import threading
 import time
 from pathlib import Path
 
+from model_format import golden
+from model_format.golden import GoldenImage
 from tests.kubeapi.http import QuietHandler, QuietServer
 
 TAG = "image_classifier:abcdefgh"
@@ -73,11 +75,10 @@ class _Handler(QuietHandler):
 def store(home: Path, answers: Answers, tag: str = TAG) -> Path:
     """Make a model-store entry's golden set; returns its folder."""
     name, _, version = tag.partition(":")
-    folder = home / "models" / name / version / "golden"
-    folder.mkdir(parents=True)
-    entries = []
-    for index, (image, (predicted, confidence)) in enumerate(answers.items()):
-        (folder / f"{index:02}.png").write_bytes(image)
-        entries.append({"file": f"{index:02}.png", "class": predicted, "confidence": confidence})
-    (folder / "golden.json").write_text(json.dumps(entries))
+    folder = golden.folder_of(home / "models" / name / version)
+    images = [
+        GoldenImage(f"{index:02}.png", image, predicted, confidence)
+        for index, (image, (predicted, confidence)) in enumerate(answers.items())
+    ]
+    golden.write(folder, images)
     return folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +12,12 @@ import pytest
 
 PACKAGES: dict[str, set[str]] = {
     "imaging": set(),
-    "training": {"imaging"},
-    "bento": {"imaging"},
+    "model_format": set(),
+    "training": {"imaging", "model_format"},
+    "bento": {"imaging", "model_format"},
     "containers": set(),
-    "helm": set(),
-    "k8s": set(),
+    "helm": {"model_format"},
+    "k8s": {"model_format"},
     "loadtests": set(),
     "cluster": set(),
 }
@@ -61,6 +63,9 @@ GROUND = {
     "k8s": {path.stem for path in Path("k8s").glob("*.py")} - {"__init__", "__main__", "cli"},
 }
 """The modules directly in a package that all of its rooms may import; the others are its top."""
+
+SPELLED = r"""model\.onnx\b|model-int8|model\.keras\b|golden\.json|["'/]golden["'/]"""
+"""Names of files in a store entry, which only `model_format` may spell."""
 
 HEAVY = {"tensorflow", "keras", "onnxruntime", "onnx", "matplotlib", "optuna", "sklearn"}
 # They subclass Keras' classes; their users import them inside functions.
@@ -174,6 +179,26 @@ def test_a_circle_is_found() -> None:
 def test_imaging_needs_numpy_and_pillow_alone() -> None:
     for path in modules("imaging"):
         assert packages(path) - sys.stdlib_module_names - {"imaging"} <= {"numpy", "PIL"}, path
+
+
+def test_the_format_of_models_needs_the_standard_library_alone() -> None:
+    for path in modules("model_format"):
+        assert packages(path) - sys.stdlib_module_names <= {"model_format"}, path
+
+
+def spells_the_format(path: Path) -> bool:
+    return re.search(SPELLED, path.read_text(encoding="utf-8", errors="ignore")) is not None
+
+
+def test_only_the_format_of_models_spells_the_names_of_its_files() -> None:
+    folders = [*OURS - {"model_format"}, "scripts", ".ci"]
+    files = [path for folder in folders for path in Path(folder).rglob("*") if path.is_file()]
+    # A test spells the name that it expects.
+    code = [path for path in files if path.suffix not in (".md", ".pyc") and not path.name.startswith("test_")]
+    assert len(code) > 300
+    stored = Path("tests/entries")
+    assert [path for path in code if stored not in path.parents and spells_the_format(path)] == []
+    assert spells_the_format(Path("model_format/layout.py"))
 
 
 def test_heavy_libraries_are_imported_where_they_are_used() -> None:

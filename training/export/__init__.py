@@ -1,1 +1,1 @@
-"""From a trained network to a store entry: calibration, ONNX and int8, golden images, the baseline for drift."""
+"""Turn a trained network into a store entry: calibrate it, export its forms, choose golden images, publish."""

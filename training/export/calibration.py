@@ -1,4 +1,4 @@
-"""Make a network's confidence a probability: temperature scaling, folded into its last dense layer. Trains nothing.
+"""Make a network's confidence a probability: fit a temperature and fold it into the last dense layer.
 
 Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017, section 4.2.
 """
@@ -13,50 +13,50 @@ import numpy as np
 logger = logging.getLogger(__name__)
 
 LEAST_IMAGES = 50
-"""With fewer validation images, one that is wrong by chance decides the temperature."""
+"""With fewer validation images, a single chance error would decide the temperature."""
 
 BOUNDS = (0.1, 10.0)
-"""Published temperatures lie between 0.5 and 5. One twice as far says that the validation images are unlike those
-of training, or their labels wrong, which no temperature mends."""
+"""Published temperatures lie between 0.5 and 5. A temperature far outside means that the validation images differ
+from the training images, or that labels are wrong. A temperature can't repair either."""
 
-# The 95% quantile of chi-squared with one degree of freedom: twice the log-likelihood that a parameter must gain.
+# The 95% quantile of chi-squared with one degree of freedom: a parameter must gain half of it in log-likelihood.
 _EVIDENCE = 3.84
 
 
 def calibrate(model: Any, batches: Any, labels: np.ndarray) -> tuple[float, str | None]:
     """Divide the scores before the softmax of `model` by a temperature, in place.
 
-    The temperature goes into kernel and bias of the last dense layer: the network stays as it is, and no form
-    that is exported of it knows of calibration. Which class is the best never changes.
+    The temperature goes into the kernel and the bias of the last dense layer, so that no exported form needs to
+    know about calibration. The predicted class never changes.
 
     Args:
         model: a `keras.Model` that ends in a dense layer with softmax.
-        batches: the validation images as Keras takes them, in the order of `labels`.
+        batches: the validation images, as an input that Keras accepts, in the order of `labels`.
         labels: (N,) int.
 
     Returns:
-        The temperature, and why it is 1, if `model` was left as it was.
+        The temperature and None, or 1 and the reason for which `model` was left unchanged.
     """
     from keras import Model, layers
 
     if len(labels) < LEAST_IMAGES:
-        return _left(f"{len(labels)} validation images are too few; it takes {LEAST_IMAGES}")
+        return _unchanged(f"{len(labels)} validation images are too few; it takes {LEAST_IMAGES}")
     head = model.layers[-1]
-    # In a layer of its own: from probabilities of 0 and 1, which float32 rounds to, no score comes back.
-    # Named, since a loaded network may have a "dense" already.
+    # A layer without softmax computes the scores: they can't be recovered from probabilities rounded to 0 or 1.
+    # The layer needs a name because a loaded network may already have a layer called "dense".
     scores = layers.Dense(head.units, dtype="float32", name="before_softmax")
     scorer = Model(model.input, scores(head.input))
     scores.set_weights(head.get_weights())
     temperature, reason = fit_temperature(scorer.predict(batches, verbose=0), labels)
     if reason is not None:
-        return _left(reason)
+        return _unchanged(reason)
     for weight in head.weights:
         weight.assign(weight / temperature)
     logger.info("calibrated on %d validation images: temperature %.3f", len(labels), temperature)
     return temperature, None
 
 
-def _left(reason: str) -> tuple[float, str]:
+def _unchanged(reason: str) -> tuple[float, str]:
     logger.info("not calibrated: %s", reason)
     return 1.0, reason
 
@@ -69,7 +69,8 @@ def fit_temperature(scores: np.ndarray, labels: np.ndarray) -> tuple[float, str 
         labels: (N,) int.
 
     Returns:
-        T within `BOUNDS`, below 1 for a network that is too modest, and None; or 1 and why no T can be told.
+        T within `BOUNDS` and None; T is below 1 for an underconfident network. Or 1 and the reason for which no T
+        can be determined.
     """
     from scipy.optimize import minimize_scalar  # type: ignore[import-untyped]
 
@@ -82,7 +83,7 @@ def fit_temperature(scores: np.ndarray, labels: np.ndarray) -> tuple[float, str 
     def loss(log_temperature: float) -> float:
         return _negative_log_likelihood(exact / np.exp(log_temperature), labels)
 
-    # Convex in 1 / T, so one valley in log T as well.
+    # The loss is convex in 1 / T, so it has a single minimum in log T as well.
     found = minimize_scalar(loss, bounds=np.log(BOUNDS), method="bounded")
     temperature = float(np.exp(found.x))
     if not BOUNDS[0] * 1.01 < temperature < BOUNDS[1] / 1.01:
@@ -93,6 +94,6 @@ def fit_temperature(scores: np.ndarray, labels: np.ndarray) -> tuple[float, str 
 
 
 def _negative_log_likelihood(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Mean over (N, C) scores, in nats."""
+    """Return the mean over (N, C) scores, in nats."""
     shifted = scores - scores.max(axis=1, keepdims=True)
     return float((np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(labels)), labels]).mean())

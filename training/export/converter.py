@@ -1,7 +1,7 @@
-"""A Keras model as ONNX, by tf2onnx: `python -m training.converter MODEL.keras FILE.onnx`. Checks and renames nothing.
+"""Convert a Keras model to ONNX by tf2onnx: `python -m training.export.converter MODEL.keras FILE.onnx`.
 
-Keras' files belong to no backend. A model that JAX or PyTorch trained is converted by TensorFlow in a process
-of its own, so that all backends share one converter.
+Keras' files are the same for every backend. A model that JAX or PyTorch trained is converted by TensorFlow in
+another process, so that all backends share one converter.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from training.errors import ModelError
 
 
 def convert(model: Any, target: Path) -> None:
-    """Write a built `keras.Model` to `target` as ONNX, with TensorFlow's names.
+    """Write a built `keras.Model` to `target` as ONNX, with TensorFlow's names for input and output.
 
     Raises:
-        ModelError: the process that converts failed.
+        ModelError: the converting process failed.
     """
     import keras
 
@@ -36,16 +36,16 @@ def convert(model: Any, target: Path) -> None:
         return
     root = Path(__file__).parents[2]
     path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
-    # The accelerator is in use here, and nothing of this is heavy.
+    # The accelerator is busy in this process, and a conversion doesn't need one.
     environment = os.environ | {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": path}
     with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder, "model.keras")
+        source = Path(folder, "source.keras")
         model.save(source)
         command = [sys.executable, "-m", "training.export.converter", str(source), str(target)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise ModelError(f"TensorFlow, which makes the ONNX form, failed: {said[-1]}")
+        raise ModelError(f"TensorFlow failed to make the ONNX form: {said[-1]}")
 
 
 def _export(model: Any, target: Path) -> None:
@@ -54,8 +54,8 @@ def _export(model: Any, target: Path) -> None:
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings(), _copies_given_back():
-            warnings.simplefilter("ignore")  # tf2onnx asks NumPy for names that it no longer has
+        with warnings.catch_warnings(), _frequent_collections():
+            warnings.simplefilter("ignore")  # tf2onnx uses deprecated names of NumPy
             model.export(target, format="onnx", verbose=False)
     finally:
         for logger, level in zip(loggers, levels, strict=True):
@@ -63,14 +63,14 @@ def _export(model: Any, target: Path) -> None:
 
 
 @contextlib.contextmanager
-def _copies_given_back() -> Iterator[None]:
-    """Collect garbage often: tf2onnx copies the graph, weights and all, for each of its passes, in cycles.
+def _frequent_collections() -> Iterator[None]:
+    """Collect garbage often: each pass of tf2onnx copies the graph with its weights, and leaves the copy in a cycle.
 
-    Of 12 MB of weights it else takes 840 MB of memory, of a ResNet-50's 95 MB over 6 GB.
+    Without this, 12 MB of weights take 840 MB of memory, and the 95 MB of a ResNet-50 over 6 GB.
     """
     threshold = gc.get_threshold()
     gc.collect()
-    gc.freeze()  # what is there already would make each collection long, and so rare
+    gc.freeze()  # scanning the existing objects would make each collection slow
     gc.set_threshold(700, 5, 2)
     try:
         yield
@@ -83,7 +83,7 @@ def _main(source: str, target: str) -> None:
     from training.environment import import_keras
 
     model = import_keras().saving.load_model(source, compile=False)
-    model(np.zeros((1, *model.input_shape[1:]), np.uint8))  # Keras exports only what was called before
+    model(np.zeros((1, *model.input_shape[1:]), np.uint8))  # Keras exports a model only after a call
     _export(model, Path(target))
 
 

@@ -1,4 +1,4 @@
-"""From a trained Keras model to what is served: an ONNX file checked for equal output, and its int8 form."""
+"""Export a trained Keras model to ONNX, check that the output is equal, and quantise it to int8."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 
+from model_format.layout import BATCH, INPUT, OUTPUT
 from training.errors import ModelError
 from training.export import converter
 
-INPUT, OUTPUT = "image", "probabilities"
 TOLERANCE = 1e-4
 """Largest difference of a probability between Keras and the fp32 ONNX form."""
 
-# Enough that activation ranges settle; the calibrator keeps every intermediate result in memory.
 CALIBRATION_IMAGES = 512
+"""Enough for stable activation ranges. More would need more memory: the calibrator keeps all intermediate results."""
 
 
 def to_onnx(model: Any, path: Path) -> None:
-    """Write `model` as ONNX: "image" (batch, S, S, 3) uint8 -> "probabilities" (batch, C) float32."""
+    """Write `model` to `path` as ONNX, with the input and output of `model_format.layout`."""
     import onnx
     import onnxruntime
 
@@ -31,7 +31,7 @@ def to_onnx(model: Any, path: Path) -> None:
     _rename(graph)
     onnx.save(graph, raw)
     options = onnxruntime.SessionOptions()
-    # What holds on every machine: constants folded, batch normalisation merged into the convolutions.
+    # The basic level holds on every machine: it folds constants and merges batch normalisation into convolutions.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(path)
     onnxruntime.InferenceSession(raw, options, providers=["CPUExecutionProvider"])
@@ -39,7 +39,7 @@ def to_onnx(model: Any, path: Path) -> None:
 
 
 def _rename(graph: Any) -> None:
-    """Give input, output and batch dimension the names that the service and its clients see."""
+    """Give the input, the output and the batch dimension the names that the service and its clients use."""
     graph_ = graph.graph
     names = {graph_.input[0].name: INPUT, graph_.output[0].name: OUTPUT}
     for node in graph_.node:
@@ -47,11 +47,11 @@ def _rename(graph: Any) -> None:
         node.output[:] = [names.get(name, name) for name in node.output]
     for value in (graph_.input[0], graph_.output[0]):
         value.name = names[value.name]
-        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+        value.type.tensor_type.shape.dim[0].dim_param = BATCH
 
 
 class OnnxModel:
-    """An ONNX file as a function of a batch."""
+    """An ONNX file, called with a batch of images."""
 
     def __init__(self, path: Path) -> None:
         import onnxruntime
@@ -69,19 +69,25 @@ class OnnxModel:
 
 
 def check_equal(expected: np.ndarray, actual: np.ndarray) -> float:
-    """Return the largest difference of two (N, C) arrays of probabilities.
+    """Return the largest difference between two (N, C) arrays of probabilities.
 
     Raises:
-        ModelError: more than `TOLERANCE`.
+        ModelError: it is more than `TOLERANCE`.
     """
     difference = float(np.abs(expected - actual).max())
     if not difference <= TOLERANCE:
-        raise ModelError(f"the ONNX export differs from the Keras model by {difference:.2g}; this is a bug of ours")
+        raise ModelError(f"the ONNX export differs from the Keras model by {difference:.2g}; please report this bug")
     return difference
 
 
 def to_int8(source: Path, target: Path, batches: Iterator[np.ndarray]) -> None:
-    """Write `source` with 8-bit weights and activations, calibrated on `batches` of training images."""
+    """Write `source` to `target` with 8-bit weights and activations.
+
+    Args:
+        source: the fp32 ONNX file.
+        target: the int8 ONNX file.
+        batches: (B, S, S, 3) uint8 training images, which set the activation ranges.
+    """
     import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
@@ -92,7 +98,7 @@ def to_int8(source: Path, target: Path, batches: Iterator[np.ndarray]) -> None:
 
     root = logging.getLogger()
     level = root.level
-    root.setLevel(logging.ERROR)  # it advises a pre-processing that `to_onnx` has done
+    root.setLevel(logging.ERROR)  # it recommends a pre-processing that `to_onnx` has already done
     try:
         quantize_static(
             source,
@@ -109,7 +115,10 @@ def to_int8(source: Path, target: Path, batches: Iterator[np.ndarray]) -> None:
 
 
 def _head(graph: Any) -> list[str]:
-    """Names of the last dense layer and what follows: in 8 bits a confidence would be a multiple of 1/256."""
+    """Return the names of the last dense layer and of the nodes after it.
+
+    In 8 bits a confidence would be a multiple of 1/256.
+    """
     names: list[str] = []
     for node in reversed(graph.node):
         names.append(node.name)

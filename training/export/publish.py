@@ -1,4 +1,4 @@
-"""Put a trained model into the BentoML model store, whole or not at all."""
+"""Publish a trained model to the BentoML model store, atomically."""
 
 from __future__ import annotations
 
@@ -12,10 +12,19 @@ from typing import Any
 
 
 def publish(name: str, files: Path, labels: dict[str, str], metadata: dict[str, Any]) -> str:
-    """Store the folder `files` as a new version of `name`; returns its tag.
+    """Store the folder `files` as a new version of `name`; return its tag.
 
-    BentoML copies into the store's final folder, where a killed process would leave half a model that
-    the service then picks. So the entry is made in a store of its own and moved in by one rename.
+    BentoML copies into the final folder of the store. A killed process would leave half a model there, which the
+    service would then choose. So the entry is made in a staging store and renamed into the real one.
+
+    Args:
+        name: of the model in the store.
+        files: the files of the entry, as `training.export.entry.write` left them.
+        labels: BentoML's labels.
+        metadata: as `model_format.metadata.Metadata.to_metadata` returns it.
+
+    Raises:
+        ModelError: BentoML refuses `name`, or the store can't be written.
     """
     import bentoml
     from bentoml._internal.models import ModelStore
@@ -25,7 +34,7 @@ def publish(name: str, files: Path, labels: dict[str, str], metadata: dict[str, 
 
     home = _bentoml_home()
     try:
-        with _alone(home) as staging:
+        with _locked(home) as staging:
             store = ModelStore(staging)
             with bentoml.models.create(name, labels=labels, metadata=metadata, _model_store=store) as model:
                 shutil.copytree(files, model.path, dirs_exist_ok=True)
@@ -38,7 +47,7 @@ def publish(name: str, files: Path, labels: dict[str, str], metadata: dict[str, 
             newest.replace(target / "latest")
             return str(model.tag)
     except shutil.Error as error:
-        # One entry a file, each with its own message; the first says it all.
+        # The error holds one entry per file, each with its own message; the first one is enough.
         reason = str(error.args[0][0][2]).partition(": '")[0]
         raise ModelError(f"the model can't be stored in {home}: {reason}") from error
     except BentoMLException as error:
@@ -55,10 +64,11 @@ def _bentoml_home() -> Path:
 
 
 @contextlib.contextmanager
-def _alone(home: Path) -> Iterator[Path]:
-    """Make a folder to work in, in the store's file system; wait for other publishers, clear up after killed ones.
+def _locked(home: Path) -> Iterator[Path]:
+    """Yield a staging folder in the store's file system, with a lock on the store.
 
-    Process numbers tell nothing of who lives: in containers that share a store, everybody's may be 1.
+    Wait for other publishers, and remove the staging folders of killed ones. The lock shows that they were killed;
+    a process ID would not, because containers that share a store may all run as process 1.
     """
     home.mkdir(parents=True, exist_ok=True)
     with (home / ".image-classifier-publish.lock").open("w") as lock:

@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from model_format.errors import FormatError
+from model_format.layout import FILES
+from model_format.metadata import Metadata
 from training.config import Config
 from training.errors import ModelError, UsageError
 
@@ -113,14 +116,14 @@ def verified(file: Path, digest: str | None) -> str:
 
 def _stored(config: Config) -> Config:
     stored = find(config.backbone or "")
-    size = int(stored.info.metadata["image_size"])
+    size = Metadata.from_metadata(stored.info.metadata, str(stored.tag)).image_size
     if config.image_size not in (None, size):
         raise UsageError(f"--image-size is {config.image_size}; {stored.tag} takes {size}, leave the option out")
     if config.weights not in (None, NONE):
         raise UsageError(f"--weights is {config.weights!r}; {stored.tag} has its own: leave it out, or give none")
     digest = config.weights_sha256
     if config.weights is None:
-        digest = verified(Path(stored.path, "model.keras"), digest)
+        digest = verified(Path(stored.path, FILES["keras"]), digest)
     return replace(config, backbone=str(stored.tag), image_size=size, weights_sha256=digest)
 
 
@@ -128,7 +131,7 @@ def find(tag: str) -> Any:
     """Return the store's entry `tag`, which must be one of ours.
 
     Raises:
-        ModelError: it isn't there, or has no Keras form.
+        ModelError: it isn't there, is of a newer schema, or has no Keras form.
     """
     import bentoml
     from bentoml.exceptions import BentoMLException
@@ -139,8 +142,12 @@ def find(tag: str) -> Any:
         raise ModelError(
             f"--backbone {tag}: no such model in the store; `bentoml models list` shows what there is"
         ) from error
-    if "image_size" not in stored.info.metadata or not Path(stored.path, "model.keras").exists():
-        raise ModelError(f"--backbone {tag} was not made by this project's training: it has no model.keras")
+    try:
+        Metadata.from_metadata(stored.info.metadata, str(stored.tag))
+    except FormatError as error:
+        raise ModelError(f"--backbone {error}") from error
+    if not Path(stored.path, FILES["keras"]).exists():
+        raise ModelError(f"--backbone {tag} was not made by this project's training: it has no {FILES['keras']}")
     return stored
 
 

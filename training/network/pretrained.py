@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from model_format.layout import FILES
 from training.config import Config
 from training.errors import ModelError, UsageError
 from training.network.backbone import APPLICATIONS, IMAGENET, NONE, find, is_pretrained, is_stored, verified
@@ -165,7 +166,7 @@ def _stored(config: Config) -> Any:
     """Return the layers of the stored model up to its pooling."""
     import keras
 
-    file = Path(find(config.backbone or "").path, "model.keras")
+    file = Path(find(config.backbone or "").path, FILES["keras"])
     option = f"--backbone {config.backbone}"
     if is_pretrained(config):
         verified(file, config.weights_sha256)

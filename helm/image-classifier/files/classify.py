@@ -11,9 +11,18 @@ import urllib.request
 from email.message import Message
 from pathlib import Path
 
+BENTO = Path(os.environ.get("BENTO_PATH", "/home/bentoml/bento"))
+# The working directory of an image that `bentoml containerize` built is not the folder of its code.
+sys.path.append(str(BENTO / "src"))
+try:
+    from model_format import golden
+    from model_format.layout import GOLDEN_INDEX
+except ImportError:
+    sys.exit("FAILED: the image is older than this chart; upgrade the image, or use the chart of its version")
+
 URL, SECONDS = sys.argv[1], float(sys.argv[2])
 # The first folder holds a downloaded or mounted model, the second one the image's own model.
-STORES = (Path("/bentoml/models"), Path(os.environ.get("BENTO_PATH", "/home/bentoml/bento")) / "models")
+STORES = (Path("/bentoml/models"), BENTO / "models")
 
 
 def ask(path: str, body: bytes | None = None) -> tuple[int, Message, bytes]:
@@ -51,7 +60,7 @@ def golden_folder(tag: str) -> Path | None:
     """
     folders = [store / tag.replace(":", "/") for store in STORES]
     folders += [folder for store in STORES for folder in store.glob("*/*")]
-    return next((folder / "golden" for folder in folders if (folder / "golden/golden.json").exists()), None)
+    return next((golden.folder_of(folder) for folder in folders if golden.is_in(folder)), None)
 
 
 deadline = time.monotonic() + SECONDS
@@ -59,19 +68,19 @@ while not (ready := is_ready()) and time.monotonic() < deadline:
     time.sleep(0.5)
 check(f"{URL} is ready", ready, f"/readyz did not return 200 within {SECONDS:g} s")
 
-golden = golden_folder(json.loads(ask("/version")[2])["model"])
-check("the model has golden images", golden, f"no golden.json in {' or '.join(map(str, STORES))}")
-assert golden is not None
+folder = golden_folder(json.loads(ask("/version")[2])["model"])
+check("the model has golden images", folder, f"no {GOLDEN_INDEX} in {' or '.join(map(str, STORES))}")
+assert folder is not None
 
-entries = json.loads((golden / "golden.json").read_text(encoding="utf-8"))
-check("golden.json lists images", entries, entries)
-for entry in entries:
-    status, _, body = ask("/predict", (golden / entry["file"]).read_bytes())
-    check(f"{entry['file']} is answered", status == 200, (status, body))
+examples = golden.read(folder)
+check(f"{GOLDEN_INDEX} lists images", examples, examples)
+for example in examples:
+    status, _, body = ask("/predict", example.image)
+    check(f"{example.file} is answered", status == 200, (status, body))
     answer = json.loads(body)
-    check(f"{entry['file']} is {entry['class']!r}", answer["predicted_class"] == entry["class"], answer)
+    check(f"{example.file} is {example.class_name!r}", answer["predicted_class"] == example.class_name, answer)
 
-image = (golden / entries[0]["file"]).read_bytes()
+image = examples[0].image
 for what, sent in (("half an image", image[: len(image) // 2]), ("plain text", b"not an image")):
     status, headers, body = ask("/predict", sent)
     is_problem = headers["Content-Type"] == "application/problem+json"

@@ -1,4 +1,4 @@
-"""`python -m bento.fetch` against real HTTP servers and a real registry: what it accepts, refuses and leaves behind."""
+"""`python -m bento.fetch` against real HTTP servers: what it accepts, what it refuses, and which files it leaves."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COMMAND = [sys.executable, "-m", "bento.fetch"]
 
 
 def packed(files: dict[str, bytes], *more: tarfile.TarInfo, mode: str = "w:xz") -> bytes:
-    """Return an archive as `bentoml models export` writes them, with `more` members that it would never write."""
+    """Return an archive in the format of `bentoml models export`, with `more` members that it would never write."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode=mode) as tar:  # type: ignore[call-overload]
         for name, content in files.items():
@@ -50,7 +50,7 @@ def sha256(content: bytes) -> str:
 
 @dataclass
 class Site:
-    """A web server: its pages by path, and the requests it got."""
+    """A web server: its pages by path, and its requests with their Authorization."""
 
     port: int = 0
     pages: dict[str, bytes] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class Site:
     cut: int | None = None
     """Bytes after which the connection breaks."""
     stall: bool = False
-    """Whether it doesn't break there, but waits."""
+    """Whether the connection stalls there and doesn't break."""
 
     @property
     def url(self) -> str:
@@ -106,11 +106,11 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def content(home: Path) -> set[str]:
-    """The files below a store, without the lock that stays."""
+    """Return the files below a store, without the lock, which stays."""
     return {str(path.relative_to(home)) for path in home.rglob("*") if path.is_file()} - {".fetch-lock"}
 
 
-def test_an_exported_model_is_fetched_once_and_known_to_bentoml(
+def test_an_exported_model_is_fetched_once_and_listed_by_bentoml(
     colour_store: tuple[Store, str], site: Site, tmp_path: Path
 ) -> None:
     store, tag = colour_store
@@ -135,7 +135,7 @@ def test_an_exported_model_is_fetched_once_and_known_to_bentoml(
 
 
 @pytest.mark.parametrize("mode", ["w:xz", "w:gz", "w"])
-def test_the_store_holds_the_model_and_nothing_else(site: Site, tmp_path: Path, mode: str) -> None:
+def test_the_store_holds_only_the_model_afterwards(site: Site, tmp_path: Path, mode: str) -> None:
     site.pages["/m"] = packed({"model.yaml": MODEL_YAML, "model.onnx": b"weights"}, mode=mode)
     assert store.fetch(f"{site.url}/m", sha256(site.pages["/m"]), tmp_path) == ("image_classifier:abc123", True)
     folder = "models/image_classifier"
@@ -144,7 +144,7 @@ def test_the_store_holds_the_model_and_nothing_else(site: Site, tmp_path: Path, 
 
 
 def refused(site: Site, home: Path, *more: str, digest: str | None = None) -> tuple[int, str]:
-    """Fetch /m, which must fail with one line and leave nothing; returns the exit status and the line."""
+    """Fetch /m, which must fail with one line and leave no file; return the exit status and the line."""
     digest = digest or sha256(site.pages.get("/m", b""))
     done = run(f"{site.url}/m", "--sha256", digest, "--into", str(home), *more)
     assert len(done.stderr.splitlines()) == 1, done.stderr
@@ -154,14 +154,14 @@ def refused(site: Site, home: Path, *more: str, digest: str | None = None) -> tu
     return done.returncode, done.stderr
 
 
-def test_another_file_than_the_wanted_one_is_never_opened(site: Site, tmp_path: Path) -> None:
+def test_an_archive_with_another_digest_is_refused(site: Site, tmp_path: Path) -> None:
     site.pages["/m"] = MODEL
     code, line = refused(site, tmp_path, digest="0" * 64)
     assert code == 4
     assert sha256(MODEL) in line
 
 
-def test_a_broken_connection_is_told_from_a_wrong_file(site: Site, tmp_path: Path) -> None:
+def test_a_broken_connection_has_its_own_exit_code(site: Site, tmp_path: Path) -> None:
     site.pages["/m"] = MODEL
     site.cut = 100
     code, line = refused(site, tmp_path)
@@ -185,7 +185,7 @@ def test_a_secret_in_the_url_is_not_shown(site: Site, tmp_path: Path) -> None:
     assert "secret" not in done.stderr
 
 
-def test_sizes_are_bounded_packed_and_unpacked(site: Site, tmp_path: Path) -> None:
+def test_an_archive_that_is_too_large_packed_or_unpacked_is_refused(site: Site, tmp_path: Path) -> None:
     site.pages["/m"] = MODEL
     assert refused(site, tmp_path, "--max-bytes", "100")[0] == 4
     site.pages["/m"] = packed({"model.yaml": MODEL_YAML, "model.onnx": bytes(2**20)})
@@ -213,7 +213,9 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.
     ],
     ids=lambda info: info.name[:20],
 )
-def test_what_no_export_holds_is_refused(site: Site, tmp_path: Path, hostile: tarfile.TarInfo) -> None:
+def test_an_archive_with_links_devices_or_bad_paths_is_refused(
+    site: Site, tmp_path: Path, hostile: tarfile.TarInfo
+) -> None:
     site.pages["/m"] = packed({"model.yaml": MODEL_YAML}, hostile)
     assert refused(site, tmp_path / "home")[0] == 4
     assert {path.name for path in tmp_path.iterdir()} == {"home"}
@@ -233,12 +235,12 @@ def test_what_no_export_holds_is_refused(site: Site, tmp_path: Path, hostile: ta
     ],
     ids=["text", "half", "no model.yaml", "name with a path", "no version", "damaged", "a later block damaged"],
 )
-def test_what_is_no_model_is_refused(site: Site, tmp_path: Path, archive: bytes) -> None:
+def test_an_archive_without_a_readable_model_is_refused(site: Site, tmp_path: Path, archive: bytes) -> None:
     site.pages["/m"] = archive
     assert refused(site, tmp_path)[0] == 4
 
 
-def test_another_model_of_that_tag_is_left_alone(site: Site, tmp_path: Path) -> None:
+def test_an_existing_model_with_that_tag_is_not_replaced(site: Site, tmp_path: Path) -> None:
     there = tmp_path / "models" / "image_classifier" / "abc123"
     there.mkdir(parents=True)
     (there / "model.yaml").write_text("name: image_classifier")
@@ -269,7 +271,7 @@ def test_a_wrong_command_line_is_explained(arguments: list[str], message: str, t
     assert message in done.stderr
 
 
-def test_a_killed_fetch_leaves_no_model_and_the_next_one_clears_up(site: Site, tmp_path: Path) -> None:
+def test_a_killed_fetch_leaves_no_model_and_the_next_fetch_cleans_up(site: Site, tmp_path: Path) -> None:
     site.pages["/m"] = MODEL
     site.cut, site.stall = 100, True
     arguments = [*COMMAND, f"{site.url}/m", "--sha256", sha256(MODEL), "--into", str(tmp_path)]
@@ -289,7 +291,7 @@ def test_a_killed_fetch_leaves_no_model_and_the_next_one_clears_up(site: Site, t
     assert {path.name for path in tmp_path.iterdir()} == {".fetch-lock", "models"}
 
 
-def test_two_at_once_download_once(site: Site, tmp_path: Path) -> None:
+def test_simultaneous_fetches_download_once(site: Site, tmp_path: Path) -> None:
     site.pages["/m"] = MODEL
     arguments = [*COMMAND, f"{site.url}/m", "--sha256", sha256(MODEL), "--into", str(tmp_path)]
     processes = [subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) for _ in range(3)]

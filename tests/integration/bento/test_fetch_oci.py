@@ -1,4 +1,4 @@
-"""`python -m bento.fetch oci://...` against Debian's docker-registry, and against one that asks for a token."""
+"""`python -m bento.fetch oci://...` against Debian's docker-registry, and against a registry that needs a token."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REPOSITORY = "models/image_classifier"
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The host:port of a registry that holds the model under the tag abc123."""
+    """Yield the host:port of a registry that holds the model under the tag abc123."""
     with running_registry(tmp_path_factory.mktemp("registry")) as host:
         oci.push(host, REPOSITORY, "abc123", MODEL)
         yield host
@@ -36,21 +36,21 @@ def test_a_model_is_fetched_from_a_registry_by_tag_and_by_digest(registry: str, 
         assert (home / "models/image_classifier/abc123/model.onnx").read_bytes() == b"weights"
 
 
-def test_an_unknown_tag_and_another_hash_are_told_apart(registry: str, tmp_path: Path) -> None:
+def test_an_unknown_tag_and_a_wrong_digest_raise_different_errors(registry: str, tmp_path: Path) -> None:
     with pytest.raises(remote.RemoteError, match="manifests/none: 404"):
         store.fetch(f"oci://{registry}/{REPOSITORY}:none", sha256(MODEL), tmp_path, plain_http=True)
     with pytest.raises(archive.ArchiveError, match="has no layer with the SHA-256 0000"):
         store.fetch(f"oci://{registry}/{REPOSITORY}:abc123", "0" * 64, tmp_path, plain_http=True)
 
 
-def test_a_registry_is_asked_over_tls_unless_told_otherwise(registry: str, tmp_path: Path) -> None:
+def test_a_registry_is_asked_over_tls_by_default(registry: str, tmp_path: Path) -> None:
     with pytest.raises(remote.RemoteError, match="https://"):
         store.fetch(f"oci://{registry}/{REPOSITORY}:abc123", sha256(MODEL), tmp_path)
 
 
 @pytest.fixture
 def guarded() -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """A registry that gives user:password a token and sends blobs from another path; and the requests it got."""
+    """Yield the URL of a registry that needs a token and redirects blobs to a storage path, and its requests."""
     seen: list[tuple[str, str]] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -93,7 +93,7 @@ def guarded() -> Iterator[tuple[str, list[tuple[str, str]]]]:
     thread.join()
 
 
-def test_a_user_is_traded_for_a_token_that_goes_nowhere_else(
+def test_credentials_and_token_are_not_sent_to_the_storage(
     guarded: tuple[str, list[tuple[str, str]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, seen = guarded
@@ -103,7 +103,7 @@ def test_a_user_is_traded_for_a_token_that_goes_nowhere_else(
     assert seen[-1] == ("/storage", "")
 
 
-def test_a_refused_user_is_one_line_without_the_password(
+def test_wrong_credentials_are_one_line_without_the_password(
     guarded: tuple[str, list[tuple[str, str]]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

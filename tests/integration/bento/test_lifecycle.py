@@ -91,7 +91,7 @@ def test_a_built_bento_keeps_the_model_it_was_built_with(store: Store, tmp_path:
         assert version(server) == newer
 
     bento = store.home / "bentos" / tag.replace(":", "/")
-    assert {entry.name for entry in (bento / "src").iterdir() if entry.is_dir()} == {"bento", "imaging"}
+    assert {entry.name for entry in (bento / "src").iterdir() if entry.is_dir()} == {"bento", "imaging", "model_format"}
     locked = (bento / "env" / "python" / "requirements.txt").read_text()
     assert "--hash=sha256:" in locked
     assert "tensorflow" not in locked

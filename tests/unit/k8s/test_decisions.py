@@ -9,12 +9,13 @@ import pytest
 from k8s.candidate import alone
 from k8s.change import good_revision
 from k8s.errors import Forbidden, K8sError, NotFound, Unreachable
-from k8s.golden import Example, compare, tolerance
+from k8s.golden import compare, tolerance
 from k8s.helm import explain, overlaid
 from k8s.images import parse
 from k8s.options import duration
 from k8s.verbs.canary import canary_replicas, promoted, without_canary
 from k8s.verbs.rollback import earlier
+from model_format.golden import GoldenImage
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 
@@ -128,7 +129,7 @@ def test_rollback_prefers_what_was_proved() -> None:
 
 
 def test_an_answer_must_have_the_class_and_nearly_the_confidence() -> None:
-    example = Example("03.png", b"", "7", 0.998)
+    example = GoldenImage("03.png", b"", "7", 0.998)
     assert compare(example, ("7", 0.9989), 1e-3) == ""
     assert compare(example, ("7", 0.9969), 1e-3).endswith("the confidence differs by 0.0011")
     assert compare(example, ("7", float("nan")), 1e-3)

@@ -11,6 +11,7 @@ import pytest
 from bento.telemetry import metrics
 from bento.telemetry.drift import Drift
 from imaging import statistics
+from model_format.metadata import Baseline
 from training.export.baseline import baseline
 
 CLASSES = ["cat", "dog", "eel"]
@@ -53,18 +54,18 @@ def test_training_and_service_count_the_same_images_into_the_same_bins() -> None
     probabilities = rng.dirichlet([0.5, 0.5, 0.5], 200).astype(np.float32)
     sizes = rng.integers(100, 10**6, 200).tolist()
     expected = baseline(part(pixels, sizes), probabilities)
-    assert expected["images"] == 200
+    assert expected.images == 200
     drift = Drift("same:1", CLASSES, expected)
     for number in range(200):
         drift.observe(probabilities[number], pixels[number], sizes[number])
     for feature in ("class", *statistics.BINS):
         shares = [count / 200 for count in observed("same:1", feature).values()]
-        assert shares == pytest.approx(expected[feature])
+        assert shares == pytest.approx(expected.shares[feature])
         assert sum(shares) == pytest.approx(1)
         told = [
             metrics.drift_baseline.labels("same:1", feature, name)._value.get() for name in observed("same:1", feature)
         ]
-        assert told == expected[feature]
+        assert told == expected.shares[feature]
 
 
 def test_bins_that_nothing_fell_into_are_there_from_the_start() -> None:
@@ -82,7 +83,7 @@ def test_a_model_without_a_baseline_is_counted_and_has_no_shares() -> None:
 
 
 def test_a_baseline_of_other_bins_is_left_out_and_told(caplog: pytest.LogCaptureFixture) -> None:
-    found = {"images": 10, "class": [0.5, 0.5, 0], "confidence": [1], "brightness": [0] * 9 + [1]}
+    found = Baseline(10, {"class": [0.5, 0.5, 0], "confidence": [1], "brightness": [0.0] * 9 + [1.0]})
     Drift("other:1", CLASSES, found)
     told = {
         s.labels["feature"]

@@ -1,4 +1,4 @@
-"""Temperatures told from scores made up here, and folded into a real network."""
+"""Temperatures are fitted to synthetic scores, and folded into a real network."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def softmax(scores: np.ndarray) -> np.ndarray:
 
 
 def drawn(images: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Scores (N, C), and labels drawn from just the probabilities that they claim."""
+    """Return scores (N, C), and labels drawn from the probabilities that the scores stand for."""
     rng = np.random.default_rng(seed)
     scores = rng.normal(scale=2, size=(images, CLASSES)).astype(np.float32)
     labels = np.array([rng.choice(CLASSES, p=row) for row in softmax(scores.astype(np.float64))])
@@ -30,7 +30,7 @@ def drawn(images: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("truth", [0.4, 0.7, 1.6, 4.0])
-def test_the_temperature_that_was_put_in_is_found_above_and_below_one(truth: float) -> None:
+def test_the_true_temperature_is_found_above_and_below_one(truth: float) -> None:
     scores, labels = drawn(4000)
     found, reason = fit_temperature(scores * truth, labels)
     assert reason is None
@@ -47,32 +47,32 @@ def test_no_other_temperature_has_a_smaller_loss() -> None:
     assert loss(found) <= min(loss(found * factor) for factor in (0.97, 0.99, 1.01, 1.03))
 
 
-def test_what_is_calibrated_already_stays_as_it_is() -> None:
+def test_calibrated_scores_are_left_unchanged() -> None:
     scores, labels = drawn(300)
     found, reason = fit_temperature(scores, labels)
     assert (found, reason) == (1.0, "300 validation images show no miscalibration")
 
 
-def test_where_every_image_is_right_no_confidence_is_driven_to_one() -> None:
+def test_scores_without_a_wrong_prediction_are_left_unchanged() -> None:
     scores, _ = drawn(200)
     found, reason = fit_temperature(scores, scores.argmax(axis=1))
     assert (found, reason) == (1.0, "every validation image is right, so no confidence would be too high")
 
 
-def test_labels_that_have_nothing_to_do_with_the_scores_give_no_temperature() -> None:
+def test_random_labels_give_no_temperature() -> None:
     scores, _ = drawn(1000)
     found, reason = fit_temperature(5 * scores, np.random.default_rng(1).integers(0, CLASSES, 1000))
     assert (found, reason) == (1.0, "the best temperature is outside 0.1 to 10")
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf])
-def test_scores_that_are_no_numbers_give_no_temperature(broken: float) -> None:
+def test_scores_that_are_not_finite_give_no_temperature(broken: float) -> None:
     scores, labels = drawn(100)
     scores[7, 2] = broken
     assert fit_temperature(scores, labels) == (1.0, "the network's scores are not finite")
 
 
-def test_scores_far_beyond_what_an_exponential_takes_are_no_trouble() -> None:
+def test_scores_too_large_for_an_exponential_are_calibrated() -> None:
     scores, labels = drawn(2000)
     found, reason = fit_temperature(np.float32(5) * scores + np.float32(5000), labels)
     assert reason is None
@@ -80,7 +80,7 @@ def test_scores_far_beyond_what_an_exponential_takes_are_no_trouble() -> None:
 
 
 @pytest.mark.parametrize("temperature", [0.5, 3.0])
-def test_what_the_network_answered_before_comes_back_from_what_it_answers_now(temperature: float) -> None:
+def test_the_uncalibrated_probabilities_are_computed_from_the_calibrated_ones(temperature: float) -> None:
     scores, _ = drawn(50)
     after = softmax(10 * scores / temperature).astype(np.float32)
     assert uncalibrated(after, temperature) == pytest.approx(softmax(10 * scores.astype(float)), abs=2e-6)
@@ -88,7 +88,7 @@ def test_what_the_network_answered_before_comes_back_from_what_it_answers_now(te
 
 @pytest.fixture(scope="module")
 def model() -> Any:
-    """Weights nobody trained: what it answers has only to be far from sure and far from right."""
+    """Return an untrained network whose confidences are neither near 1 nor accurate."""
     from training.config import Config
     from training.network import network
 
@@ -104,11 +104,11 @@ def images() -> np.ndarray:
     return np.random.default_rng(2).integers(0, 256, (400, 8, 8, 3), np.uint8)
 
 
-def test_a_calibrated_network_answers_the_same_classes_with_another_confidence(model: Any, images: np.ndarray) -> None:
+def test_calibration_changes_confidences_but_no_predicted_class(model: Any, images: np.ndarray) -> None:
     before = model.predict(images, verbose=0)
     weights = [weight.copy() for weight in model.get_weights()]
     rng = np.random.default_rng(3)
-    # Half as sure as it claims to be.
+    # The labels are drawn at half the confidence that the network claims.
     labels = np.array([rng.choice(CLASSES, p=row) for row in uncalibrated(before, 0.5)])
 
     temperature, reason = calibration.calibrate(model, images, labels)
@@ -121,12 +121,12 @@ def test_a_calibrated_network_answers_the_same_classes_with_another_confidence(m
     figures = describe(temperature, reason, labels, after)
     assert figures["after"]["log_loss"] < figures["before"]["log_loss"]
     assert figures["after"]["ece"] < figures["before"]["ece"]
-    # Nothing but the head is another one, and no layer was added.
+    # Only the weights of the head have changed, and no layer was added.
     changed = [not np.array_equal(a, b) for a, b in zip(weights, model.get_weights(), strict=True)]
     assert changed == [False] * (len(weights) - 2) + [True, True]
 
 
-def test_a_tiny_validation_part_leaves_the_network_alone(model: Any, images: np.ndarray) -> None:
+def test_a_tiny_validation_part_leaves_the_network_unchanged(model: Any, images: np.ndarray) -> None:
     weights = [weight.copy() for weight in model.get_weights()]
     few = calibration.LEAST_IMAGES - 1
     assert calibration.calibrate(model, images[:few], np.zeros(few, int)) == (
