@@ -14,14 +14,11 @@ from training import backend, environment, options
 from training.checks.run import of_training
 from training.config import Config
 from training.data.dataset import Dataset, Part, load
-from training.data.imbalance import class_weights
 from training.distributed.workers import Workers, here, join, part_from, shares
 from training.errors import BelowMinimumAccuracy, Interrupted, ModelError, UsageError
 from training.export import calibration, entry
 from training.export.publish import publish
-from training.input.augment import Augmenter
-from training.input.mixing import Mixer
-from training.input.pruning import Pruner
+from training.input.parts import batches, training_batches, validation_batches
 from training.loop import phases
 from training.loop.checkpoint import Checkpoint, Progress
 from training.loop.compile import compile_for_evaluation
@@ -97,13 +94,13 @@ def _run(config: Config, data: Dataset, out: Path, group: Workers) -> Result:
     model = for_serving(model, config.answers_mirrored, config.moved)
     compile_for_evaluation(model, config)
     test = data.parts["test"]
-    held_out = _held_out(data, config)
+    held_out = validation_batches(data)
     validation = None
     if held_out is not None:
         found = model.evaluate(held_out, verbose=0, return_dict=True)
         validation = {name: float(found[name]) for name in ("loss", "accuracy")}
     temperature, uncalibrated = _calibrate(model, data, config)
-    probabilities = model.predict(_batches(test, data, config), verbose=0)
+    probabilities = model.predict(batches(test, data), verbose=0)
 
     files = out / "model"
     document: dict[str, Any] = {
@@ -131,13 +128,15 @@ def _run(config: Config, data: Dataset, out: Path, group: Workers) -> Result:
 
 
 def _train(config: Config, data: Dataset, out: Path, group: Workers) -> tuple[Any, Progress]:
-    train_batches = training_batches(data.parts["train"], data, config, group)
+    train_batches = training_batches(
+        data.parts["train"], data, config, share=(group.index, group.count), devices=shares()
+    )
     checkpoint = Checkpoint(out, writes=group.leads)
     progress = checkpoint.load() or Progress(data.summary["fingerprint"], backend.describe()["backend"])
     group.agree(config, data.summary["fingerprint"], progress.epochs)
     if progress.fingerprint != data.summary["fingerprint"]:
         raise ModelError(f"the images have changed since {out} was begun; start a new run")
-    held_out = _held_out(data, config, shares() // group.count)
+    held_out = validation_batches(data, copies=shares() // group.count)
     model, progress = phases.run(config, len(data.class_names), train_batches, held_out, checkpoint, progress, group)
     if part_from(group):
         if not progress.best_epoch:
@@ -153,48 +152,7 @@ def _calibrate(model: Any, data: Dataset, config: Config) -> tuple[float, str | 
     if config.refit:
         return 1.0, "with --refit no image was held out to fit a temperature on"
     validation = data.parts["validation"]
-    return calibration.calibrate(model, _batches(validation, data, config), validation.labels)
-
-
-def training_batches(part: Part, data: Dataset, config: Config, group: Workers = Workers()) -> Any:  # noqa: B008
-    """Return `part` as what `fit` trains on: shuffled, augmented, balanced; `config` settled by `for_images`."""
-    from training.input.batches import Batches
-
-    devices = shares()
-    if (config.batch_size or 1) % devices:
-        raise UsageError(f"--batch-size {config.batch_size} can't be shared by {devices} devices; take a multiple")
-    if config.data_pruning and devices > 1:
-        raise UsageError("--data-pruning needs one worker with one device, to know all losses; give --data-pruning 0")
-    counts = np.bincount(part.labels, minlength=len(data.class_names))
-    return Batches(
-        part.images,
-        part.rows,
-        part.labels,
-        len(data.class_names),
-        config.batch_size or 1,
-        seed=config.seed,
-        augmenter=Augmenter(config.augmentation, config.image_size),
-        mixer=Mixer(config.mixup, config.cutmix),
-        class_weights=class_weights(counts) if data.balance == "class-weights" else None,
-        oversample=data.balance == "oversample",
-        pruner=Pruner(config.data_pruning, len(part)) if config.data_pruning else None,
-        pruned_epochs=config.pruned_epochs,
-        share=(group.index, group.count),
-        multiple=devices,
-    )
-
-
-def _held_out(data: Dataset, config: Config, copies: int = 1) -> Any:
-    """The validation part's images, or None where they are trained on."""
-    return None if config.refit else _batches(data.parts["validation"], data, config, copies)
-
-
-def _batches(part: Part, data: Dataset, config: Config, copies: int = 1) -> Any:
-    """The images of `part` as they are, in order; with `copies` of each, every device of a worker gets all."""
-    from training.input.batches import Batches
-
-    rows, labels = np.repeat(part.rows, copies), np.repeat(part.labels, copies)
-    return Batches(part.images, rows, labels, len(data.class_names), part.batch_size * copies)
+    return calibration.calibrate(model, batches(validation, data), validation.labels)
 
 
 def _train_section(config: Config, progress: Progress, data: Dataset) -> dict[str, Any]:
