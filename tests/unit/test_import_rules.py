@@ -34,7 +34,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "distributed": set(),
         "loop": {"network", "input", "distributed"},
         "export": {"data"},
-        "report": {"data", "input"},
+        "report": {"data", "input", "network", "loop"},
         "checks": {"data", "input", "network", "report"},
         "train": {"data", "input", "network", "distributed", "loop", "export", "report", "checks"},
         "evaluation": {"data", "export", "report"},

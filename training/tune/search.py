@@ -160,8 +160,8 @@ def _retrain(plan: Plan, content: dict[str, Any]) -> Result:
     content["retrained"] = {
         "tag": result.tag,
         "report": f"{result.out.name}/report.html",
-        "accuracy": result.report["test"]["accuracy"],
-        "images": result.report["test"]["images"],
+        "accuracy": result.report.test.accuracy,
+        "images": result.report.test.images,
     }
     report.write(plan.out, content)
     return result
