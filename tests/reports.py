@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from model_format.layout import FILES
 from training.report import document, metrics
 from training.report.check_document import (
     Checks,
@@ -115,7 +116,7 @@ def training_report(class_names: list[str]) -> TrainingReport:
             published=True,
             refused=None,
             parameters=290_314,
-            files={"model.onnx": 1_163_456, "model.keras": 3_600_123},
+            files={FILES["onnx"]: 1_163_456, FILES["keras"]: 3_600_123},
             onnx_max_difference=2.4e-7,
             int8=document.Int8(kept=False, accuracy=0.9, accuracy_fp32=0.95, reason="loses 5.0 points"),
         ),

@@ -118,7 +118,7 @@ def _run(config: Config, data: Dataset, out: Path, group: Workers) -> Result:
         data=Data.from_json(data.summary),
         checks=checked.section,
         train=course.describe(config, progress, data.balance),
-        model=Model.from_json(exported),
+        model=exported,
         environment=Environment(**described),
         explanations=explanations,
     )
@@ -174,5 +174,5 @@ def _publish(report: TrainingReport, config: Config, test: Part, probabilities: 
     if not config.publish:
         return report.model
     labels = {"task": "image-classification", "framework": "keras", "data": report.data.name}
-    metadata = entry.metadata(config, report.to_json(), test, probabilities)
+    metadata = entry.metadata(config, report, test, probabilities)
     return replace(report.model, tag=publish(config.name, files, labels, metadata), published=True)
