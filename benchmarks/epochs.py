@@ -48,11 +48,12 @@ def main() -> None:
     environment.start_keras(config.seed)
     workers.join(group)
     from training.input.batches import Batches
+    from training.input.parts import training_batches
     from training.loop.fit import fit
-    from training.train import training_batches
 
     classes, validation = len(data.class_names), data.parts["validation"]
-    batches = training_batches(data.parts["train"], data, config, group)
+    share, devices = (group.index, group.count), workers.shares()
+    batches = training_batches(data.parts["train"], data, config, share=share, devices=devices)
     plain = Batches(validation.images, validation.rows, validation.labels, classes, 128)
     model = network.build(config, classes)
     compile_model(model, config, batches.num_batches)

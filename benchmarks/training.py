@@ -62,8 +62,8 @@ def measure(config: Config, epochs: int, folder: Path) -> dict[str, Any]:
     config = config.for_images(len(data.parts["train"]))
     environment.start_keras(config.seed)
     from training.input.batches import Batches
+    from training.input.parts import training_batches
     from training.loop.fit import fit
-    from training.train import training_batches
 
     part, validation = data.parts["train"], data.parts["validation"]
     classes = len(data.class_names)

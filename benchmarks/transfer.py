@@ -120,12 +120,12 @@ def run(root: Path, task: str, **options: Any) -> dict[str, Any]:
     config = merge({**folders, "int8": False, **options}, None)
     with contextlib.redirect_stderr(io.StringIO()):
         result = train(config)
-    section = result.report["train"]
+    section = result.report.train
     return {
-        "accuracy": result.report["test"]["accuracy"],
-        "seconds": section["seconds"],
-        "epochs": section["epochs"],
-        "best_epoch": section["best_epoch"],
+        "accuracy": result.report.test.accuracy,
+        "seconds": section.seconds,
+        "epochs": section.epochs,
+        "best_epoch": section.best_epoch,
         "tag": result.tag,
     }
 

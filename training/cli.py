@@ -6,12 +6,15 @@ import argparse
 import logging
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from training.errors import TrainingError, UsageError
 from training.options import add_arguments, merge
 from training.progress import ConsoleHandler, console
 from training.report.display import printable
+
+if TYPE_CHECKING:
+    from training.report.document import Evaluation
 
 _DESCRIPTION = """Train an image classifier on a folder with one folder of images a class, evaluate it on images
 it has never seen, and publish it to the BentoML model store."""
@@ -69,7 +72,7 @@ def _train(arguments: list[str]) -> None:
     from training import train
 
     result = train.resume(resumed) if resumed is not None else train.train(merge(given, config_file))
-    _show(result.report)
+    _show(result.report.test)
     console.print(f"Report: {result.out / 'report.html'}", markup=False)
     if result.tag is not None:
         sys.stdout.write(f"{result.tag}\n")
@@ -93,7 +96,7 @@ def _evaluate(arguments: list[str]) -> None:
 
     tag, runtime = given.pop("tag"), given.pop("runtime")
     report, out = evaluate(tag, runtime, merge(given, None))
-    _show(report)
+    _show(report.test)
     if out is not None:
         console.print(f"Report: {out / 'report.html'}", markup=False)
 
@@ -140,9 +143,9 @@ def _check(arguments: list[str]) -> None:
         console.print(f"{where}: {done.listed} lines; delete those to keep, then --exclude {where}", markup=False)
 
 
-def _show(report: dict[str, Any]) -> None:
+def _show(test: Evaluation) -> None:
     from rich.console import Console
 
     from training.report import summary
 
-    Console(highlight=False).print(summary.table(report))
+    Console(highlight=False).print(summary.table(test))

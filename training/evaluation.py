@@ -14,12 +14,15 @@ from model_format.metadata import Metadata
 from training import environment
 from training.config import Config
 from training.data.dataset import load_part, locate
+from training.data.folder import as_text
 from training.errors import DataError, ModelError
 from training.export import onnx_model
 from training.report import metrics, record
+from training.report.check_document import RejectedFile
+from training.report.document import Environment, EvaluatedData, EvaluatedModel, EvaluationReport
 
 
-def evaluate(tag: str, runtime: str, config: Config) -> tuple[dict[str, Any], Path | None]:
+def evaluate(tag: str, runtime: str, config: Config) -> tuple[EvaluationReport, Path | None]:
     """Evaluate the stored model `tag` on the folder `config.data`.
 
     Args:
@@ -28,8 +31,7 @@ def evaluate(tag: str, runtime: str, config: Config) -> tuple[dict[str, Any], Pa
         config: data, out, workers, cache_dir and strict are looked at.
 
     Returns:
-        The report (sections test, data, model, environment), and the folder it was written to, if
-        `config.out` names one.
+        The report, and the folder that it was written to, if `config.out` names one.
 
     Raises:
         ModelError: no such model, or it doesn't have that form.
@@ -56,24 +58,24 @@ def evaluate(tag: str, runtime: str, config: Config) -> tuple[dict[str, Any], Pa
     predict = _predictor(Path(stored.path), runtime, str(stored.tag))
     probabilities = np.concatenate([predict(batch) for batch in part.batches()])
     counts = np.bincount(part.labels, minlength=len(class_names)).tolist()
-    document = {
-        "test": metrics.evaluate(part.labels, probabilities, class_names),
-        "data": {
-            "name": root.name,
-            "root": config.data,
-            "classes": class_names,
-            "images": len(part),
-            "image_size": size,
-            "splits": {"test": dict(zip(class_names, counts, strict=True))},
-            "rejected": [{"file": r.file, "code": r.code, "reason": r.reason} for r in rejected],
-        },
-        "model": {"tag": str(stored.tag), "runtime": runtime},
-        "environment": environment.describe(),
-    }
+    report = EvaluationReport(
+        test=metrics.evaluate(part.labels, probabilities, class_names),
+        data=EvaluatedData(
+            name=root.name,
+            root=config.data,
+            classes=class_names,
+            images=len(part),
+            image_size=size,
+            splits={"test": dict(zip(class_names, counts, strict=True))},
+            rejected=[RejectedFile(as_text(r.file), r.code, r.reason) for r in rejected],
+        ),
+        model=EvaluatedModel(str(stored.tag), runtime),
+        environment=Environment(**environment.describe()),
+    )
     out = Path(config.out) if config.out else None
     if out is not None:
-        record.write_evaluation(out, document, part, probabilities)
-    return document, out
+        record.write_evaluation(out, report, part, probabilities)
+    return report, out
 
 
 def _predictor(folder: Path, runtime: str, tag: str) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from training.checks import run
 from training.checks.collection import Collection, Source
@@ -15,6 +14,7 @@ from training.data.dataset import load_whole, name_of
 from training.data.folder import as_text
 from training.errors import UsageError
 from training.report import html
+from training.report.check_document import CheckedData, CheckReport, RejectedFile
 from training.report.check_findings import of_checks
 
 DEFAULT_OUT = "check"
@@ -49,21 +49,21 @@ def check(config: Config, labels: bool, fix: bool) -> Done:
     images = Collection(loaded[0][1].class_names, sources)
     checked = run.run(images, config, labels, out / "folds")
     rejected = [r for part, folder in loaded for r in (*folder.rejected, *part.images.rejected)]
-    document: dict[str, Any] = {
-        "data": {
-            "name": as_text(config.data if config.data in DATASETS else name_of(loaded[0][1].root)),
-            "classes": images.class_names,
-            "rejected": [{"file": as_text(r.file), "code": r.code, "reason": r.reason} for r in rejected],
-        },
-        "checks": checked.section,
-    }
-    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    report = CheckReport(
+        data=CheckedData(
+            name=as_text(config.data if config.data in DATASETS else name_of(loaded[0][1].root)),
+            classes=images.class_names,
+            rejected=[RejectedFile(as_text(r.file), r.code, r.reason) for r in rejected],
+        ),
+        checks=checked.section,
+    )
+    text = json.dumps(report.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
     (out / "check.json").write_text(text, encoding="utf-8")
     found = list(of_checks(checked.section))
     for name, png in checked.pictures.items():
         (out / f"{name}.png").write_bytes(png)
     page = html.template("check.html.j2").render(
-        **document,
+        **vars(report),
         findings=found,
         pictures={name: html.picture(png) for name, png in checked.pictures.items()},
         most_files=_LISTED_FILES,

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from training.checks.collection import Collection, Source
 from training.config import Config
 from training.data.dataset import Dataset
 from training.data.exclusions import Suspect
+from training.report.check_document import Checks
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ logger = logging.getLogger(__name__)
 class Checked:
     """The report's section, its pictures, and the files better left out, each with its path below its folder."""
 
-    section: dict[str, Any]
+    section: Checks
     pictures: dict[str, bytes]
     suspects: list[tuple[str, str, Suspect]]
 
@@ -55,12 +56,14 @@ def run(images: Collection, config: Config, labels: bool, state: Path) -> Checke
             section["labels"], wrong, doubtful = wrong_labels.find(images, config, state)
     suspects = [*copies, *wrong, *misnamed, *outlying]
     section["suspects"] = len({suspect.sample for suspect in suspects})
+    found = Checks.from_json(section)
     with _timed("pictures", seconds):
         from training.report.pictures import checks
 
-        pictures = checks.of_checks(images, section, groups, doubtful, far, images.class_names)
-    logger.info("data checked in %.1f s: %d suspicious files", sum(seconds.values()), section["suspects"])
-    return Checked(section, pictures, [(images.file(s.sample), images.option(s.sample), s) for s in suspects])
+        pictures = checks.of_checks(images, found, groups, doubtful, far, images.class_names)
+    logger.info("data checked in %.1f s: %d suspicious files", sum(seconds.values()), found.suspects)
+    found = replace(found, seconds=seconds)
+    return Checked(found, pictures, [(images.file(s.sample), images.option(s.sample), s) for s in suspects])
 
 
 def of_training(data: Dataset, config: Config, out: Path) -> Checked:

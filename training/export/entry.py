@@ -18,6 +18,7 @@ from training.config import Config
 from training.data.dataset import Dataset, Part
 from training.export import golden, onnx_model
 from training.export.baseline import baseline
+from training.report.document import Int8, Model, TrainingReport
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ _MOST_INT8_LOSS = 0.005
 """The int8 form is kept if it loses no more test accuracy than this."""
 
 
-def write(model: Any, expected: np.ndarray, data: Dataset, config: Config, files: Path) -> dict[str, Any]:
+def write(model: Any, expected: np.ndarray, data: Dataset, config: Config, files: Path) -> Model:
     """Write the files of a store entry into the new folder `files`; return the report's model section.
 
     Args:
@@ -53,58 +54,60 @@ def write(model: Any, expected: np.ndarray, data: Dataset, config: Config, files
         onnx_model.to_int8(fp32_file, int8_file, calibration.batches())
         quantised = onnx_model.OnnxModel(int8_file).predict(test.batches())
         int8 = _int8_verdict(_accuracy(test, fp32), _accuracy(test, quantised))
-        if int8["kept"]:
+        if int8.kept:
             answers.append(quantised)
         else:
             int8_file.unlink()
     chosen = golden.choose(test.labels, answers)
     golden.write(folder_of(files), test[chosen], test.labels[chosen], fp32[chosen], data.class_names)
-    return {
-        "tag": None,
-        "published": False,
-        "refused": None,
-        "parameters": int(model.count_params()),
-        "files": {file: (files / file).stat().st_size for file in sorted(FILES[form] for form in forms(files))},
-        "onnx_max_difference": difference,
-        "int8": int8,
-    }
+    return Model(
+        tag=None,
+        published=False,
+        refused=None,
+        parameters=int(model.count_params()),
+        files={file: (files / file).stat().st_size for file in sorted(FILES[form] for form in forms(files))},
+        onnx_max_difference=difference,
+        int8=int8,
+    )
 
 
 def _accuracy(part: Part, probabilities: np.ndarray) -> float:
     return float((probabilities.argmax(axis=1) == part.labels).mean())
 
 
-def _int8_verdict(fp32: float, int8: float) -> Int8Verdict:
+def _int8_verdict(fp32: float, int8: float) -> Int8:
     lost = f"{100 * (fp32 - int8):.2f} points of test accuracy lost, {100 * _MOST_INT8_LOSS:.1f} allowed"
     # Accuracies are fractions with the same denominator; the margin only absorbs their rounding.
     kept = fp32 - int8 <= _MOST_INT8_LOSS + 1e-9
     logger.info("int8 form %s: %s", "kept" if kept else "dropped", lost)
-    return {"kept": kept, "accuracy": int8, "accuracy_fp32": fp32, "reason": lost}
+    return Int8(kept=kept, accuracy=int8, accuracy_fp32=fp32, reason=lost)
 
 
-def metadata(config: Config, document: dict[str, Any], test: Part, probabilities: np.ndarray) -> dict[str, Any]:
+def metadata(config: Config, report: TrainingReport, test: Part, probabilities: np.ndarray) -> dict[str, Any]:
     """Return the metadata of a store entry.
 
     Args:
         config: of the run.
-        document: the run's report, as in metrics.json.
+        report: the report of the run.
         test: the test part, for the drift baseline.
         probabilities: (N, C) float, the model's answers to it.
     """
-    data, about = document["data"], document["environment"]
+    data, about, int8 = report.data, report.environment, report.model.int8
     described = Metadata(
-        class_names=data["classes"],
+        class_names=data.classes,
         image_size=config.image_size,
         image_policy=imaging.POLICY_VERSION,
-        data=TrainingData(
-            name=data["name"], images=data["images"], splits=data["splits"], fingerprint=data["fingerprint"]
-        ),
-        temperature=document["calibration"]["temperature"],
-        metrics={k: v for k, v in document["test"].items() if k != "confusion_matrix"},
+        data=TrainingData(name=data.name, images=data.images, splits=data.splits, fingerprint=data.fingerprint),
+        temperature=report.calibration.temperature,
+        metrics={k: v for k, v in report.test.to_json().items() if k != "confusion_matrix"},
         config=asdict(config),
-        git_revision=about["git_revision"],
-        versions=about["versions"] | {"python": about["python"]},
-        int8=document["model"]["int8"],
+        git_revision=about.git_revision,
+        versions=about.versions | {"python": about.python},
+        int8=_verdict(int8) if int8 else None,
         baseline=baseline(test, probabilities),
     )
     return described.to_metadata()
+
+
+def _verdict(int8: Int8) -> Int8Verdict:
+    return {"kept": int8.kept, "accuracy": int8.accuracy, "accuracy_fp32": int8.accuracy_fp32, "reason": int8.reason}

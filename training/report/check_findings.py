@@ -1,47 +1,47 @@
-"""What a careful reader would point out about checked data, in plain sentences. Reads a report; measures nothing."""
+"""Point out, in plain sentences, what deserves a look in checked data. Measures nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
+from training.report.check_document import Checks, Labels
 from training.report.display import percent
 
 
-def of_checks(checks: dict[str, Any]) -> Iterator[str]:
-    """Yield what deserves a look, the weightiest first; often nothing."""
-    copies, labels, outliers = checks["duplicates"], checks["labels"], checks["outliers"]
-    if copies["across_parts"]:
+def of_checks(checks: Checks) -> Iterator[str]:
+    """Yield what deserves a look, the most important first; often nothing."""
+    copies, labels, outliers = checks.duplicates, checks.labels, checks.outliers
+    if copies.across_parts:
         yield (
-            f"{_count(copies['across_parts'], 'image has', 'images have')} copies in another part of the data: "
+            f"{_count(copies.across_parts, 'image has', 'images have')} copies in another part of the data: "
             "accuracy on them is no test."
         )
-    if copies["several_labels"]:
-        yield f"{_count(copies['several_labels'], 'image has', 'images have')} copies under another label."
-    files = copies["exact"] + copies["near"]
+    if copies.several_labels:
+        yield f"{_count(copies.several_labels, 'image has', 'images have')} copies under another label."
+    files = copies.exact + copies.near
     if files:
         yield f"{_count(files, 'file is a copy', 'files are copies')} of another."
-    if labels.get("suspects"):
+    if isinstance(labels, Labels) and labels.suspects:
         yield (
-            f"{_count(labels['suspects'], 'label seems', 'labels seem')} wrong "
-            f"({percent(labels['suspects'] / labels['images'])} of the images)."
+            f"{_count(labels.suspects, 'label seems', 'labels seem')} wrong "
+            f"({percent(labels.suspects / labels.images)} of the images)."
         )
-    if checks["names"]["other_class"]:
-        yield f"{_count(checks['names']['other_class'], 'file carries', 'files carry')} the name of another class."
-    for telling in checks["sizes"]["telling"]:
+    if checks.names.other_class:
+        yield f"{_count(checks.names.other_class, 'file carries', 'files carry')} the name of another class."
+    for telling in checks.sizes.telling:
         yield (
-            f"The {telling['by']} alone tells the class of {percent(telling['right'])} of the images (by guessing: "
-            f"{percent(telling['guessing'])}). The network may learn that, not what is on them."
+            f"The {telling.by} alone tells the class of {percent(telling.right)} of the images (by guessing: "
+            f"{percent(telling.guessing)}). The network may learn that, not what is on them."
         )
-    for telling in checks["names"]["telling"]:
+    for telling in checks.names.telling:
         yield (
-            f"The {telling['by']} of the file name tells the class of {percent(telling['right'])} of the images: the "
+            f"The {telling.by} of the file name tells the class of {percent(telling.right)} of the images: the "
             "classes seem to come from different sources, whose traits the network may learn."
         )
-    if outliers["one_colour"]:
-        yield f"{_count(outliers['one_colour'], 'image shows', 'images show')} one colour only."
-    if outliers["far"]:
-        yield f"{_count(outliers['far'], 'image is', 'images are')} unlike the rest of the class."
+    if outliers.one_colour:
+        yield f"{_count(outliers.one_colour, 'image shows', 'images show')} one colour only."
+    if outliers.far:
+        yield f"{_count(outliers.far, 'image is', 'images are')} unlike the rest of the class."
 
 
 def _count(number: int, one: str, many: str) -> str:

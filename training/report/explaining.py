@@ -1,4 +1,4 @@
-"""Which test images the report explains, and where the network looked on them. Grad-CAM itself is `imaging.gradcam`."""
+"""Show where the network looked on some test images. Grad-CAM itself is `imaging.gradcam`."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from imaging import heatmap
 from imaging.gradcam import GradCam, NotExplainable
 from training.data.dataset import Part
 from training.report import metrics, pictures
+from training.report.document import Explanations
 
 _EACH = 4
-"""So many right and so many wrong answers."""
+"""Number of right answers explained, and of wrong ones."""
 
 _SIDE = 160
-"""Pixels a side of a drawn map, at least: a small image's own would show the map's blocks."""
+"""Least width and height of a drawn map, in pixels: at a small image's own size the map would show its blocks."""
 
 
 def explain(
     model: Any, part: Part, probabilities: np.ndarray, class_names: list[str]
-) -> tuple[dict[str, Any], dict[str, bytes]]:
+) -> tuple[Explanations, dict[str, bytes]]:
     """Explain the class that `model` gives to a few images.
 
     Args:
@@ -30,14 +31,14 @@ def explain(
         class_names: in label order.
 
     Returns:
-        The "explanations" object of metrics.json, and the picture by its name; none where `reason` says why.
+        The section `explanations` of metrics.json, and the picture by its name; no picture if `reason` says why.
     """
     import keras
 
     try:
         cam = GradCam(keras, model)
     except NotExplainable as error:
-        return {"reason": str(error)}, {}
+        return Explanations(reason=str(error)), {}
     shown = chosen(part.labels, probabilities)
     predicted, images = probabilities[shown].argmax(axis=1), part[shown]
     overlays = [
@@ -45,11 +46,11 @@ def explain(
     ]
     confidence = probabilities[shown].max(axis=1)
     drawn = pictures.explanations(images, overlays, part.labels[shown], predicted, confidence, class_names)
-    return {"reason": None}, {"explanations": drawn}
+    return Explanations(reason=None), {"explanations": drawn}
 
 
 def chosen(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return indices of images: the surest right answers, each of another class, then the surest wrong ones."""
+    """Return the indices of the most confident right answers, one per class, then of the most confident mistakes."""
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     right: dict[int, int] = {}
     for i in np.argsort(-confidence, kind="stable"):

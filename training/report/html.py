@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from training.report import display
+from training.report.document import ClassFigures, Evaluation, Report, TrainingReport
 from training.report.findings import findings
 from training.report.metrics import wilson_interval
 
@@ -19,13 +21,13 @@ _LISTED_PAIRS = 10
 _CLASSES_IN_LABEL_ORDER = 20
 
 
-def write(out: Path, report: dict[str, Any], pictures: dict[str, bytes]) -> Path:
+def write(out: Path, report: Report, pictures: dict[str, bytes]) -> Path:
     """Write `out`/report.html and each picture as `out`/NAME.png.
 
     Args:
-        out: folder, made if it is missing.
-        report: the content of metrics.json; a section whose key is missing is left out, but for "test".
-        pictures: PNG by name; the page has places for learning_curves, confusion_matrix, roc_curves,
+        out: folder, created if it is missing.
+        report: what the page is about.
+        pictures: PNG by name; the page shows learning_curves, confusion_matrix, roc_curves,
             reliability, reliability_before, mistakes, explanations, class_balance and samples.
 
     Returns:
@@ -43,16 +45,16 @@ def write(out: Path, report: dict[str, Any], pictures: dict[str, bytes]) -> Path
     return path
 
 
-def render(report: dict[str, Any], pictures: dict[str, bytes]) -> str:
+def render(report: Report, pictures: dict[str, bytes]) -> str:
     """Return the page. Every text of `report` is untrusted and comes out escaped."""
-    test = report["test"]
+    test = report.test
     return template("report.html.j2").render(
-        **report,
+        **vars(report),
         verdict=_verdict(report),
         findings=findings(report),
-        interval=wilson_interval(test["accuracy"], test["images"]),
-        classes=_classes(test["per_class"]),
-        worst_first=len(test["per_class"]) > _CLASSES_IN_LABEL_ORDER,
+        interval=wilson_interval(test.accuracy, test.images),
+        classes=_classes(test.per_class),
+        worst_first=len(test.per_class) > _CLASSES_IN_LABEL_ORDER,
         confusions=_confusions(test),
         pictures={name: picture(png) for name, png in pictures.items()},
         most_files=_LISTED_FILES,
@@ -76,39 +78,60 @@ def template(name: str) -> Template:
     return environment.get_template(name)
 
 
-def _verdict(report: dict[str, Any]) -> tuple[str, str]:
-    """A CSS class and the words."""
-    model = report.get("model", {})
-    if "train" not in report:
-        return "plain", f"Evaluated {model['tag']}" if model.get("tag") else "Evaluated"
-    if model.get("refused"):
-        return "bad", f"Not published: {model['refused']}"
-    if model.get("published"):
-        return "good", f"Published as {model['tag']}"
+def _verdict(report: Report) -> tuple[str, str]:
+    """Return a CSS class and the words."""
+    if not isinstance(report, TrainingReport):
+        return "plain", f"Evaluated {report.model.tag}"
+    if report.model.refused:
+        return "bad", f"Not published: {report.model.refused}"
+    if report.model.published:
+        return "good", f"Published as {report.model.tag}"
     return "plain", "Not published"
 
 
-def _classes(per_class: dict[str, dict[str, Any]]) -> list[tuple[int, str, dict[str, Any]]]:
-    """(label, name, figures) in label order; of many classes the worst F1 first, the absent ones last."""
+def _classes(per_class: dict[str, ClassFigures]) -> list[tuple[int, str, ClassFigures]]:
+    """Return (label, name, figures) in label order; of many classes the worst F1 first, the absent ones last."""
     rows = [(i, name, figures) for i, (name, figures) in enumerate(per_class.items())]
     if len(rows) > _CLASSES_IN_LABEL_ORDER:
-        rows.sort(key=lambda row: 2.0 if row[2]["f1"] is None else row[2]["f1"])
+        rows.sort(key=lambda row: 2.0 if row[2].f1 is None else row[2].f1)
     return rows
 
 
-def _confusions(test: dict[str, Any]) -> list[dict[str, Any]]:
-    """The pairs of classes most often mistaken for each other, by the number of images."""
-    names = list(test["per_class"])
+@dataclass(frozen=True)
+class Confusion:
+    """Test images of one class that are predicted as another one."""
+
+    true: str
+    predicted: str
+    images: int
+    share: float
+    """Fraction of the images of the true class."""
+
+
+def _confusions(test: Evaluation) -> list[Confusion]:
+    """Return the pairs of classes that are confused in the most images, those first."""
+    names = list(test.per_class)
     pairs = [
-        {"true": names[i], "predicted": names[j], "images": count, "share": count / sum(row)}
-        for i, row in enumerate(test["confusion_matrix"])
+        Confusion(true=names[i], predicted=names[j], images=count, share=count / sum(row))
+        for i, row in enumerate(test.confusion_matrix)
         for j, count in enumerate(row)
         if i != j and count
     ]
-    return sorted(pairs, key=lambda pair: (-pair["images"], -pair["share"]))[:_LISTED_PAIRS]
+    return sorted(pairs, key=lambda pair: (-pair.images, -pair.share))[:_LISTED_PAIRS]
 
 
-def picture(png: bytes) -> dict[str, Any]:
-    """What an <img> needs; drawn for two device pixels a CSS pixel."""
+@dataclass(frozen=True)
+class Picture:
+    """What an <img> takes."""
+
+    source: str
+    """The PNG in base64."""
+    width: int
+    """In CSS pixels."""
+    height: int
+
+
+def picture(png: bytes) -> Picture:
+    """Return `png` for a page; it was drawn with two device pixels per CSS pixel."""
     width, height = (int.from_bytes(png[start : start + 4]) // 2 for start in (16, 20))
-    return {"source": base64.b64encode(png).decode(), "width": width, "height": height}
+    return Picture(base64.b64encode(png).decode(), width, height)

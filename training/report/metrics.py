@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
+
+from training.report.document import Averages, ClassFigures, Evaluation
 
 CALIBRATION_BINS = 15
 
 
-def evaluate(labels: np.ndarray, probabilities: np.ndarray, class_names: list[str]) -> dict[str, Any]:
-    """Measure predictions against the truth; the result is the "test" object of metrics.json.
+def evaluate(labels: np.ndarray, probabilities: np.ndarray, class_names: list[str]) -> Evaluation:
+    """Measure predictions against the truth.
 
-    Precision, recall and F1 are those of the top class. A class that is never predicted has precision
-    0. AUC is one-vs-rest. What is undefined is None: every figure of a class without an image here, and
-    AUC where only one class has images. "macro" is the mean over the classes that have images, and
-    "weighted" weighs them by their number of images.
+    Precision, recall and F1 are those of the top class. A class that is never predicted has precision 0. AUC is
+    one-vs-rest. An undefined figure is None: every figure of a class without an image here, and AUC if only one class
+    has images.
 
     Args:
         labels: (N,) int, indices into `class_names`; N is at least 1.
@@ -24,9 +24,8 @@ def evaluate(labels: np.ndarray, probabilities: np.ndarray, class_names: list[st
         class_names: the C names in label order.
 
     Returns:
-        Plain numbers, lists and dicts. `ece` is `expected_calibration_error`'s, `log_loss` is in nats
-        with probabilities clipped at their type's epsilon, and `confusion_matrix[true][predicted]`
-        counts images.
+        The section `test` of metrics.json. `ece` is the result of `expected_calibration_error`, and `log_loss` of
+        `log_loss`.
 
     Raises:
         ValueError: no image, shapes that don't fit together, or a probability that is not finite.
@@ -41,18 +40,18 @@ def evaluate(labels: np.ndarray, probabilities: np.ndarray, class_names: list[st
     auc = _one_vs_rest_auc(labels, probabilities, support)
     figures = {"precision": precision, "recall": recall, "f1": f1, "auc": auc}
     reliability = reliability_bins(labels, probabilities)
-    return {
-        "accuracy": float(hits.sum() / len(labels)),
+    return Evaluation(
+        accuracy=float(hits.sum() / len(labels)),
         **{name: _averages(values, support) for name, values in figures.items()},
-        "ece": expected_calibration_error(reliability),
-        "log_loss": log_loss(labels, probabilities),
-        "images": len(labels),
-        "per_class": {
-            name: {**{key: _number(values[i]) for key, values in figures.items()}, "images": int(support[i])}
+        ece=expected_calibration_error(reliability),
+        log_loss=log_loss(labels, probabilities),
+        images=len(labels),
+        per_class={
+            name: ClassFigures(**{key: _number(values[i]) for key, values in figures.items()}, images=int(support[i]))
             for i, name in enumerate(class_names)
         },
-        "confusion_matrix": matrix.tolist(),
-    }
+        confusion_matrix=matrix.tolist(),
+    )
 
 
 def reliability_bins(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, np.ndarray]:
@@ -154,14 +153,14 @@ def _one_vs_rest_auc(labels: np.ndarray, probabilities: np.ndarray, support: np.
     return auc
 
 
-def _averages(values: np.ndarray, support: np.ndarray) -> dict[str, float | None]:
+def _averages(values: np.ndarray, support: np.ndarray) -> Averages:
     defined = np.isfinite(values)
     if not defined.any():
-        return {"macro": None, "weighted": None}
-    return {
-        "macro": float(values[defined].mean()),
-        "weighted": float(np.average(values[defined], weights=support[defined])),
-    }
+        return Averages(None, None)
+    return Averages(
+        macro=float(values[defined].mean()),
+        weighted=float(np.average(values[defined], weights=support[defined])),
+    )
 
 
 def _number(value: float) -> float | None:

@@ -1,10 +1,10 @@
-"""Write down what a run found: metrics.json, pictures and report.html in its folder."""
+"""Write the record of a run: metrics.json, pictures and report.html in its folder."""
 
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,68 +12,73 @@ from training.config import Config
 from training.data.dataset import Dataset, Part
 from training.input.augment import Augmenter
 from training.report import calibration, html, metrics, pictures
+from training.report.document import Calibration, Report, TrainingReport
+
+logger = logging.getLogger(__name__)
 
 _SAMPLES = 24
 
 
 def write(
     out: Path,
-    document: dict[str, Any],
+    report: TrainingReport,
     data: Dataset,
     config: Config,
     probabilities: np.ndarray,
     more_pictures: dict[str, bytes],
 ) -> None:
     """Write the record of a training run; `probabilities` (N, C) are those of the test part."""
-    shown = _training_pictures(document, data, config) | more_pictures
-    shown |= _before_calibration(document["calibration"], data.parts["test"].labels, probabilities)
-    write_evaluation(out, document, data.parts["test"], probabilities, shown)
+    shown = _training_pictures(report, data, config) | more_pictures
+    shown |= _before_calibration(report.calibration, data.parts["test"].labels, probabilities)
+    write_evaluation(out, report, data.parts["test"], probabilities, shown)
 
 
 def write_evaluation(
     out: Path,
-    document: dict[str, Any],
+    report: Report,
     part: Part,
     probabilities: np.ndarray,
     more_pictures: dict[str, bytes] | None = None,
 ) -> None:
     """Write metrics.json, report.html and the pictures of the evaluation on `part`."""
     out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(report.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
     (out / "metrics.json").write_text(text, encoding="utf-8")
-    shown = pictures.of_evaluation(document["test"], part.labels, probabilities, part, document["data"]["classes"])
-    html.write(out, document, shown | (more_pictures or {}))
+    shown = pictures.of_evaluation(report.test, part.labels, probabilities, part, report.data.classes)
+    html.write(out, report, shown | (more_pictures or {}))
 
 
-def read(out: Path) -> dict[str, Any] | None:
-    """Return what `write` wrote as metrics.json, or None where there is none."""
+def read(out: Path) -> TrainingReport | None:
+    """Return the report that `write` wrote; None if there is no metrics.json, or one of another form."""
+    path = out / "metrics.json"
     try:
-        document: dict[str, Any] = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        return TrainingReport.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
         return None
-    return document
+    except ValueError as error:
+        logger.warning("%s can't be read and is written again: %s", path, str(error).partition("\n")[0])
+        return None
 
 
-def _before_calibration(calibrated: dict[str, Any], labels: np.ndarray, probabilities: np.ndarray) -> dict[str, bytes]:
-    if calibrated["reason"] is not None:
+def _before_calibration(calibrated: Calibration, labels: np.ndarray, probabilities: np.ndarray) -> dict[str, bytes]:
+    if calibrated.reason is not None:
         return {}
-    before = calibration.uncalibrated(probabilities, calibrated["temperature"])
+    before = calibration.uncalibrated(probabilities, calibrated.temperature)
     bins = metrics.reliability_bins(labels, before)
-    return {"reliability_before": pictures.reliability_diagram(bins, calibrated["before"]["ece"])}
+    return {"reliability_before": pictures.reliability_diagram(bins, calibrated.before.ece)}
 
 
-def _training_pictures(document: dict[str, Any], data: Dataset, config: Config) -> dict[str, bytes]:
-    train, names = document["train"], data.class_names
+def _training_pictures(report: TrainingReport, data: Dataset, config: Config) -> dict[str, bytes]:
+    train, names = report.train, data.class_names
     part = data.parts["train"]
     rng = np.random.default_rng(config.seed)
     some = rng.permutation(len(part))[:_SAMPLES]
     samples = Augmenter(config.augmentation, config.image_size)(part[some], rng)
     shown = {
-        "class_balance": pictures.class_balance(data.summary["splits"], names),
+        "class_balance": pictures.class_balance(report.data.splits, names),
         "samples": pictures.sample_images(samples, part.labels[some], names),
     }
-    if train["epochs"]:
-        shown["learning_curves"] = pictures.learning_curves(
-            train["history"], train["best_epoch"], [phase["start"] for phase in train["phases"][1:]]
-        )
+    if train.epochs:
+        starts = [phase.start for phase in train.phases[1:]]
+        shown["learning_curves"] = pictures.learning_curves(train.history, train.best_epoch, starts)
     return shown

@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from training.errors import UsageError
 from training.options import add_arguments, merge
 from training.progress import console
 from training.tune.plan import SEARCHES
 from training.tune.space import DEFAULT
+
+if TYPE_CHECKING:
+    from training.report.study_document import StudyReport
 
 _TRIALS = 20
 _DESCRIPTION = """Search for options with a lower validation loss than the default configuration, which is trial 0.
@@ -52,8 +55,8 @@ def main(arguments: list[str]) -> None:
 def _show(table: Any) -> Any:
     from rich.console import Console
 
-    def show(content: dict[str, Any]) -> None:
-        Console(highlight=False).print(table(content))
+    def show(found: StudyReport) -> None:
+        Console(highlight=False).print(table(found))
 
     return show
 

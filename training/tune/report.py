@@ -3,46 +3,46 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from training.report import html
 from training.report.pictures import study as pictures
+from training.report.study_document import StudyReport, Trial
 from training.tune import record, table
 
 
-def write(out: Path, content: dict[str, Any]) -> Path:
-    """Write `content` as study.json, NAME.png and report.html into `out`; returns the page's path."""
-    record.write(out, content)
-    drawn = draw(content)
+def write(out: Path, report: StudyReport) -> Path:
+    """Write `report` as study.json, NAME.png and report.html into `out`; returns the page's path."""
+    record.write(out, report)
+    drawn = draw(report)
     for name, png in drawn.items():
         record.replace(out / f"{name}.png", png)
     path = out / "report.html"
-    record.replace(path, render(content, drawn).encode("utf-8", "backslashreplace"))
+    record.replace(path, render(report, drawn).encode("utf-8", "backslashreplace"))
     return path
 
 
-def draw(content: dict[str, Any]) -> dict[str, bytes]:
+def draw(report: StudyReport) -> dict[str, bytes]:
     """Return the pictures that the trials so far allow."""
-    complete = [trial for trial in content["trials"] if trial["state"] == "complete"]
+    complete = [trial for trial in report.trials if trial.state == "complete"]
     drawn = {}
     if complete:
-        drawn["history"] = pictures.history(content["trials"])
-    if content["importances"]:
-        drawn["importances"] = pictures.importances(content["importances"])
-    searched = [trial for trial in complete if set(trial["params"]) >= set(content["space"])]
+        drawn["history"] = pictures.history(report.trials)
+    if report.importances:
+        drawn["importances"] = pictures.importances(report.importances)
+    searched = [trial for trial in complete if set(trial.params) >= set(report.space)]
     if len(searched) > 1:
-        drawn["parallel_coordinates"] = pictures.parallel_coordinates(searched, content["space"])
+        drawn["parallel_coordinates"] = pictures.parallel_coordinates(searched, report.space)
     return drawn
 
 
-def render(content: dict[str, Any], drawn: dict[str, bytes]) -> str:
+def render(report: StudyReport, drawn: dict[str, bytes]) -> str:
     """Return the page."""
-    by_number = {trial["number"]: trial for trial in content["trials"]}
+    by_number: dict[int | None, Trial] = {trial.number: trial for trial in report.trials}
     return html.template("study.html.j2").render(
-        **content,
-        ranked=table.ranked(content["trials"]),
-        best_trial=by_number.get(content["best"]),
-        default_trial=by_number.get(content["baseline"]),
+        **vars(report),
+        ranked=table.ranked(report.trials),
+        best_trial=by_number.get(report.best),
+        default_trial=by_number.get(report.baseline),
         settings=table.settings,
         text=table.value_text,
         pictures={name: html.picture(png) for name, png in drawn.items()},

@@ -1,4 +1,4 @@
-"""The best trial's configuration, trained on train and validation images alike, and published like any other."""
+"""Train the best trial's configuration on train and validation images, and publish the model like any other."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ from dataclasses import replace
 from typing import Any
 
 from training import train
+from training.report.study_document import Trial
 from training.tune.plan import Plan
 
 
-def retrain(plan: Plan, best: dict[str, Any]) -> train.Result:
-    """Train the trial `best` (of study.json) anew, or go on with that.
+def retrain(plan: Plan, best: Trial) -> train.Result:
+    """Train the configuration of the trial `best` from scratch, or resume that training.
 
-    With nothing held out there is no best epoch to find: it is trained for as many as the trial's best had.
-    Only this evaluation meets the test part.
+    Without validation images no best epoch can be found: the training has as many epochs as the trial's best one.
+    Only its evaluation reads the test part.
 
     Raises:
         TrainingError: as of `train`.
     """
-    out = plan.out / f"trial-{best['number']:04}"
+    out = plan.out / f"trial-{best.number:04}"
     if (out / "config.toml").exists():
         return train.resume(out)
-    chosen = {} if best["baseline"] else best["params"]
-    return train.train(replace(plan.config, **chosen, epochs=best["best_epoch"], refit=True, out=str(out)))
+    chosen: dict[str, Any] = {} if best.baseline else best.params
+    return train.train(replace(plan.config, **chosen, epochs=best.best_epoch, refit=True, out=str(out)))

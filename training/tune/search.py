@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from training import environment
 from training.config import DATASETS, Config
 from training.data.dataset import load
 from training.errors import Interrupted, ModelError, UsageError
 from training.progress import Bar, console
+from training.report.document import Environment
+from training.report.study_document import Retrained, StudyReport, Trial
 from training.tune import crew, record, report, space, storage, table
 from training.tune import study as studies
 from training.tune.plan import Plan
@@ -42,7 +44,7 @@ class Request:
     retrain: bool
 
 
-def search(request: Request, show: Callable[[dict[str, Any]], None]) -> Result | None:
+def search(request: Request, show: Callable[[StudyReport], None]) -> Result | None:
     """Search, or go on with a search; `show` gets the content of study.json.
 
     Returns:
@@ -79,17 +81,17 @@ def search(request: Request, show: Callable[[dict[str, Any]], None]) -> Result |
     with _locked(out), storage.problems(url):
         study = studies.begin(plan, storage.connect(url))
         interrupted = _run(plan, study)
-        content = record.document(plan, study, data.summary, environment.describe())
-        report.write(out, content)
-        show(content)
+        found = record.document(plan, study, data.summary, Environment(**environment.describe()))
+        report.write(out, found)
+        show(found)
         console.print(f"Report: {out / 'report.html'}", markup=False)
-        done, wanted = content["study"]["finished"], content["study"]["wanted"]
+        done, wanted = found.study.finished, found.study.wanted
         if interrupted and (done < wanted or request.retrain):
             raise Interrupted(f"stopped after {done} of {wanted} trials; the same command goes on")
-        if content["best"] is None:
-            errors = [trial["error"] for trial in content["trials"] if trial["error"]]
+        if found.best is None:
+            errors = [trial.error for trial in found.trials if trial.error]
             raise ModelError(f"no trial was completed: {errors[-1] if errors else 'none has ended'}")
-        return _retrain(plan, content) if request.retrain else None
+        return _retrain(plan, found) if request.retrain else None
 
 
 def _name(config: Config) -> str:
@@ -134,7 +136,7 @@ class _Watch:
         best = f"best val_loss {self._best:.4f}" if self._best < float("inf") else ""
         self._bar.show(len(self._said), best)
 
-    def _ended(self) -> list[tuple[dict[str, Any], bool]]:
+    def _ended(self) -> list[tuple[Trial, bool]]:
         """Return the trials that have ended since it was asked last, and whether each is the best so far."""
         trials = self._study.get_trials(deepcopy=False)
         gone = studies.replaced(trials) | self._said
@@ -143,27 +145,27 @@ class _Watch:
             if not trial.state.is_finished() or trial.number in gone:
                 continue
             shown = record.of_trial(trial)
-            better = shown["val_loss"] is not None and shown["val_loss"] < self._best
-            if better:
-                self._best = shown["val_loss"]
+            loss = float("inf") if shown.val_loss is None else shown.val_loss
+            better = loss < self._best
+            self._best = min(loss, self._best)
             self._said.add(trial.number)
             found.append((shown, better))
         return found
 
 
-def _retrain(plan: Plan, content: dict[str, Any]) -> Result:
+def _retrain(plan: Plan, found: StudyReport) -> Result:
     from training.tune.retrain import retrain
 
-    best = next(trial for trial in content["trials"] if trial["number"] == content["best"])
-    logger.info("training the configuration of trial %d on train and validation images", best["number"])
+    best = next(trial for trial in found.trials if trial.number == found.best)
+    logger.info("training the configuration of trial %d on train and validation images", best.number)
     result = retrain(plan, best)
-    content["retrained"] = {
-        "tag": result.tag,
-        "report": f"{result.out.name}/report.html",
-        "accuracy": result.report["test"]["accuracy"],
-        "images": result.report["test"]["images"],
-    }
-    report.write(plan.out, content)
+    retrained = Retrained(
+        tag=result.tag,
+        report=f"{result.out.name}/report.html",
+        accuracy=result.report.test.accuracy,
+        images=result.report.test.images,
+    )
+    report.write(plan.out, replace(found, retrained=retrained))
     return result
 
 

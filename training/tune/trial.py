@@ -13,6 +13,7 @@ from training import environment
 from training.config import Config
 from training.data.dataset import Dataset, load
 from training.errors import ModelError
+from training.input.parts import training_batches
 from training.loop.checkpoint import Checkpoint, Progress
 from training.loop.compile import compile_model
 from training.network import network, whitening
@@ -78,7 +79,6 @@ class Objective:
 
         from training.input.batches import Batches
         from training.loop.fit import fit
-        from training.train import training_batches
 
         train, validation = (self.data.parts[name] for name in ("train", "validation"))
         classes = len(self.data.class_names)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from training.report import metrics
+from training.report.document import Evaluation
 from training.report.pictures.confusion import confusion_matrix
 from training.report.pictures.images import mistakes
 from training.report.pictures.reliability import reliability_diagram
@@ -22,7 +23,7 @@ class Images(Protocol):
 
 
 def of_evaluation(
-    test: dict[str, Any],
+    test: Evaluation,
     labels: np.ndarray,
     probabilities: np.ndarray,
     images: Images,
@@ -38,12 +39,13 @@ def of_evaluation(
         class_names: in label order.
     """
     drawn = {
-        "confusion_matrix": confusion_matrix(test["confusion_matrix"], class_names),
-        "reliability": reliability_diagram(metrics.reliability_bins(labels, probabilities), test["ece"]),
+        "confusion_matrix": confusion_matrix(test.confusion_matrix, class_names),
+        "reliability": reliability_diagram(metrics.reliability_bins(labels, probabilities), test.ece),
     }
-    if test["auc"]["macro"] is not None:
+    if test.auc.macro is not None:
         curves = metrics.roc_curves(labels, probabilities, class_names)
-        auc = {name: test["per_class"][name]["auc"] for name in curves}
+        areas = {name: test.per_class[name].auc for name in curves}
+        auc = {name: area for name, area in areas.items() if area is not None}
         drawn["roc_curves"] = roc_curves(curves, auc, class_names)
     wrong = metrics.most_confident_mistakes(labels, probabilities, _SHOWN_MISTAKES)
     if len(wrong):

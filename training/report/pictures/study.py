@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from training.report.document import Option
 from training.report.pictures.style import BLUE, FAINT, GRID, ORANGE, SKY, VERMILION, canvas, captions, png
+from training.report.study_document import Choices, Range, Trial
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def history(trials: list[dict[str, Any]]) -> bytes:
+def history(trials: list[Trial]) -> bytes:
     """Draw each trial's validation loss in their order, the best so far, and the default configuration's.
 
     Args:
@@ -19,18 +21,18 @@ def history(trials: list[dict[str, Any]]) -> bytes:
     """
     from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-    complete = [trial for trial in trials if trial["state"] == "complete"]
-    numbers, losses = [trial["number"] for trial in complete], [trial["val_loss"] for trial in complete]
+    complete = [trial for trial in trials if trial.state == "complete"]
+    numbers, losses = [trial.number for trial in complete], [trial.val_loss or 0 for trial in complete]
     best = [min(losses[: i + 1]) for i in range(len(losses))]
     with canvas(8.4, 3.4) as figure:
         axes = figure.add_subplot()
         axes.scatter(numbers, losses, s=22, color=SKY, label="trial", zorder=2)
         axes.step(numbers, best, where="post", color=BLUE, label="best so far", zorder=3)
-        default = next((trial["val_loss"] for trial in complete if trial["baseline"]), None)
+        default = next((trial.val_loss for trial in complete if trial.baseline), None)
         if default is not None:
             axes.axhline(default, color=ORANGE, linestyle=(0, (4, 3)), linewidth=1.4, label="default configuration")
         for state, marker in (("pruned", "|"), ("failed", "x")):
-            ended = [trial["number"] for trial in trials if trial["state"] == state]
+            ended = [trial.number for trial in trials if trial.state == state]
             if ended:
                 # On the lower edge: they have no loss to be placed by.
                 edge = axes.get_xaxis_transform()
@@ -65,7 +67,7 @@ def importances(shares: dict[str, float]) -> bytes:
         return png(figure)
 
 
-def parallel_coordinates(trials: list[dict[str, Any]], space: dict[str, dict[str, Any]]) -> bytes:
+def parallel_coordinates(trials: list[Trial], space: dict[str, Choices | Range]) -> bytes:
     """Draw each trial as a line through the values it had, dark where its validation loss is low.
 
     Args:
@@ -77,16 +79,16 @@ def parallel_coordinates(trials: list[dict[str, Any]], space: dict[str, dict[str
     from matplotlib.colors import Normalize
 
     # By rank: one trial that went wrong would leave all others in one colour.
-    worst_first = sorted(trials, key=lambda trial: -trial["val_loss"])
-    ranks = {trial["number"]: rank for rank, trial in enumerate(reversed(worst_first))}
+    worst_first = sorted(trials, key=lambda trial: -(trial.val_loss or 0))
+    ranks = {trial.number: rank for rank, trial in enumerate(reversed(worst_first))}
     most, viridis = max(1, len(trials) - 1), colormaps["viridis"]
     names = list(space)
     with canvas(8.4, 3.8) as figure:
         axes = figure.add_subplot()
         for trial in worst_first:
-            heights = [_height(space[name], trial["params"][name]) for name in names]
-            first = ranks[trial["number"]] == 0
-            colour = VERMILION if first else viridis(ranks[trial["number"]] / most)
+            heights = [_height(space[name], trial.params[name]) for name in names]
+            first = ranks[trial.number] == 0
+            colour = VERMILION if first else viridis(ranks[trial.number] / most)
             axes.plot(
                 range(len(names)), heights, color=colour, linewidth=2.4 if first else 1.1, alpha=1 if first else 0.75
             )
@@ -97,22 +99,22 @@ def parallel_coordinates(trials: list[dict[str, Any]], space: dict[str, dict[str
         return png(figure)
 
 
-def _height(dimension: dict[str, Any], value: Any) -> float:
+def _height(dimension: Choices | Range, value: Option) -> float:
     """Where a value lies on its axis, from 0 to 1."""
-    if "choices" in dimension:
-        choices = dimension["choices"]
+    if isinstance(dimension, Choices):
+        choices = dimension.choices
         return 0.5 if len(choices) == 1 else float(choices.index(value) / (len(choices) - 1))
-    low, high, position = dimension["low"], dimension["high"], float(value)
-    if dimension["log"]:
+    low, high, position = dimension.low, dimension.high, float(value or 0)
+    if dimension.log:
         low, high, position = math.log(low), math.log(high), math.log(position)
     return float((position - low) / (high - low))
 
 
-def _axes(axes: Axes, names: list[str], space: dict[str, dict[str, Any]]) -> None:
+def _axes(axes: Axes, names: list[str], space: dict[str, Choices | Range]) -> None:
     for x, name in enumerate(names):
         axes.axvline(x, color=GRID, linewidth=1, zorder=0)
         dimension = space[name]
-        values = dimension.get("choices") or [dimension["low"], dimension["high"]]
+        values = dimension.choices if isinstance(dimension, Choices) else [dimension.low, dimension.high]
         texts = [f"{value:.3g}" if isinstance(value, float) else str(value) for value in values]
         for value, text in zip(values, captions(texts, 12), strict=True):
             axes.annotate(

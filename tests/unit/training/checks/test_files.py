@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,14 @@ from PIL import Image
 
 from tests.checked import collection, photos, source
 from tests.folders import write_tree
+from tests.reports import checks
 from training.checks import majority, names, outliers, sizes
 from training.checks.collection import Collection, Source
 from training.config import Config
 from training.data import dataset, exclusions
 from training.data.exclusions import Suspect
 from training.errors import UsageError
+from training.report.check_document import DoubtfulLabel, Labels
 from training.report.pictures.checks import of_checks
 
 
@@ -155,7 +158,9 @@ def test_listed_files_are_left_out_of_the_data(tmp_path: Path) -> None:
 def test_pictures_are_drawn_of_what_was_found_only() -> None:
     images = Collection(["cat", "dog"], [source("data", photos(3), np.array([0, 0, 1]), ["cat", "dog"])])
     none = np.empty(0, np.int64)
-    section = {"labels": {"listed": [images.describe(1) | {"suggested": "dog", "confidence": 0.9}]}}
+    doubt = DoubtfulLabel("cat/001.png", "data", "cat", suggested="dog", confidence=0.9, self_confidence=0.1)
+    labels = Labels(images=3, accuracy=1.0, noise=0.1, suspects=1, too_small=[], listed=[doubt])
+    section = replace(checks(images.class_names), labels=labels)
     assert of_checks(images, section, [], none, none, images.class_names) == {}
     drawn = of_checks(images, section, [], np.array([1]), none, images.class_names)
     assert list(drawn) == ["doubtful_labels"]

@@ -119,8 +119,8 @@ def test_calibration_changes_confidences_but_no_predicted_class(model: Any, imag
     assert (after.argmax(axis=1) == before.argmax(axis=1)).all()
     assert uncalibrated(after, temperature) == pytest.approx(before, abs=1e-5)
     figures = describe(temperature, reason, labels, after)
-    assert figures["after"]["log_loss"] < figures["before"]["log_loss"]
-    assert figures["after"]["ece"] < figures["before"]["ece"]
+    assert figures.after.log_loss < figures.before.log_loss
+    assert figures.after.ece < figures.before.ece
     # Only the weights of the head have changed, and no layer was added.
     changed = [not np.array_equal(a, b) for a, b in zip(weights, model.get_weights(), strict=True)]
     assert changed == [False] * (len(weights) - 2) + [True, True]

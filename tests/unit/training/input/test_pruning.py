@@ -13,6 +13,7 @@ from training import environment
 from training.config import Config
 from training.data import dataset
 from training.errors import UsageError
+from training.input.parts import training_batches
 from training.input.pruning import Pruner
 
 keras: Any = environment.import_keras()
@@ -122,12 +123,9 @@ def test_the_losses_of_a_batch_are_keras_own(smoothing: float) -> None:
     assert len(latest(model)) == 6
 
 
-def test_several_devices_or_a_backbone_are_refused(part: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from training import train
-
-    monkeypatch.setattr(train, "shares", lambda: 2)
+def test_several_devices_or_a_backbone_are_refused(part: Any) -> None:
     config = Config(data="x", data_pruning=0.5, batch_size=4)
     with pytest.raises(UsageError, match="--data-pruning needs one worker with one device"):
-        train.training_batches(part, None, config)  # type: ignore[arg-type]
+        training_batches(part, None, config, devices=2)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="--optimizer muon is for networks that start from nothing"):
         Config(data="x", backbone="resnet50", optimizer="muon")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.reports import evaluation_report, training_report
 from training.report import html, metrics
+from training.report.check_document import RejectedFile
+from training.report.document import LabelConflict, Report, TrainingReport
 from training.report.findings import findings
 
 HOSTILE = ["<script>alert(1)</script>", "\"quoted\" & 'so'", "[red]$x^2$", "a\nb\x1b[31m", "番茄叶片", "</style>"]
@@ -22,75 +26,9 @@ _PICTURES = (
 )
 
 
-def full_report(class_names: list[str]) -> dict[str, Any]:
-    rng = np.random.default_rng(1)
-    labels = np.repeat(np.arange(len(class_names)), 12)
-    probabilities = rng.dirichlet(np.ones(len(class_names)), len(labels)) * 0.6
-    probabilities[np.arange(len(labels)), labels] += 0.4
-    counts = dict.fromkeys(class_names, 12)
-    return {
-        "test": metrics.evaluate(labels, probabilities, class_names),
-        "calibration": {
-            "temperature": 1.375,
-            "reason": None,
-            "before": {"ece": 0.0987, "log_loss": 0.7654},
-            "after": {"ece": 0.0123, "log_loss": 0.5432},
-        },
-        "explanations": {"reason": None},
-        "validation": {"loss": 0.4321, "accuracy": 0.8765},
-        "data": {
-            "name": "leaves",
-            "root": "/data/leaves",
-            "classes": class_names,
-            "images": 1234,
-            "image_size": 48,
-            "splits": {"train": counts, "validation": counts, "test": counts},
-            "imbalance": {
-                "ratio": 2.5,
-                "treatment": "class_weights",
-                "class_weights": dict.fromkeys(class_names, 1.25),
-            },
-            "duplicates": 17,
-            "label_conflicts": [{"files": ["a/1.png", "b/2.png"], "classes": class_names[:2]}],
-            "rejected": [{"file": "a/broken.jpg", "code": "corrupt_image", "reason": "truncated JPEG image"}],
-            "leaked": 3,
-            "fingerprint": "0123456789abcdef" * 4,
-            "decode_seconds": 12.34,
-            "cached": False,
-        },
-        "train": {
-            "epochs": 20,
-            "best_epoch": 2,
-            "stopped": "early_stopping",
-            "seconds": 192.2,
-            "images_per_second": 8123.4,
-            "history": {
-                "loss": [1.0, 0.5, 0.4],
-                "accuracy": [0.5, 0.7, 0.8],
-                "val_loss": [1.1, 0.6, float("nan")],
-                "val_accuracy": [0.4, 0.65, 0.6],
-                "learning_rate": [0.002, 0.001, 0.0],
-            },
-            "config": {"optimizer": "adamw", "cache_dir": None},
-        },
-        "model": {
-            "tag": "image_classifier:abc123",
-            "published": True,
-            "refused": None,
-            "parameters": 290_314,
-            "files": {"model.onnx": 1_163_456, "model.keras": 3_600_123},
-            "onnx_max_difference": 2.4e-7,
-            "int8": {"kept": False, "accuracy": 0.9, "accuracy_fp32": 0.95, "reason": "loses 5.0 points"},
-        },
-        "environment": {
-            "git_revision": "3f1c2ab",
-            "python": "3.11.9",
-            "versions": {"keras": "3.15.1"},
-            "machine": "x86_64",
-            "cpus": 2,
-            "started": "2026-01-12T10:11:12+00:00",
-        },
-    }
+def changed(report: TrainingReport, section: str, **values: Any) -> TrainingReport:
+    """Return `report` with other values in one section."""
+    return replace(report, **{section: replace(getattr(report, section), **values)})
 
 
 def all_pictures() -> dict[str, bytes]:
@@ -127,13 +65,13 @@ class Page(HTMLParser):
         return re.sub(r"\s+", " ", " ".join(self.words))
 
 
-def written(folder: Path, content: dict[str, Any], drawn: dict[str, bytes] | None = None) -> Page:
-    return Page(html.write(folder / "run", content, drawn or {}).read_text(encoding="utf-8"))
+def written(folder: Path, report: Report, drawn: dict[str, bytes] | None = None) -> Page:
+    return Page(html.write(folder / "run", report, drawn or {}).read_text(encoding="utf-8"))
 
 
 def test_everything_in_the_report_is_on_the_page(tmp_path: Path) -> None:
-    content = full_report(["cat", "dog"])
-    text = written(tmp_path, content).text
+    report = training_report(["cat", "dog"])
+    text = written(tmp_path, report).text
 
     for expected in (
         *("leaves", "/data/leaves", "1,234", "48 x 48", "2.5 : 1", "class weights", "1.25", "17", "12.3 s"),
@@ -143,14 +81,14 @@ def test_everything_in_the_report_is_on_the_page(tmp_path: Path) -> None:
         *("Scores are divided by 1.375", "0.099", "0.765", "0.012", "0.543"),
         *("MODEL_TAG=image_classifier:abc123 bentoml serve", "loses 5.0 points"),
         *("3f1c2ab", "3.11.9", "3.15.1", "x86_64", "2026-01-12T10:11:12+00:00"),
-        *(f"{content['test']['per_class']['cat'][key]:.3f}" for key in ("precision", "recall", "f1", "auc")),
+        *(f"{getattr(report.test.per_class['cat'], key):.3f}" for key in ("precision", "recall", "f1", "auc")),
     ):
         assert expected in text
 
 
 def test_the_page_refers_to_nothing_outside_itself(tmp_path: Path) -> None:
     drawn = all_pictures()
-    page = written(tmp_path, full_report(["cat", "dog", "owl"]), drawn)
+    page = written(tmp_path, training_report(["cat", "dog", "owl"]), drawn)
 
     assert len(page.addresses) == len(drawn) == 9
     assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
@@ -162,12 +100,12 @@ def test_the_page_refers_to_nothing_outside_itself(tmp_path: Path) -> None:
 
 
 def test_hostile_names_are_shown_and_do_nothing(tmp_path: Path) -> None:
-    content = full_report(HOSTILE)
-    content["data"]["name"] = content["data"]["root"] = HOSTILE[0]
-    content["data"]["rejected"] = [{"file": HOSTILE[0], "code": "foreign", "reason": HOSTILE[5]}]
-    content["model"].update(published=False, tag=None, refused=HOSTILE[0])
-    content["train"]["config"] = {HOSTILE[0]: HOSTILE[1]}
-    page = written(tmp_path, content, all_pictures())
+    report = training_report(HOSTILE)
+    rejected = [RejectedFile(HOSTILE[0], "foreign", HOSTILE[5])]
+    report = changed(report, "data", name=HOSTILE[0], root=HOSTILE[0], rejected=rejected)
+    report = changed(report, "model", published=False, tag=None, refused=HOSTILE[0])
+    report = changed(report, "train", config={HOSTILE[0]: HOSTILE[1]})
+    page = written(tmp_path, report, all_pictures())
 
     assert "script" not in page.tags
     assert page.tags.count("style") == 1
@@ -176,11 +114,11 @@ def test_hostile_names_are_shown_and_do_nothing(tmp_path: Path) -> None:
 
 
 def test_a_file_name_that_is_no_utf8_is_shown_escaped(tmp_path: Path) -> None:
-    content = full_report(["cat", "dog"])
-    content["data"]["rejected"][0]["file"] = "cat/caf\udce9.jpg"
-    content["data"]["label_conflicts"][0]["files"] = ["\udcff<b>.png"]
-    content["data"]["root"] = "/data/\udc80"
-    page = written(tmp_path, content)
+    report = training_report(["cat", "dog"])
+    rejected = [RejectedFile("cat/caf\udce9.jpg", "corrupt_image", "truncated")]
+    conflicts = [LabelConflict(["\udcff<b>.png"], ["cat", "dog"])]
+    report = changed(report, "data", rejected=rejected, label_conflicts=conflicts, root="/data/\udc80")
+    page = written(tmp_path, report)
 
     assert "cat/caf\\udce9.jpg" in page.text
     assert "\\udcff<b>.png" in page.text
@@ -188,49 +126,42 @@ def test_a_file_name_that_is_no_utf8_is_shown_escaped(tmp_path: Path) -> None:
 
 
 def test_the_page_says_why_a_model_is_not_calibrated(tmp_path: Path) -> None:
-    content = full_report(["cat", "dog"])
-    content["calibration"]["reason"] = "7 validation images are too few"
-    text = written(tmp_path, content).text
+    report = training_report(["cat", "dog"])
+    report = changed(report, "calibration", reason="7 validation images are too few")
+    text = written(tmp_path, report).text
     assert "not calibrated: 7 validation images are too few." in text
     assert "divided by" not in text
 
 
 def test_the_page_says_why_nothing_is_explained(tmp_path: Path) -> None:
-    content = full_report(["cat", "dog"])
-    content["explanations"]["reason"] = "the network has no convolutional feature map"
-    assert "No map can be shown: the network has no convolutional feature map." in written(tmp_path, content).text
+    report = training_report(["cat", "dog"])
+    report = changed(report, "explanations", reason="the network has no convolutional feature map")
+    assert "No map can be shown: the network has no convolutional feature map." in written(tmp_path, report).text
 
 
 def test_the_page_says_what_leaving_images_out_does_to_the_curves(tmp_path: Path) -> None:
-    content = full_report(["cat", "dog"])
-    assert "left out until the last epochs" not in written(tmp_path, content, all_pictures()).text
-    content["train"]["config"]["data_pruning"] = 0.5
-    assert "left out until the last epochs" in written(tmp_path, content, all_pictures()).text
+    report = training_report(["cat", "dog"])
+    assert "left out until the last epochs" not in written(tmp_path, report, all_pictures()).text
+    report = changed(report, "train", config={"data_pruning": 0.5})
+    assert "left out until the last epochs" in written(tmp_path, report, all_pictures()).text
 
 
-@pytest.mark.parametrize(
-    "missing", ["validation", "data", "train", "model", "environment", "calibration", "explanations"]
-)
-def test_a_missing_section_is_left_out(tmp_path: Path, missing: str) -> None:
-    content = full_report(["cat", "dog"])
-    del content[missing]
-    text = written(tmp_path, content).text
+def test_an_evaluation_has_a_page_without_the_sections_of_a_training(tmp_path: Path) -> None:
+    headings = {"Images per class", "Test results", "Environment"}
+    of_training = {"Training", "Configuration", "Data checks", "Temperature scaling", "Where it looks"}
+    trained = written(tmp_path, training_report(["cat", "dog"])).text
+    evaluated = written(tmp_path, evaluation_report(["cat", "dog"])).text
 
-    headings = {"data": "Images a class", "train": "early stopping", "model": "parameters"}
-    headings |= {"environment": "Environment", "validation": "validation loss", "calibration": "Temperature scaling"}
-    headings |= {"explanations": "Where it looks"}
-    for section, heading in headings.items():
-        if section != "validation" or missing != "train":  # it stands in that section
-            assert (heading in text) == (section != missing)
+    assert {heading for heading in headings | of_training if heading in trained} == headings | of_training
+    assert {heading for heading in headings | of_training if heading in evaluated} == headings
+    assert "Evaluation report" in evaluated
+    assert "Evaluated image_classifier:abc123" in evaluated
 
 
-def test_an_evaluation_alone_makes_a_page(tmp_path: Path) -> None:
-    content = full_report(["cat", "dog"])
-    content = {"test": content["test"], "model": {"tag": "image_classifier:abc123"}}
-
-    page = written(tmp_path, content)
-    assert "Evaluated image_classifier:abc123" in page.text
-    assert written(tmp_path, {"test": content["test"]}).text.count("Evaluation report") == 1
+def test_a_training_without_validation_images_shows_no_validation_figures(tmp_path: Path) -> None:
+    report = training_report(["cat", "dog"])
+    assert "validation loss" in written(tmp_path, report).text
+    assert "validation loss" not in written(tmp_path, replace(report, validation=None)).text
 
 
 @pytest.mark.parametrize(
@@ -242,20 +173,18 @@ def test_an_evaluation_alone_makes_a_page(tmp_path: Path) -> None:
     ],
 )
 def test_the_verdict_says_what_became_of_the_model(tmp_path: Path, model: dict[str, Any], verdict: str) -> None:
-    content = full_report(["cat", "dog"])
-    content["model"].update(model)
-
-    text = written(tmp_path, content).text
+    report = training_report(["cat", "dog"])
+    report = changed(report, "model", **model)
+    text = written(tmp_path, report).text
     assert verdict in text
     assert ("bentoml serve" in text) == model["published"]
 
 
 def test_long_lists_of_files_are_cut_and_counted(tmp_path: Path) -> None:
-    content = full_report(["cat", "dog"])
-    content["data"]["rejected"] = [
-        {"file": f"file-{i}.jpg", "code": "corrupt_image", "reason": "truncated"} for i in range(1500)
-    ]
-    text = written(tmp_path, content).text
+    report = training_report(["cat", "dog"])
+    rejected = [RejectedFile(f"file-{i}.jpg", "corrupt_image", "truncated") for i in range(1500)]
+    report = changed(report, "data", rejected=rejected)
+    text = written(tmp_path, report).text
 
     assert "file-199.jpg" in text
     assert "file-200.jpg" not in text
@@ -263,36 +192,37 @@ def test_long_lists_of_files_are_cut_and_counted(tmp_path: Path) -> None:
 
 
 def test_undefined_figures_are_shown_as_a_dash(tmp_path: Path) -> None:
-    content = full_report(["cat", "dog"])
-    content["test"] = metrics.evaluate(np.array([0, 0]), np.array([[0.9, 0.1], [0.6, 0.4]]), ["cat", "dog"])
+    report = training_report(["cat", "dog"])
+    test = metrics.evaluate(np.array([0, 0]), np.array([[0.9, 0.1], [0.6, 0.4]]), ["cat", "dog"])
+    report = replace(report, test=test)
 
-    assert "dog - - - - 0" in written(tmp_path, content).text
+    assert "dog - - - - 0" in written(tmp_path, report).text
 
 
 def test_many_classes_are_listed_worst_first(tmp_path: Path) -> None:
     names = [f"class-{i:02d}" for i in range(25)]
-    content = full_report(names)
-    f1 = {name: figures["f1"] for name, figures in content["test"]["per_class"].items()}
-    listed = re.findall(r"class-\d\d", written(tmp_path, content).text.split("worst F1 first")[1])[:25]
+    report = training_report(names)
+    f1 = {name: figures.f1 or 0 for name, figures in report.test.per_class.items()}
+    listed = re.findall(r"class-\d\d", written(tmp_path, report).text.split("worst F1 first")[1])[:25]
 
     assert [f1[name] for name in listed] == sorted(f1.values())
 
 
 def test_nothing_is_pointed_out_where_all_is_well() -> None:
-    content = full_report(["cat", "dog"])
+    report = training_report(["cat", "dog"])
     labels = np.repeat([0, 1], 200)
-    content["test"] = metrics.evaluate(labels, np.eye(2)[labels], ["cat", "dog"])
-    content["data"].update(label_conflicts=[], rejected=[], leaked=0)
+    report = replace(report, test=metrics.evaluate(labels, np.eye(2)[labels], ["cat", "dog"]))
+    report = changed(report, "data", label_conflicts=[], rejected=[], leaked=0)
 
-    assert findings(content) == []
+    assert findings(report) == []
 
 
 def test_what_deserves_a_look_is_pointed_out() -> None:
-    content = full_report(["cat", "dog", "owl"])
+    report = training_report(["cat", "dog", "owl"])
     labels = np.array([0] * 8 + [1] * 2)
-    content["test"] = metrics.evaluate(labels, np.tile([0.9, 0.05, 0.05], (10, 1)), ["cat", "dog", "owl"])
-    content["train"].update(stopped="finished", epochs=3, best_epoch=3)
-    text = "\n".join(findings(content))
+    test = metrics.evaluate(labels, np.tile([0.9, 0.05, 0.05], (10, 1)), ["cat", "dog", "owl"])
+    report = changed(replace(report, test=test), "train", stopped="finished", epochs=3, best_epoch=3)
+    text = "\n".join(findings(report))
 
     assert "can't be told from always answering “cat”, which is right on 80.0%" in text
     assert "With 10 test images the accuracy is only known to lie between 49.0% and 94.3%" in text

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 from sklearn.metrics import log_loss, precision_recall_fscore_support, roc_auc_score
 
 from training.report import metrics
+from training.report.document import Averages, ClassFigures, Evaluation
 
 CATS_AND_DOGS = ["cat", "dog"]
 
@@ -30,15 +32,15 @@ def test_two_classes_by_hand() -> None:
     labels = np.array([0, 0, 0, 1, 1])
     test = metrics.evaluate(labels, of_cat(0.9, 0.8, 0.3, 0.6, 0.1), CATS_AND_DOGS)
 
-    assert test["accuracy"] == 0.6
-    assert test["confusion_matrix"] == [[2, 1], [1, 1]]
-    cat, dog = test["per_class"]["cat"], test["per_class"]["dog"]
-    assert cat == pytest.approx({"precision": 2 / 3, "recall": 2 / 3, "f1": 2 / 3, "auc": 5 / 6, "images": 3})
-    assert dog == pytest.approx({"precision": 1 / 2, "recall": 1 / 2, "f1": 1 / 2, "auc": 5 / 6, "images": 2})
-    assert test["f1"] == pytest.approx({"macro": 7 / 12, "weighted": 0.6})
-    assert test["auc"] == pytest.approx({"macro": 5 / 6, "weighted": 5 / 6})
-    assert test["log_loss"] == pytest.approx(-np.log([0.9, 0.8, 0.3, 0.4, 0.9]).mean())
-    assert test["images"] == 5
+    assert test.accuracy == 0.6
+    assert test.confusion_matrix == [[2, 1], [1, 1]]
+    cat, dog = test.per_class["cat"], test.per_class["dog"]
+    assert asdict(cat) == pytest.approx({"precision": 2 / 3, "recall": 2 / 3, "f1": 2 / 3, "auc": 5 / 6, "images": 3})
+    assert asdict(dog) == pytest.approx({"precision": 1 / 2, "recall": 1 / 2, "f1": 1 / 2, "auc": 5 / 6, "images": 2})
+    assert asdict(test.f1) == pytest.approx({"macro": 7 / 12, "weighted": 0.6})
+    assert asdict(test.auc) == pytest.approx({"macro": 5 / 6, "weighted": 5 / 6})
+    assert test.log_loss == pytest.approx(-np.log([0.9, 0.8, 0.3, 0.4, 0.9]).mean())
+    assert test.images == 5
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10])
@@ -49,37 +51,38 @@ def test_agrees_with_scikit_learn(classes: int) -> None:
     predicted = probabilities.argmax(axis=1)
     for average in ("macro", "weighted"):
         expected = precision_recall_fscore_support(labels, predicted, average=average, zero_division=0)
-        assert [test[key][average] for key in ("precision", "recall", "f1")] == pytest.approx(expected[:3])
+        found = [getattr(figure, average) for figure in (test.precision, test.recall, test.f1)]
+        assert found == pytest.approx(expected[:3])
         scores = probabilities[:, 1] if classes == 2 else probabilities
         auc = roc_auc_score(labels, scores, multi_class="ovr", average=average)
-        assert test["auc"][average] == pytest.approx(auc)
-    assert test["log_loss"] == pytest.approx(log_loss(labels, probabilities))
+        assert getattr(test.auc, average) == pytest.approx(auc)
+    assert test.log_loss == pytest.approx(log_loss(labels, probabilities))
 
 
 def test_a_class_that_is_never_predicted_has_precision_zero() -> None:
     test = metrics.evaluate(np.array([0, 0, 1]), of_cat(0.9, 0.8, 0.7), CATS_AND_DOGS)
 
-    assert test["per_class"]["dog"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "auc": 1.0, "images": 1}
-    assert test["precision"]["macro"] == pytest.approx(1 / 3)
+    assert test.per_class["dog"] == ClassFigures(precision=0.0, recall=0.0, f1=0.0, auc=1.0, images=1)
+    assert test.precision.macro == pytest.approx(1 / 3)
 
 
 def test_a_class_without_images_is_undefined_and_left_out_of_the_averages() -> None:
     probabilities = np.array([[0.8, 0.1, 0.1], [0.2, 0.3, 0.5], [0.3, 0.6, 0.1]])
     test = metrics.evaluate(np.array([0, 0, 1]), probabilities, ["ant", "bee", "fly"])
 
-    undefined = {"precision": None, "recall": None, "f1": None, "auc": None, "images": 0}
-    assert test["per_class"]["fly"] == undefined
-    assert test["recall"] == pytest.approx({"macro": 0.75, "weighted": 2 / 3})
-    assert test["confusion_matrix"] == [[1, 0, 1], [0, 1, 0], [0, 0, 0]]
+    undefined = ClassFigures(precision=None, recall=None, f1=None, auc=None, images=0)
+    assert test.per_class["fly"] == undefined
+    assert asdict(test.recall) == pytest.approx({"macro": 0.75, "weighted": 2 / 3})
+    assert test.confusion_matrix == [[1, 0, 1], [0, 1, 0], [0, 0, 0]]
     assert list(metrics.roc_curves(np.array([0, 0, 1]), probabilities, ["ant", "bee", "fly"])) == ["ant", "bee"]
 
 
 def test_auc_is_undefined_where_only_one_class_has_images() -> None:
     test = metrics.evaluate(np.array([1, 1]), of_cat(0.2, 0.7), CATS_AND_DOGS)
 
-    assert test["auc"] == {"macro": None, "weighted": None}
-    assert test["per_class"]["dog"]["auc"] is None
-    assert test["recall"]["macro"] == 0.5
+    assert test.auc == Averages(macro=None, weighted=None)
+    assert test.per_class["dog"].auc is None
+    assert test.recall.macro == 0.5
 
 
 def test_calibration_error_by_hand() -> None:
@@ -87,7 +90,7 @@ def test_calibration_error_by_hand() -> None:
     labels = np.array([0, 0, 1, 1, 0])
     test = metrics.evaluate(labels, of_cat(0.9, 0.9, 0.9, 0.9, 0.6), CATS_AND_DOGS)
 
-    assert test["ece"] == pytest.approx((4 * 0.4 + 1 * 0.4) / 5)
+    assert test.ece == pytest.approx((4 * 0.4 + 1 * 0.4) / 5)
 
 
 def test_a_confidence_on_an_edge_belongs_to_the_bin_below() -> None:
@@ -100,20 +103,20 @@ def test_a_confidence_on_an_edge_belongs_to_the_bin_below() -> None:
 def test_a_perfect_classifier_has_no_loss_and_no_calibration_error() -> None:
     test = metrics.evaluate(np.array([0, 1]), np.eye(2, dtype=np.float32), CATS_AND_DOGS)
 
-    assert (test["accuracy"], test["auc"]["macro"], test["ece"], test["log_loss"]) == (1, 1, 0, 0)
+    assert (test.accuracy, test.auc.macro, test.ece, test.log_loss) == (1, 1, 0, 0)
 
 
 def test_certainty_of_the_wrong_class_gives_a_finite_loss() -> None:
     test = metrics.evaluate(np.array([0]), np.array([[0, 1]], dtype=np.float32), CATS_AND_DOGS)
 
-    assert test["log_loss"] == pytest.approx(-np.log(np.finfo(np.float32).eps))
+    assert test.log_loss == pytest.approx(-np.log(np.finfo(np.float32).eps))
 
 
 def test_the_result_is_strict_json() -> None:
     labels, probabilities, names = random_predictions(4)
     test = metrics.evaluate(labels.astype(np.int32), probabilities.astype(np.float32), [*names[:3], "x"])
 
-    assert json.loads(json.dumps(test, allow_nan=False)) == test
+    assert Evaluation.from_json(json.loads(json.dumps(test.to_json(), allow_nan=False))) == test
 
 
 @pytest.mark.parametrize(

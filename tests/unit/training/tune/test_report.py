@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 import io
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import optuna
 import pytest
 from rich.console import Console
 
+from tests.reports import environment
 from training.config import Config
+from training.report.study_document import StudyReport, Trial
 from training.tune import record, report, storage, study, table
 from training.tune.plan import Plan
 from training.tune.space import Dimension, Space
@@ -33,7 +34,7 @@ LOSSES = [0.5, 0.9, 0.3, None, 0.45, 0.6, 0.7, 0.35]
 
 
 @pytest.fixture(scope="module")
-def content(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def content(tmp_path_factory: pytest.TempPathFactory) -> StudyReport:
     out = tmp_path_factory.mktemp("study")
     config = Config(data="photos", epochs=9).for_images(500)
     plan = Plan(config, SPACE, "random", 8, 1, out, storage.address(None, out), "study", "f" * 64)
@@ -54,22 +55,22 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     killed = found.ask()  # as a kill leaves it, right after it was begun
     assert killed.number == 8
     study.requeue(found, lambda trial: False)
-    return record.document(plan, found, DATA, {"git_revision": "abc"})
+    return record.document(plan, found, DATA, environment())
 
 
-def test_the_document_says_what_was_found(content: dict[str, Any]) -> None:
-    assert content["study"]["finished"] == 8
-    assert content["study"]["wanted"] == 9
-    assert (content["baseline"], content["best"]) == (0, 2)
-    assert [trial["number"] for trial in content["trials"]] == list(range(8))
-    assert content["trials"][3]["error"].startswith("the loss is no number")
-    assert content["data"]["images"] == {"train": 10, "validation": 3}
-    assert set(content["importances"]) == set(SPACE.dimensions)
-    assert sum(content["importances"].values()) == pytest.approx(1)
+def test_the_document_says_what_was_found(content: StudyReport) -> None:
+    assert content.study.finished == 8
+    assert content.study.wanted == 9
+    assert (content.baseline, content.best) == (0, 2)
+    assert [trial.number for trial in content.trials] == list(range(8))
+    assert (content.trials[3].error or "").startswith("the loss is no number")
+    assert content.data.images == {"train": 10, "validation": 3}
+    assert set(content.importances) == set(SPACE.dimensions)
+    assert sum(content.importances.values()) == pytest.approx(1)
 
 
-def trial(number: int, loss: float | None) -> dict[str, Any]:
-    return {"number": number, "val_loss": loss}
+def trial(number: int, loss: float | None) -> Trial:
+    return Trial(number, "complete", number == 0, loss, {}, None, 9, 7, 0.75, 1234, 61.0)
 
 
 @pytest.mark.parametrize(
@@ -81,15 +82,13 @@ def trial(number: int, loss: float | None) -> dict[str, Any]:
         (None, None, None, "No trial was completed."),
     ],
 )
-def test_the_comparison_is_honest(
-    baseline: dict[str, Any] | None, best: dict[str, Any] | None, better: bool | None, text: str
-) -> None:
+def test_the_comparison_is_honest(baseline: Trial | None, best: Trial | None, better: bool | None, text: str) -> None:
     said = record.comparison(baseline, best)
-    assert said["better"] is better
-    assert said["text"].startswith(text)
+    assert said.better is better
+    assert said.text.startswith(text)
 
 
-def test_the_page_stands_alone_and_escapes_what_it_is_given(content: dict[str, Any], tmp_path: Path) -> None:
+def test_the_page_stands_alone_and_escapes_what_it_is_given(content: StudyReport, tmp_path: Path) -> None:
     page = report.write(tmp_path, content).read_text()
     assert sorted(file.name for file in tmp_path.iterdir()) == [
         "history.png",
@@ -107,20 +106,19 @@ def test_the_page_stands_alone_and_escapes_what_it_is_given(content: dict[str, A
     assert "the same command goes on with it" in page
 
 
-def test_a_study_without_a_result_has_a_page_too(content: dict[str, Any], tmp_path: Path) -> None:
-    none = copy.deepcopy(content)
-    none |= {"trials": none["trials"][3:4], "best": None, "baseline": None, "importances": {}}
-    none["comparison"] = record.comparison(None, None)
+def test_a_study_without_a_result_has_a_page_too(content: StudyReport, tmp_path: Path) -> None:
+    comparison = record.comparison(None, None)
+    none = replace(content, trials=content.trials[3:4], best=None, baseline=None, importances={}, comparison=comparison)
     page = report.write(tmp_path, none).read_text()
     assert "No trial was completed." in page
     assert "data:image/png" not in page
 
 
-def test_the_table_has_the_best_first_and_the_verdict_last(content: dict[str, Any]) -> None:
+def test_the_table_has_the_best_first_and_the_verdict_last(content: StudyReport) -> None:
     console = Console(width=200, record=True, file=io.StringIO())
     console.print(table.table(content))
     lines = [line for line in console.export_text().splitlines() if line.strip()]
     assert [int(line.split()[0]) for line in lines[2:-1]] == [2, 7, 4, 0, 5, 6, 1]
     assert "the default: learning_rate 0.002, optimizer adam, dropout 0.1" in lines[5]
     assert lines[-1].startswith("7 complete, 1 failed. Trial 2 beats")
-    assert table.line(content["trials"][3]).startswith("Trial   3  failed: the loss is no number after epoch 2")
+    assert table.line(content.trials[3]).startswith("Trial   3  failed: the loss is no number after epoch 2")
