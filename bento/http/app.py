@@ -18,7 +18,7 @@ from bento import startup
 from bento.errors import PROBLEM_JSON, STATUS, RequestError, problem_body
 from bento.http.handlers import Predictor
 from bento.http.keys import KeyRing
-from bento.http.request import Call, Headers, Message, Receive, Scope, Send
+from bento.http.request import Headers, Message, Receive, Request, Scope, Send
 from bento.http.routes import Endpoints
 from bento.http.sweeper import Sweeper
 from bento.inference.admission import Admission
@@ -72,7 +72,7 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await self._serve(Call(scope, receive), send)
+            await self._serve(Request(scope, receive), send)
         elif scope["type"] == "lifespan":
             await self._lifespan(scope, receive, self._following(send))
         elif scope["type"] == "websocket":
@@ -133,11 +133,11 @@ class Application:
             *(1e3 * seconds for seconds in (model.decode_seconds, a, b)),
         )
 
-    async def _serve(self, call: Call, send: Send) -> None:
-        scope = call.scope
+    async def _serve(self, request: Request, send: Send) -> None:
+        scope = request.scope
         path, method = scope["path"], scope["method"]
-        route, handler, wanted = self._endpoints.find(call)
-        request_id.set(call.id.decode())
+        route, handler, wanted = self._endpoints.find(request)
+        request_id.set(request.id.decode())
         if self._tracer is not None:
             self._tracer.begin(scope["headers"])
         code = detail = ""
@@ -152,10 +152,10 @@ class Application:
                 raise RequestError("method_not_allowed", f"{route} takes {allow.decode()}", [(b"allow", allow)])
             label = method
             if wanted == "POST":
-                self._keys.check(call.headers)
-            status, content_type, body, headers = await handler(call)
+                self._keys.check(request.headers)
+            status, content_type, body, headers = await handler(request)
         except ClientDisconnected:
-            call.abandon()
+            request.abandon()
             return
         except RequestError as error:
             code, detail, headers = error.code, error.detail, error.headers
@@ -174,27 +174,30 @@ class Application:
             (b"content-type", content_type),
             (b"content-length", b"%d" % len(body)),
             self.version_header,
-            (b"x-request-id", call.id),
+            (b"x-request-id", request.id),
             *headers,
         ]
         if self.lifecycle.state in {"draining", "closed"}:
             head.append((b"connection", b"close"))
         if method == "HEAD":
             body = b""
-        if call.exchange is None or not call.exchange.answer(status, head, body):
+        if request.exchange is None or not request.exchange.answer(status, head, body):
             await send({"type": "http.response.start", "status": status, "headers": head})
             await send({"type": "http.response.body", "body": body})
-        self._account(call, route, label, status, answered)
+        self._account(request, route, label, status, answered)
 
-    def _account(self, call: Call, route: str, method: str, status: int, answered: float) -> None:
+    def _account(self, request: Request, route: str, method: str, status: int, answered: float) -> None:
         ended = perf_counter()
-        if "receive" in call.stages:
+        if "receive" in request.stages:
             metrics.stage["respond"].observe(ended - answered)
         metrics.answered(route, method, status).inc()
-        metrics.duration(route).observe(ended - call.started)
+        metrics.duration(route).observe(ended - request.started)
         if self._tracer is not None:
             epoch = time.time_ns() - int(ended * 1e9)
-            stages = {name: (epoch + int(a * 1e9), epoch + int(b * 1e9)) for name, (a, b) in call.stages.items()}
-            began, end = epoch + int(call.started * 1e9), epoch + int(ended * 1e9)
-            attributes = {"image_classifier.request_id": call.id.decode(), "image_classifier.model": self._served.tag}
-            self._tracer.record(route, method, status, call.scope["headers"], began, end, stages, attributes)
+            stages = {name: (epoch + int(a * 1e9), epoch + int(b * 1e9)) for name, (a, b) in request.stages.items()}
+            began, end = epoch + int(request.started * 1e9), epoch + int(ended * 1e9)
+            attributes = {
+                "image_classifier.request_id": request.id.decode(),
+                "image_classifier.model": self._served.tag,
+            }
+            self._tracer.record(route, method, status, request.scope["headers"], began, end, stages, attributes)

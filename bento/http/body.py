@@ -8,7 +8,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from bento.errors import RequestError
-from bento.http.request import Call
+from bento.http.request import Request
 from bento.inference.admission import Admission
 from bento.inference.work import ClientDisconnected
 from bento.settings import Settings
@@ -20,7 +20,7 @@ MAX_PART_HEAD = 64 * 1024
 """Bytes of a part's header; as many as a request's own head may have."""
 
 
-async def read_body(call: Call, settings: Settings, admission: Admission) -> bytes:
+async def read_body(request: Request, settings: Settings, admission: Admission) -> bytes:
     """Return the whole body of a request; the caller gives its size back to `admission.release`.
 
     Raises:
@@ -28,15 +28,15 @@ async def read_body(call: Call, settings: Settings, admission: Admission) -> byt
             so; request_timeout; queue_full where all bodies together would be too large.
         ClientDisconnected: the body ended early.
     """
-    encoding = call.headers.get(b"content-encoding")
+    encoding = request.headers.get(b"content-encoding")
     if encoding is not None and encoding.lower() != b"identity":
         accepted = [(b"accept-encoding", b"identity")]
         raise RequestError("unsupported_media_type", "send the body without a Content-Encoding", accepted)
     limit = settings.max_body_bytes
-    declared = call.headers.get(b"content-length")
+    declared = request.headers.get(b"content-length")
     if declared is not None and declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
-    whole = call.whole_body()
+    whole = request.whole_body()
     if whole is not None:
         if len(whole) > limit:
             raise _too_large(limit)
@@ -46,7 +46,7 @@ async def read_body(call: Call, settings: Settings, admission: Admission) -> byt
     size = 0
     try:
         while True:
-            message = await call.receive_within(settings.receive_timeout)
+            message = await request.receive_within(settings.receive_timeout)
             if message["type"] == "http.disconnect":
                 raise ClientDisconnected
             chunk = message.get("body", b"")

@@ -16,7 +16,7 @@ from bento.errors import RequestError, problem
 from bento.http import open_inference
 from bento.http.answers import Answers
 from bento.http.body import image_of, images_of, plain_image, read_body
-from bento.http.request import Answer, Call
+from bento.http.request import Answer, Request
 from bento.inference.admission import Admission
 from bento.inference.explain import Explainer
 from bento.inference.pipeline import Pipeline
@@ -54,42 +54,42 @@ class Predictor:
         # Python's lock: never on the event loop, and few at a time, lest the loop hardly gets a turn.
         self._parsers = ThreadPoolExecutor(2, thread_name_prefix="parse")
 
-    async def one(self, call: Call) -> Answer:
+    async def one(self, request: Request) -> Answer:
         """POST /predict."""
-        top_k = call.top_k()
-        body = await self._body(call)
+        top_k = request.top_k()
+        body = await self._body(request)
         try:
-            image = await self._image(call, body)
-            probabilities, work = await self.pipeline.classify(image, call.gone)
+            image = await self._image(request, body)
+            probabilities, work = await self.pipeline.classify(image, request.gone)
         finally:
             self._admission.release(len(body))
         answer = self._answers.body(probabilities, top_k)
-        return 200, _JSON, answer.encode(), [(b"server-timing", self._timing(call, work))]
+        return 200, _JSON, answer.encode(), [(b"server-timing", self._timing(request, work))]
 
-    async def _image(self, call: Call, body: bytes) -> bytes:
-        content_type = call.headers.get(b"content-type", b"")
+    async def _image(self, request: Request, body: bytes) -> bytes:
+        content_type = request.headers.get(b"content-type", b"")
         image = plain_image(body, content_type)
         return await self._parse(image_of, body, content_type) if image is None else image
 
-    async def explain(self, call: Call) -> Answer:
+    async def explain(self, request: Request) -> Answer:
         """POST /explain."""
         self._explainer.check()
-        label, picture = self._explainer.label(call.parameter("class")), call.accepts(_PNG)
-        probabilities, work = await self._examine(call)
-        timing = self._timing(call, work)
+        label, picture = self._explainer.label(request.parameter("class")), request.accepts(_PNG)
+        probabilities, work = await self._examine(request)
+        timing = self._timing(request, work)
         began = perf_counter()
         answer = await self._explainer.answer(probabilities, work, label, picture)
         ended = perf_counter()
-        call.stages["explain"] = (began, ended)
+        request.stages["explain"] = (began, ended)
         timing += b", explain;dur=%.2f" % ((ended - began) * 1e3)
         return 200, _PNG if picture else _JSON, answer, [(b"server-timing", timing)]
 
-    async def _examine(self, call: Call) -> tuple[np.ndarray, Work]:
+    async def _examine(self, request: Request) -> tuple[np.ndarray, Work]:
         """Classify what is to be explained; nothing holds the encoded image after that."""
-        body = await self._body(call)
+        body = await self._body(request)
         try:
-            image = await self._image(call, body)
-            probabilities, work = await self.pipeline.examine(image, call.gone)
+            image = await self._image(request, body)
+            probabilities, work = await self.pipeline.examine(image, request.gone)
         finally:
             self._admission.release(len(body))
         work.image = None
@@ -100,13 +100,13 @@ class Predictor:
         """How long a thread has been in its present call of the model."""
         return max(self.pipeline.busy_seconds, self._explainer.busy_seconds)
 
-    def _timing(self, call: Call, work: Work | None) -> bytes:
+    def _timing(self, request: Request, work: Work | None) -> bytes:
         """Return the stages' milliseconds (Server Timing, W3C) and note them for a trace."""
-        began, ended = call.stages["receive"]
+        began, ended = request.stages["receive"]
         if work is None:
             return b"receive;dur=%.2f, cache" % ((ended - began) * 1e3)
         decode, inference = work.decode, work.inference
-        call.stages |= {"decode": decode, "queue": (decode[1], inference[0]), "inference": inference}
+        request.stages |= {"decode": decode, "queue": (decode[1], inference[0]), "inference": inference}
         return b"receive;dur=%.2f, decode;dur=%.2f, queue;dur=%.2f, inference;dur=%.2f" % (
             (ended - began) * 1e3,
             (decode[1] - decode[0]) * 1e3,
@@ -114,19 +114,19 @@ class Predictor:
             (inference[1] - inference[0]) * 1e3,
         )
 
-    async def several(self, call: Call) -> Answer:
+    async def several(self, request: Request) -> Answer:
         """POST /predict/batch."""
-        top_k = call.top_k()
-        body = await self._body(call)
+        top_k = request.top_k()
+        body = await self._body(request)
         try:
-            images = await self._parse(images_of, body, call.headers.get(b"content-type", b""))
+            images = await self._parse(images_of, body, request.headers.get(b"content-type", b""))
             # Some at a time: one client's hundreds of images neither fill the queue nor stand before everybody else's.
             turns = asyncio.Semaphore(self._admission.turn)
 
             async def entry(image: bytes) -> str:
                 async with turns:
                     try:
-                        probabilities, _ = await self.pipeline.classify(image, call.gone)
+                        probabilities, _ = await self.pipeline.classify(image, request.gone)
                         return self._answers.body(probabilities, top_k)
                     except imaging.ImageError as error:
                         metrics.rejected_images.labels(error.code).inc()
@@ -139,19 +139,19 @@ class Predictor:
             self._admission.release(len(body))
         return 200, _JSON, f"[{', '.join(entries)}]".encode(), []
 
-    async def infer(self, call: Call) -> Answer:
+    async def infer(self, request: Request) -> Answer:
         """POST /v2/models/{name}/infer."""
-        self.check_model(call)
-        body = await self._body(call)
+        self.check_model(request)
+        body = await self._body(request)
         try:
-            header_length = call.headers.get(b"inference-header-content-length")
-            request = await self._parse(
+            header_length = request.headers.get(b"inference-header-content-length")
+            asked = await self._parse(
                 open_inference.parse_infer, body, header_length, self._size, self._settings.queue_limit
             )
-            rows = await self._classify_all(call, request.images)
+            rows = await self._classify_all(request, asked.images)
         finally:
             self._admission.release(len(body))
-        answer = request, np.stack(rows), self._name, self._version
+        answer = asked, np.stack(rows), self._name, self._version
         if answer[1].size > _MANY:
             reply, headers = await self._parse(open_inference.infer_response, *answer)
         else:
@@ -159,13 +159,13 @@ class Predictor:
         kinds = [value for name, value in headers if name == b"content-type"]
         return 200, kinds[0] if kinds else _JSON, reply, [pair for pair in headers if pair[0] != b"content-type"]
 
-    async def _classify_all(self, call: Call, images: np.ndarray) -> list[np.ndarray]:
+    async def _classify_all(self, request: Request, images: np.ndarray) -> list[np.ndarray]:
         """All rows or the first error; the protocol knows no answer for a part of a tensor."""
         rows: list[np.ndarray] = []
         step = self._admission.turn
         for start in range(0, len(images), step):
             chunk = images[start : start + step]
-            tasks = [asyncio.ensure_future(self.pipeline.classify_pixels(pixels, call.gone)) for pixels in chunk]
+            tasks = [asyncio.ensure_future(self.pipeline.classify_pixels(pixels, request.gone)) for pixels in chunk]
             try:
                 rows += await asyncio.gather(*tasks)
             finally:
@@ -176,13 +176,13 @@ class Predictor:
                 del task, tasks
         return rows
 
-    def check_model(self, call: Call) -> None:
+    def check_model(self, request: Request) -> None:
         """Find the model of the path.
 
         Raises:
             RequestError: not_found.
         """
-        name, version = call.parameters["name"], call.parameters.get("version", self._version)
+        name, version = request.parameters["name"], request.parameters.get("version", self._version)
         if (name, version) != (self._name, self._version):
             raise RequestError("not_found", f"there is no model {name[:100]} of version {version[:100]}")
 
@@ -200,10 +200,10 @@ class Predictor:
         self._explainer.close()
         self.pipeline.close()
 
-    async def _body(self, call: Call) -> bytes:
+    async def _body(self, request: Request) -> bytes:
         began = perf_counter()
-        body = await read_body(call, self._settings, self._admission)
+        body = await read_body(request, self._settings, self._admission)
         ended = perf_counter()
-        call.stages["receive"] = (began, ended)
+        request.stages["receive"] = (began, ended)
         metrics.stage["receive"].observe(ended - began)
         return body

@@ -75,8 +75,8 @@ def parse_infer(body: bytes, header_length: bytes | None, image_size: int, max_i
     """
     length = _header_length(body, header_length)
     document, numbers = _document(body[:length])
-    request_id = document.get("id")
-    if request_id is not None and not isinstance(request_id, str):
+    id_ = document.get("id")
+    if id_ is not None and not isinstance(id_, str):
         raise _bad("the request's id must be a string")
     binary_output = _binary_output(document)
     image = _only(document, "inputs", INPUT, "input")
@@ -104,7 +104,7 @@ def parse_infer(body: bytes, header_length: bytes | None, image_size: int, max_i
         if numbers is None:
             raise _bad(_WHOLE_NUMBERS)
         pixels = _pixels(numbers, shape)
-    return InferRequest(request_id, np.frombuffer(pixels, np.uint8).reshape(shape), binary_output)
+    return InferRequest(id_, np.frombuffer(pixels, np.uint8).reshape(shape), binary_output)
 
 
 def infer_response(

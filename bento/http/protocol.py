@@ -15,7 +15,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from bento.errors import PROBLEM_JSON, STATUS, RequestError, problem_body
-from bento.http.request import EXCHANGE, Headers, request_id
+from bento.http.request import EXCHANGE, Headers, id_of
 from bento.telemetry import metrics
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ class Protocol(HttpToolsProtocol):
             (b"content-type", PROBLEM_JSON),
             (b"content-length", b"%d" % len(body)),
             self.application.version_header,
-            (b"x-request-id", request_id(self.headers or [])),
+            (b"x-request-id", id_of(self.headers or [])),
             *error.headers,
         ]
         self.write(STATUS[error.code], headers, body)

@@ -34,7 +34,7 @@ _ID_PREFIX = os.urandom(10).hex().encode()
 _ids = count()
 
 
-def request_id(headers: Headers) -> bytes:
+def id_of(headers: Headers) -> bytes:
     """Return the client's request id where it is fit for a header and a log line, else a new one."""
     for name, value in headers:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
@@ -47,7 +47,7 @@ def _never() -> bool:
     return False
 
 
-class Call:
+class Request:
     """A request, its id and its times.
 
     Attributes:
@@ -64,7 +64,7 @@ class Call:
         self.scope = scope
         self.receive = receive
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.id = request_id(scope["headers"])
+        self.id = id_of(scope["headers"])
         self.exchange: Exchange | None = scope.pop(EXCHANGE, None)
         self.gone: Callable[[], bool] = _never if self.exchange is None else self.exchange.gone
         self.parameters: dict[str, str] = {}

@@ -10,7 +10,7 @@ from typing import Any
 from bento.errors import RequestError
 from bento.http import open_inference, openapi, static, version
 from bento.http.handlers import Predictor
-from bento.http.request import Answer, Call
+from bento.http.request import Answer, Request
 from bento.inference.admission import Admission
 from bento.lifecycle import Lifecycle
 from bento.models.model import ServedModel
@@ -18,7 +18,7 @@ from bento.settings import Settings
 from bento.telemetry import metrics
 from bento.version import VERSION
 
-Handler = Callable[[Call], Awaitable[Answer]]
+Handler = Callable[[Request], Awaitable[Answer]]
 
 _TEXT, _JSON = b"text/plain; charset=utf-8", b"application/json"
 _MODEL_PATH = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(/ready|/infer)?")
@@ -94,9 +94,9 @@ class Endpoints:
         self._predictor = predictor
         self._about = json.dumps(version.describe(predictor.pipeline.model.served, digest)).encode()
 
-    def find(self, call: Call) -> tuple[str, Handler | None, str]:
+    def find(self, request: Request) -> tuple[str, Handler | None, str]:
         """Return the route's template, its handler and method; template `other` where there is none."""
-        path = call.scope["path"]
+        path = request.scope["path"]
         handler = self._handlers.get(path)
         if handler is not None and "{" not in path:
             return path, handler, ROUTES[path]
@@ -108,7 +108,7 @@ class Endpoints:
             return "other", None, ""
         name, model_version, end = found.groups()
         template = (_V2 if model_version is None else _V2_VERSION) + (end or "")
-        call.parameters = {"name": name} | ({} if model_version is None else {"version": model_version})
+        request.parameters = {"name": name} | ({} if model_version is None else {"version": model_version})
         return template, self._handlers[template], ROUTES[template]
 
     def _ready_predictor(self) -> Predictor:
@@ -125,49 +125,49 @@ class Endpoints:
             raise self._admission.refusal()
         return predictor
 
-    async def _predict(self, call: Call) -> Answer:
+    async def _predict(self, request: Request) -> Answer:
         predictor = self._admitting()
         with metrics.in_flight.track_inprogress():
-            return await predictor.one(call)
+            return await predictor.one(request)
 
-    async def _predict_batch(self, call: Call) -> Answer:
+    async def _predict_batch(self, request: Request) -> Answer:
         predictor = self._admitting()
         with metrics.in_flight.track_inprogress():
-            return await predictor.several(call)
+            return await predictor.several(request)
 
-    async def _explain(self, call: Call) -> Answer:
+    async def _explain(self, request: Request) -> Answer:
         predictor = self._admitting()
         with metrics.in_flight.track_inprogress():
-            return await predictor.explain(call)
+            return await predictor.explain(request)
 
-    async def _v2_infer(self, call: Call) -> Answer:
+    async def _v2_infer(self, request: Request) -> Answer:
         predictor = self._admitting()
         with metrics.in_flight.track_inprogress():
-            return await predictor.infer(call)
+            return await predictor.infer(request)
 
-    async def _v2(self, call: Call) -> Answer:
+    async def _v2(self, request: Request) -> Answer:
         return _json(open_inference.server_metadata(VERSION))
 
-    async def _v2_live(self, call: Call) -> Answer:
-        await self._livez(call)
+    async def _v2_live(self, request: Request) -> Answer:
+        await self._livez(request)
         return _json({"live": True})
 
-    async def _v2_ready(self, call: Call) -> Answer:
-        await self._readyz(call)
+    async def _v2_ready(self, request: Request) -> Answer:
+        await self._readyz(request)
         # The protocol's text has `live` here, its clients look for `ready`.
         return _json({"live": True, "ready": True})
 
-    async def _v2_model(self, call: Call) -> Answer:
+    async def _v2_model(self, request: Request) -> Answer:
         predictor = self._ready_predictor()
-        predictor.check_model(call)
+        predictor.check_model(request)
         return _json(predictor.describe())
 
-    async def _v2_model_ready(self, call: Call) -> Answer:
-        self._ready_predictor().check_model(call)
-        await self._readyz(call)
-        return _json({"name": call.parameters["name"], "ready": True})
+    async def _v2_model_ready(self, request: Request) -> Answer:
+        self._ready_predictor().check_model(request)
+        await self._readyz(request)
+        return _json({"name": request.parameters["name"], "ready": True})
 
-    async def _livez(self, call: Call) -> Answer:
+    async def _livez(self, request: Request) -> Answer:
         # Load never fails it: restarting an overloaded server makes the overload worse.
         self._check_model_returns()
         return 200, _TEXT, b"ok\n", []
@@ -177,7 +177,7 @@ class Endpoints:
         if stuck > self._settings.hang_timeout:
             raise RequestError("not_live", f"the model hasn't returned for {stuck:.0f} s")
 
-    async def _readyz(self, call: Call) -> Answer:
+    async def _readyz(self, request: Request) -> Answer:
         # Until it is restarted, requests would go on to it.
         self._check_model_returns()
         refusal = self._lifecycle.unready()
@@ -185,18 +185,18 @@ class Endpoints:
             raise refusal
         return 200, _TEXT, b"ready\n", []
 
-    async def _metrics(self, call: Call) -> Answer:
+    async def _metrics(self, request: Request) -> Answer:
         return 200, metrics.CONTENT_TYPE, metrics.exposition(), []
 
-    async def _version(self, call: Call) -> Answer:
+    async def _version(self, request: Request) -> Answer:
         self._ready_predictor()
         return 200, _JSON, self._about, []
 
-    async def _document(self, call: Call) -> Answer:
+    async def _document(self, request: Request) -> Answer:
         return 200, _JSON, self._openapi, []
 
     def _file(self, file: tuple[bytes, bytes]) -> Handler:
-        async def handler(call: Call) -> Answer:
+        async def handler(request: Request) -> Answer:
             content_type, body = file
             return 200, content_type, body, static.HEADERS
 

@@ -10,7 +10,7 @@ import pytest
 
 from bento.errors import RequestError
 from bento.http.body import MAX_PART_HEAD, MAX_PARTS, image_of, plain_image, read_body
-from bento.http.request import Call
+from bento.http.request import Request
 from bento.inference.admission import Admission
 from bento.inference.work import ClientDisconnected
 from bento.settings import Settings
@@ -131,9 +131,9 @@ def read(receive: Any, announced: bytes | None, limit: int, buffered: int = 100)
     settings = Settings(max_body_bytes=limit, max_buffered_bytes=buffered, receive_timeout=5)
     admission = Admission(settings)
     headers = [] if announced is None else [(b"content-length", announced)]
-    call = Call({"type": "http", "headers": headers}, receive)
+    request = Request({"type": "http", "headers": headers}, receive)
     try:
-        return asyncio.run(read_body(call, settings, admission)), admission
+        return asyncio.run(read_body(request, settings, admission)), admission
     except Exception:
         assert admission.buffered == 0
         raise
@@ -154,7 +154,7 @@ def test_all_bodies_together_have_a_limit_too() -> None:
     admission = Admission(settings)
     admission.hold(2)
     with pytest.raises(RequestError) as caught:
-        asyncio.run(read_body(Call({"type": "http", "headers": []}, chunked(b"ab", b"cd")), settings, admission))
+        asyncio.run(read_body(Request({"type": "http", "headers": []}, chunked(b"ab", b"cd")), settings, admission))
     assert caught.value.code == "queue_full"
     assert admission.buffered == 2
 
@@ -171,7 +171,7 @@ def test_a_body_that_stalls_is_a_timeout() -> None:
 
     settings = Settings(receive_timeout=0.05)
     with pytest.raises(RequestError) as caught:
-        asyncio.run(read_body(Call({"type": "http", "headers": []}, receive), settings, Admission(settings)))
+        asyncio.run(read_body(Request({"type": "http", "headers": []}, receive), settings, Admission(settings)))
     assert caught.value.code == "request_timeout"
 
 
