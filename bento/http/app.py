@@ -16,11 +16,11 @@ from time import perf_counter
 import imaging
 from bento import startup
 from bento.errors import PROBLEM_JSON, STATUS, RequestError, problem_body
+from bento.http.gate import AdmissionGate
 from bento.http.handlers import Predictor
 from bento.http.keys import KeyRing
 from bento.http.request import Headers, Message, Receive, Request, Scope, Send
 from bento.http.routes import Endpoints
-from bento.http.sweeper import Sweeper
 from bento.inference.admission import Admission
 from bento.inference.pipeline import Pipeline
 from bento.inference.warmup import WarmModel
@@ -57,14 +57,14 @@ class Application:
     ) -> None:
         self.admission = Admission(settings)
         self.lifecycle = Lifecycle(settings.drain_delay)
-        self.settings = settings
-        self.sweeper = Sweeper()
+        self._settings = settings
         self._served = served
         self._warm_up = warm_up
         self._lifespan = lifespan
         self._fail = fail
         self._keys = KeyRing(settings.api_keys)
-        self.version_header = (b"x-model-version", served.tag.encode())
+        self._version_header = (b"x-model-version", served.tag.encode())
+        self.gate = AdmissionGate(settings, self.admission, self.lifecycle, self._version_header)
         self._predictor: Predictor | None = None
         self._loading: asyncio.Task[None] | None = None
         self._tracer: tracing.Tracer | None = None
@@ -106,7 +106,7 @@ class Application:
             # Whatever a damaged model file makes the runtime raise, there is nothing to serve.
             self._fail(f"the model can't be loaded: {' '.join(str(error).split())}")
             return
-        served, settings = model.served, self.settings
+        served, settings = model.served, self._settings
         self.admission.expect(model.decode_seconds + model.cost.seconds(1))
         pipeline = Pipeline(model, settings, self.admission, loop)
         self._predictor = Predictor(pipeline, settings, self.admission)
@@ -173,7 +173,7 @@ class Application:
         head = [
             (b"content-type", content_type),
             (b"content-length", b"%d" % len(body)),
-            self.version_header,
+            self._version_header,
             (b"x-request-id", request.id),
             *headers,
         ]

@@ -9,24 +9,54 @@ from __future__ import annotations
 
 import asyncio
 import select
-from typing import TYPE_CHECKING, Any
+import typing
+from collections.abc import Set
+from typing import Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from bento.errors import PROBLEM_JSON, STATUS, RequestError, problem_body
 from bento.http.request import EXCHANGE, Headers, id_of
+from bento.http.sweeper import Quiet
 from bento.telemetry import metrics
-
-if TYPE_CHECKING:
-    from bento.http.app import Application
 
 MAX_HEAD = 64 * 1024
 """Bytes of a request line with its headers; what uvicorn's other protocol allows."""
 
 
-class Exchange:
-    """What a connection offers beyond ASGI for one request: its whole body at once, and its whole answer."""
+class Gate(typing.Protocol):
+    """What a connection needs to know of the service; the application has one as its attribute `gate`.
+
+    Attributes:
+        receive_timeout: seconds that a request may take to arrive, and a client to read from its answer.
+        keep_alive: seconds that an idle connection stays open.
+        version_header: goes into every answer.
+    """
+
+    receive_timeout: float
+    keep_alive: float
+    version_header: tuple[bytes, bytes]
+
+    @property
+    def closed(self) -> bool:
+        """Whether the service only finishes what it has admitted."""
+
+    def opened(self, connections: Set[Quiet], loop: asyncio.AbstractEventLoop) -> None:
+        """Take note of a new connection, one of `connections`."""
+
+    def early_route(self, method: bytes, url: bytes) -> str | None:
+        """Return the template of the route if the connection may refuse its requests before their bodies arrive."""
+
+    def refuses_next(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Tell whether there is no room for a request that begins now."""
+
+    def refusal(self) -> RequestError:
+        """Return what to answer to a request that is refused."""
+
+
+class CycleExchange:
+    """The `Exchange` of one request, on uvicorn's connection."""
 
     __slots__ = ("_cycle", "_protocol")
 
@@ -77,17 +107,18 @@ class Exchange:
 
 
 class Protocol(HttpToolsProtocol):
-    """One connection to the `Application` that uvicorn was given."""
+    """One connection to the application that uvicorn was given."""
 
     def __init__(self, config: Any, *arguments: Any, **named: Any) -> None:
         super().__init__(config, *arguments, **named)
-        # Not `config.loaded_app`, which wraps it to learn the client's address from proxies. We never ask for it.
-        self.application: Application = config.app
+        # `config.loaded_app` would wrap it to learn the client's address from proxies, which nothing here asks for.
         self.app = config.app
+        self._gate: Gate = config.app.gate
         self.quiet_since = self.loop.time()
         self._came = self._body = self._read = 0
         """Bytes of the request that is arriving: of all of it, of its body, and of the last read."""
-        self._refusing = False
+        self._refusing: str | None = None
+        """Template of the route whose request is being refused while it arrives."""
         self._answering: RequestResponseCycle | None = None
         """The request whose turn it is; uvicorn keeps the newest one only, which may wait behind it."""
         self._unsent = 0
@@ -96,8 +127,7 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._socket: int = transport.get_extra_info("socket").fileno()
-        self.application.admission.connections += 1
-        self.application.sweeper.watch(self.connections, self.loop)
+        self._gate.opened(typing.cast("Set[Quiet]", self.connections), self.loop)
 
     def connection_lost(self, exc: Exception | None) -> None:
         cycle = self._answering
@@ -154,13 +184,15 @@ class Protocol(HttpToolsProtocol):
             raise RequestError("malformed_request", "a request needs one Host header")
         if self._is_asked_to_upgrade():
             return
-        self._refusing = self._is_plain_prediction() and self.application.admission.refuses_next(self.loop)
-        if not self._refusing:
+        route = self._gate.early_route(self.parser.get_method(), self.url)
+        if route is not None and self._is_plain() and self._gate.refuses_next(self.loop):
+            self._refusing = route
+        else:
             super().on_headers_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
-        cycle.scope[EXCHANGE] = Exchange(self, cycle)  # type: ignore[literal-required]
+        cycle.scope[EXCHANGE] = CycleExchange(self, cycle)  # type: ignore[literal-required]
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
@@ -182,47 +214,43 @@ class Protocol(HttpToolsProtocol):
         poll.register(self._socket, select.POLLRDHUP)
         return bool(poll.poll(0))
 
-    def _is_plain_prediction(self) -> bool:
-        """Whether the request can be refused here: one that uvicorn has no more to say to than to any other."""
+    def _is_plain(self) -> bool:
+        """Tell whether the request asks for nothing that uvicorn would have to answer first."""
         return (
-            self.url.startswith(b"/predict")
-            and self.url[8:9] in (b"", b"?")
-            and self.parser.get_method() == b"POST"
-            and self.parser.should_keep_alive()
+            self.parser.should_keep_alive()
             and self.parser.get_http_version() == "1.1"
             and not self.expect_100_continue
             and (self.cycle is None or self.cycle.response_complete)
-            and self.application.lifecycle.state == "ready"
         )
 
     def on_body(self, body: bytes) -> None:
         self._body += len(body)
-        if not self._refusing:
+        if self._refusing is None:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         if self._is_asked_to_upgrade():
             return
         self._came = self._body = 0
-        if not self._refusing:
+        route, self._refusing = self._refusing, None
+        if route is None:
             super().on_message_complete()
             # While a large body waits to be taken uvicorn doesn't read, and who doesn't read never learns that the
             # client has left. With the whole of it here there is nothing more to wait with.
             if not self.pipeline and not self.transport.is_closing():
                 self.flow.resume_reading()
             return
-        self._refusing = False
         self.quiet_since = self.loop.time()
-        refusal = self.application.admission.refusal()
+        refusal = self._gate.refusal()
         self._refuse(refusal)
-        metrics.answered("/predict", "POST", STATUS[refusal.code]).inc()
+        metrics.answered(route, self.parser.get_method().decode(), STATUS[refusal.code]).inc()
 
     def _refuse(self, error: RequestError) -> None:
         body = problem_body(error.code, error.detail)
         headers = [
             (b"content-type", PROBLEM_JSON),
             (b"content-length", b"%d" % len(body)),
-            self.application.version_header,
+            self._gate.version_header,
             (b"x-request-id", id_of(self.headers or [])),
             *error.headers,
         ]
@@ -257,19 +285,19 @@ class Protocol(HttpToolsProtocol):
 
         Bodies have their own time limit.
         """
-        settings = self.application.settings
+        gate = self._gate
         unsent = self.transport.get_write_buffer_size()
         # Once the server is closing it waits for whoever still reads, and not for who takes a byte now and then.
-        if not unsent or (unsent != self._unsent and self.application.lifecycle.state != "closed"):
+        if not unsent or (unsent != self._unsent and not gate.closed):
             self._unsent, self._unsent_since = unsent, now
-        elif now - self._unsent_since > settings.receive_timeout:
+        elif now - self._unsent_since > gate.receive_timeout:
             self.transport.abort()
             return
         if self.cycle is not None and not self.cycle.response_complete:
             return
-        if self._came and now - self.quiet_since > settings.receive_timeout:
-            self._end(RequestError("request_timeout", f"no whole request in {settings.receive_timeout:g} s"))
-        elif now - self.quiet_since > settings.keep_alive:
+        if self._came and now - self.quiet_since > gate.receive_timeout:
+            self._end(RequestError("request_timeout", f"no whole request in {gate.receive_timeout:g} s"))
+        elif now - self.quiet_since > gate.keep_alive:
             self.transport.close()
 
 

@@ -8,14 +8,11 @@ import re
 from collections.abc import Awaitable, Callable
 from itertools import count
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs
 
 from bento.errors import RequestError
 from bento.telemetry import metrics
-
-if TYPE_CHECKING:
-    from bento.http.protocol import Exchange
 
 Scope = dict[str, Any]
 Message = dict[str, Any]
@@ -26,7 +23,7 @@ Answer = tuple[int, bytes, bytes, Headers]
 """Status, content type, body and further headers."""
 
 EXCHANGE = "image_classifier.exchange"
-"""Key of the scope under which `bento.http.protocol` offers its `Exchange`; other servers have none."""
+"""Key of the ASGI scope under which our own connections offer an `Exchange`; other servers have none."""
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 _TOP_K = re.compile(r"[1-9][0-9]{0,3}")
@@ -41,6 +38,22 @@ def id_of(headers: Headers) -> bytes:
             return value
     # Random once a process and counted from there: a UUID each would cost more than routing the request.
     return b"%s%012x" % (_ID_PREFIX, next(_ids))
+
+
+class Exchange(Protocol):
+    """What a connection offers beyond ASGI for one request: its whole body at once, and its whole answer."""
+
+    def gone(self) -> bool:
+        """Tell whether the client has left; callable from any thread."""
+
+    def abandon(self) -> None:
+        """Close the connection and drop the requests that wait behind this one."""
+
+    def whole_body(self) -> bytes | None:
+        """Return the body if all of it has arrived."""
+
+    def answer(self, status: int, headers: Headers, body: bytes) -> bool:
+        """Write a whole answer, and return whether it was written."""
 
 
 def _never() -> bool:
