@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from time import perf_counter
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -12,6 +13,7 @@ from bento.http.request import Request
 from bento.inference.admission import Admission
 from bento.inference.work import ClientDisconnected
 from bento.settings import Settings
+from bento.telemetry import metrics
 
 FIELD = b"file"
 MAX_PARTS = 1000
@@ -20,8 +22,41 @@ MAX_PART_HEAD = 64 * 1024
 """Bytes of a part's header; as many as a request's own head may have."""
 
 
-async def read_body(request: Request, settings: Settings, admission: Admission) -> bytes:
-    """Return the whole body of a request; the caller gives its size back to `admission.release`.
+class HeldBody:
+    """The whole body of a request, counted among the bytes held for as long as the `async with` lasts.
+
+    Not a generator with `asynccontextmanager`: an error would hold its frame, and with it the body.
+
+    Args:
+        request: whose body is read; its stage `receive` is noted.
+        settings: the service's.
+        admission: counts the bytes held.
+    """
+
+    __slots__ = ("_admission", "_request", "_settings", "_size")
+
+    def __init__(self, request: Request, settings: Settings, admission: Admission) -> None:
+        self._request = request
+        self._settings = settings
+        self._admission = admission
+        self._size = 0
+
+    async def __aenter__(self) -> bytes:
+        """Read the body; raises what `_read` does."""
+        began = perf_counter()
+        body = await _read(self._request, self._settings, self._admission)
+        self._size = len(body)
+        ended = perf_counter()
+        self._request.stages["receive"] = (began, ended)
+        metrics.stage["receive"].observe(ended - began)
+        return body
+
+    async def __aexit__(self, *_: object) -> None:
+        self._admission.release(self._size)
+
+
+async def _read(request: Request, settings: Settings, admission: Admission) -> bytes:
+    """Return the whole body of a request, its bytes held; none are held after an error.
 
     Raises:
         RequestError: unsupported_media_type for a compressed body; payload_too_large, at once where Content-Length says

@@ -15,7 +15,7 @@ import imaging
 from bento.errors import RequestError, problem
 from bento.http import open_inference
 from bento.http.answers import Answers
-from bento.http.body import image_of, images_of, plain_image, read_body
+from bento.http.body import HeldBody, image_of, images_of, plain_image
 from bento.http.request import Answer, Request
 from bento.inference.admission import Admission
 from bento.inference.explain import Explainer
@@ -57,12 +57,9 @@ class Predictor:
     async def one(self, request: Request) -> Answer:
         """POST /predict."""
         top_k = request.top_k()
-        body = await self._body(request)
-        try:
+        async with self._body(request) as body:
             image = await self._image(request, body)
             probabilities, work = await self.pipeline.classify(image, request.gone)
-        finally:
-            self._admission.release(len(body))
         answer = self._answers.body(probabilities, top_k)
         return 200, _JSON, answer.encode(), [(b"server-timing", self._timing(request, work))]
 
@@ -86,12 +83,9 @@ class Predictor:
 
     async def _examine(self, request: Request) -> tuple[np.ndarray, Work]:
         """Classify what is to be explained; nothing holds the encoded image after that."""
-        body = await self._body(request)
-        try:
+        async with self._body(request) as body:
             image = await self._image(request, body)
             probabilities, work = await self.pipeline.examine(image, request.gone)
-        finally:
-            self._admission.release(len(body))
         work.image = None
         return probabilities, work
 
@@ -117,8 +111,7 @@ class Predictor:
     async def several(self, request: Request) -> Answer:
         """POST /predict/batch."""
         top_k = request.top_k()
-        body = await self._body(request)
-        try:
+        async with self._body(request) as body:
             images = await self._parse(images_of, body, request.headers.get(b"content-type", b""))
             # Some at a time: one client's hundreds of images neither fill the queue nor stand before everybody else's.
             turns = asyncio.Semaphore(self._admission.turn)
@@ -135,22 +128,17 @@ class Predictor:
                         return json.dumps(problem(error.code, error.detail))
 
             entries = await asyncio.gather(*(entry(image) for image in images))
-        finally:
-            self._admission.release(len(body))
         return 200, _JSON, f"[{', '.join(entries)}]".encode(), []
 
     async def infer(self, request: Request) -> Answer:
         """POST /v2/models/{name}/infer."""
         self.check_model(request)
-        body = await self._body(request)
-        try:
+        async with self._body(request) as body:
             header_length = request.headers.get(b"inference-header-content-length")
             asked = await self._parse(
                 open_inference.parse_infer, body, header_length, self._size, self._settings.queue_limit
             )
             rows = await self._classify_all(request, asked.images)
-        finally:
-            self._admission.release(len(body))
         answer = asked, np.stack(rows), self._name, self._version
         if answer[1].size > _MANY:
             reply, headers = await self._parse(open_inference.infer_response, *answer)
@@ -200,10 +188,5 @@ class Predictor:
         self._explainer.close()
         self.pipeline.close()
 
-    async def _body(self, request: Request) -> bytes:
-        began = perf_counter()
-        body = await read_body(request, self._settings, self._admission)
-        ended = perf_counter()
-        request.stages["receive"] = (began, ended)
-        metrics.stage["receive"].observe(ended - began)
-        return body
+    def _body(self, request: Request) -> HeldBody:
+        return HeldBody(request, self._settings, self._admission)

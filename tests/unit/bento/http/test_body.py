@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from bento.errors import RequestError
-from bento.http.body import MAX_PART_HEAD, MAX_PARTS, image_of, plain_image, read_body
+from bento.http.body import MAX_PART_HEAD, MAX_PARTS, HeldBody, image_of, plain_image
 from bento.http.request import Request
 from bento.inference.admission import Admission
 from bento.inference.work import ClientDisconnected
@@ -127,16 +128,26 @@ def test_random_bodies_and_types_give_an_image_or_a_client_error() -> None:
             assert error.code in {"missing_file", "multiple_files", "malformed_request"}  # noqa: PT017
 
 
-def read(receive: Any, announced: bytes | None, limit: int, buffered: int = 100) -> tuple[bytes, Admission]:
+def read(receive: Any, announced: bytes | None, limit: int, buffered: int = 100) -> tuple[bytes, int]:
+    """Return a body, and the bytes that were held while it was in use; none are held afterwards."""
     settings = Settings(max_body_bytes=limit, max_buffered_bytes=buffered, receive_timeout=5)
     admission = Admission(settings)
     headers = [] if announced is None else [(b"content-length", announced)]
     request = Request({"type": "http", "headers": headers}, receive)
+
+    async def scenario() -> tuple[bytes, int]:
+        async with HeldBody(request, settings, admission) as body:
+            return body, admission.buffered
+
     try:
-        return asyncio.run(read_body(request, settings, admission)), admission
-    except Exception:
+        return asyncio.run(scenario())
+    finally:
         assert admission.buffered == 0
-        raise
+
+
+async def use(receive: Any, settings: Settings, admission: Admission, action: Callable[[], object] = bool) -> None:
+    async with HeldBody(Request({"type": "http", "headers": []}, receive), settings, admission):
+        action()
 
 
 def test_the_limit_is_on_what_arrives_and_on_what_is_announced() -> None:
@@ -149,14 +160,27 @@ def test_the_limit_is_on_what_arrives_and_on_what_is_announced() -> None:
 
 
 def test_all_bodies_together_have_a_limit_too() -> None:
-    assert read(chunked(b"ab", b"cd"), None, 4, buffered=4)[1].buffered == 4
+    assert read(chunked(b"ab", b"cd"), None, 4, buffered=4)[1] == 4
     settings = Settings(max_body_bytes=4, max_buffered_bytes=5)
     admission = Admission(settings)
     admission.hold(2)
     with pytest.raises(RequestError) as caught:
-        asyncio.run(read_body(Request({"type": "http", "headers": []}, chunked(b"ab", b"cd")), settings, admission))
+        asyncio.run(use(chunked(b"ab", b"cd"), settings, admission))
     assert caught.value.code == "queue_full"
     assert admission.buffered == 2
+
+
+def test_a_body_is_given_back_when_its_use_fails() -> None:
+    settings = Settings()
+    admission = Admission(settings)
+
+    def fail() -> None:
+        assert admission.buffered == 4
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        asyncio.run(use(chunked(b"ab", b"cd"), settings, admission, fail))
+    assert admission.buffered == 0
 
 
 def test_a_body_that_ends_early_has_nobody_to_answer() -> None:
@@ -171,7 +195,7 @@ def test_a_body_that_stalls_is_a_timeout() -> None:
 
     settings = Settings(receive_timeout=0.05)
     with pytest.raises(RequestError) as caught:
-        asyncio.run(read_body(Request({"type": "http", "headers": []}, receive), settings, Admission(settings)))
+        asyncio.run(use(receive, settings, Admission(settings)))
     assert caught.value.code == "request_timeout"
 
 
