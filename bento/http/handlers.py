@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +14,9 @@ from bento.errors import RequestError, problem
 from bento.http import open_inference
 from bento.http.answers import Answers
 from bento.http.body import HeldBody, image_of, images_of, plain_image
+from bento.http.parsing import ParsingThreads
 from bento.http.request import Answer, Request
+from bento.http.timing import add_stage, server_timing
 from bento.inference.admission import Admission
 from bento.inference.explain import Explainer
 from bento.inference.pipeline import Pipeline
@@ -28,8 +28,6 @@ _JSON, _PNG = b"application/json", b"image/png"
 
 _MANY = 2000
 """Numbers that take about a millisecond to write: more are never written on the event loop."""
-
-T = TypeVar("T")
 
 
 class Predictor:
@@ -50,9 +48,7 @@ class Predictor:
         self._explainer = Explainer(pipeline.model.cam, served.class_names)
         self._size = served.image_size
         self._name, _, self._version = served.tag.partition(":")
-        # A hostile form or tensor takes a second to take apart, and a large answer a part of that to write, under
-        # Python's lock: never on the event loop, and few at a time, lest the loop hardly gets a turn.
-        self._parsers = ThreadPoolExecutor(2, thread_name_prefix="parse")
+        self._parsers = ParsingThreads()
 
     async def one(self, request: Request) -> Answer:
         """POST /predict."""
@@ -61,25 +57,23 @@ class Predictor:
             image = await self._image(request, body)
             probabilities, work = await self.pipeline.classify(image, request.gone)
         answer = self._answers.body(probabilities, top_k)
-        return 200, _JSON, answer.encode(), [(b"server-timing", self._timing(request, work))]
+        return 200, _JSON, answer.encode(), [server_timing(request, work)]
 
     async def _image(self, request: Request, body: bytes) -> bytes:
         content_type = request.headers.get(b"content-type", b"")
         image = plain_image(body, content_type)
-        return await self._parse(image_of, body, content_type) if image is None else image
+        return await self._parsers.run(image_of, body, content_type) if image is None else image
 
     async def explain(self, request: Request) -> Answer:
         """POST /explain."""
         self._explainer.check()
         label, picture = self._explainer.label(request.parameter("class")), request.accepts(_PNG)
         probabilities, work = await self._examine(request)
-        timing = self._timing(request, work)
+        timing = server_timing(request, work)
         began = perf_counter()
         answer = await self._explainer.answer(probabilities, work, label, picture)
-        ended = perf_counter()
-        request.stages["explain"] = (began, ended)
-        timing += b", explain;dur=%.2f" % ((ended - began) * 1e3)
-        return 200, _PNG if picture else _JSON, answer, [(b"server-timing", timing)]
+        timing = add_stage(timing, request, "explain", began, perf_counter())
+        return 200, _PNG if picture else _JSON, answer, [timing]
 
     async def _examine(self, request: Request) -> tuple[np.ndarray, Work]:
         """Classify what is to be explained; nothing holds the encoded image after that."""
@@ -94,25 +88,11 @@ class Predictor:
         """How long a thread has been in its present call of the model."""
         return max(self.pipeline.busy_seconds, self._explainer.busy_seconds)
 
-    def _timing(self, request: Request, work: Work | None) -> bytes:
-        """Return the stages' milliseconds (Server Timing, W3C) and note them for a trace."""
-        began, ended = request.stages["receive"]
-        if work is None:
-            return b"receive;dur=%.2f, cache" % ((ended - began) * 1e3)
-        decode, inference = work.decode, work.inference
-        request.stages |= {"decode": decode, "queue": (decode[1], inference[0]), "inference": inference}
-        return b"receive;dur=%.2f, decode;dur=%.2f, queue;dur=%.2f, inference;dur=%.2f" % (
-            (ended - began) * 1e3,
-            (decode[1] - decode[0]) * 1e3,
-            work.waited * 1e3,
-            (inference[1] - inference[0]) * 1e3,
-        )
-
     async def several(self, request: Request) -> Answer:
         """POST /predict/batch."""
         top_k = request.top_k()
         async with self._body(request) as body:
-            images = await self._parse(images_of, body, request.headers.get(b"content-type", b""))
+            images = await self._parsers.run(images_of, body, request.headers.get(b"content-type", b""))
             # Some at a time: one client's hundreds of images neither fill the queue nor stand before everybody else's.
             turns = asyncio.Semaphore(self._admission.turn)
 
@@ -135,13 +115,13 @@ class Predictor:
         self.check_model(request)
         async with self._body(request) as body:
             header_length = request.headers.get(b"inference-header-content-length")
-            asked = await self._parse(
+            asked = await self._parsers.run(
                 open_inference.parse_infer, body, header_length, self._size, self._settings.queue_limit
             )
             rows = await self._classify_all(request, asked.images)
         answer = asked, np.stack(rows), self._name, self._version
         if answer[1].size > _MANY:
-            reply, headers = await self._parse(open_inference.infer_response, *answer)
+            reply, headers = await self._parsers.run(open_inference.infer_response, *answer)
         else:
             reply, headers = open_inference.infer_response(*answer)
         kinds = [value for name, value in headers if name == b"content-type"]
@@ -179,12 +159,9 @@ class Predictor:
         classes = len(self.pipeline.model.served.class_names)
         return open_inference.model_metadata(self._name, self._version, self._size, classes)
 
-    async def _parse(self, parser: Callable[..., T], *arguments: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._parsers, parser, *arguments)
-
     def close(self) -> None:
         """Let the threads end."""
-        self._parsers.shutdown(wait=False)
+        self._parsers.close()
         self._explainer.close()
         self.pipeline.close()
 
