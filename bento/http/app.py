@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -16,11 +17,14 @@ from time import perf_counter
 import imaging
 from bento import startup
 from bento.errors import PROBLEM_JSON, STATUS, RequestError, problem_body
+from bento.http import static
 from bento.http.gate import AdmissionGate
 from bento.http.handlers import Predictor
 from bento.http.keys import KeyRing
+from bento.http.probes import Probes
 from bento.http.request import Headers, Message, Receive, Request, Scope, Send
-from bento.http.routes import Endpoints
+from bento.http.router import Router
+from bento.http.routes import ROUTES, TAGS
 from bento.inference.admission import Admission
 from bento.inference.pipeline import Pipeline
 from bento.inference.warmup import WarmModel
@@ -64,11 +68,18 @@ class Application:
         self._fail = fail
         self._keys = KeyRing(settings.api_keys)
         self._version_header = (b"x-model-version", served.tag.encode())
-        self.gate = AdmissionGate(settings, self.admission, self.lifecycle, self._version_header)
+        self.gate = AdmissionGate(settings, self.admission, self.lifecycle, ROUTES, self._version_header)
         self._predictor: Predictor | None = None
         self._loading: asyncio.Task[None] | None = None
         self._tracer: tracing.Tracer | None = None
-        self._endpoints = Endpoints(settings, served, self.admission, self.lifecycle)
+        self._probes = Probes(settings, self.admission, self.lifecycle, static.load(), self._document)
+        self._router = Router(ROUTES, self._probes)
+
+    def _document(self) -> bytes:
+        # Imported here, because describing types takes time that a start shall not take.
+        from bento.http.openapi import document
+
+        return json.dumps(document(ROUTES, TAGS, self._served, self._settings.api_keys is not None)).encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -110,7 +121,7 @@ class Application:
         self.admission.expect(model.decode_seconds + model.cost.seconds(1))
         pipeline = Pipeline(model, settings, self.admission, loop)
         self._predictor = Predictor(pipeline, settings, self.admission)
-        self._endpoints.open(self._predictor, digest)
+        self._probes.open(self._predictor, digest)
         metrics.model_info.labels(served.tag, digest, served.runtime, str(served.image_size)).set(1)
         # A full collection would walk everything imported so far, 100 ms and more, in the middle of a request.
         gc.collect()
@@ -135,8 +146,9 @@ class Application:
 
     async def _serve(self, request: Request, send: Send) -> None:
         scope = request.scope
-        path, method = scope["path"], scope["method"]
-        route, handler, wanted = self._endpoints.find(request)
+        method = scope["method"]
+        target = self._router.find(request)
+        route = "other" if target is None else target.path
         request_id.set(request.id.decode())
         if self._tracer is not None:
             self._tracer.begin(scope["headers"])
@@ -145,15 +157,15 @@ class Application:
         # What a client makes up must not become a label.
         label = "other"
         try:
-            if handler is None:
-                raise RequestError("not_found", f"there is no {path[:200]}")
-            if method != wanted and not (method == "HEAD" and wanted == "GET"):
-                allow = b"GET, HEAD" if wanted == "GET" else wanted.encode()
+            if target is None:
+                raise RequestError("not_found", f"there is no {scope['path'][:200]}")
+            if method not in target.methods:
+                allow = target.allow
                 raise RequestError("method_not_allowed", f"{route} takes {allow.decode()}", [(b"allow", allow)])
             label = method
-            if wanted == "POST":
+            if target.key:
                 self._keys.check(request.headers)
-            status, content_type, body, headers = await handler(request)
+            status, content_type, body, headers = await target.handler(request)
         except ClientDisconnected:
             request.abandon()
             return

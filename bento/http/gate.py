@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Set
+from collections.abc import Iterable, Set
 
 from bento.errors import RequestError
+from bento.http.route import Route
 from bento.http.sweeper import Quiet, Sweeper
 from bento.inference.admission import Admission
 from bento.lifecycle import Lifecycle
 from bento.settings import Settings
-
-_EARLY = {b"/predict": "/predict"}
 
 
 class AdmissionGate:
@@ -21,6 +20,7 @@ class AdmissionGate:
         settings: the service's.
         admission: counts the images inside.
         lifecycle: knows whether the service takes requests.
+        routes: the table.
         version_header: goes into every answer.
 
     Attributes:
@@ -30,7 +30,12 @@ class AdmissionGate:
     """
 
     def __init__(
-        self, settings: Settings, admission: Admission, lifecycle: Lifecycle, version_header: tuple[bytes, bytes]
+        self,
+        settings: Settings,
+        admission: Admission,
+        lifecycle: Lifecycle,
+        routes: Iterable[Route],
+        version_header: tuple[bytes, bytes],
     ) -> None:
         self.receive_timeout = settings.receive_timeout
         self.keep_alive = settings.keep_alive
@@ -38,6 +43,7 @@ class AdmissionGate:
         self._admission = admission
         self._lifecycle = lifecycle
         self._sweeper = Sweeper()
+        self._early = {(route.method.encode(), route.path.encode()): route.path for route in routes if route.early}
 
     def opened(self, connections: Set[Quiet], loop: asyncio.AbstractEventLoop) -> None:
         """Count a new connection, one of `connections`, and watch all of them."""
@@ -51,7 +57,7 @@ class AdmissionGate:
 
     def early_route(self, method: bytes, url: bytes) -> str | None:
         """Return the template of the route if the connection may refuse its requests before their bodies arrive."""
-        return _EARLY.get(url.partition(b"?")[0]) if method == b"POST" else None
+        return self._early.get((method, url.partition(b"?")[0]))
 
     def refuses_next(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Tell whether the queue has no place for a request that begins now.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
@@ -50,7 +49,7 @@ class Predictor:
         self._name, _, self._version = served.tag.partition(":")
         self._parsers = ParsingThreads()
 
-    async def one(self, request: Request) -> Answer:
+    async def predict(self, request: Request) -> Answer:
         """POST /predict."""
         top_k = request.top_k()
         async with self._body(request) as body:
@@ -88,7 +87,7 @@ class Predictor:
         """How long a thread has been in its present call of the model."""
         return max(self.pipeline.busy_seconds, self._explainer.busy_seconds)
 
-    async def several(self, request: Request) -> Answer:
+    async def predict_batch(self, request: Request) -> Answer:
         """POST /predict/batch."""
         top_k = request.top_k()
         async with self._body(request) as body:
@@ -153,11 +152,6 @@ class Predictor:
         name, version = request.parameters["name"], request.parameters.get("version", self._version)
         if (name, version) != (self._name, self._version):
             raise RequestError("not_found", f"there is no model {name[:100]} of version {version[:100]}")
-
-    def describe(self) -> dict[str, Any]:
-        """Return the model's metadata by the Open Inference Protocol."""
-        classes = len(self.pipeline.model.served.class_names)
-        return open_inference.model_metadata(self._name, self._version, self._size, classes)
 
     def close(self) -> None:
         """Let the threads end."""

@@ -45,22 +45,6 @@ class InferRequest:
     binary_output: bool
 
 
-def server_metadata(version: str) -> dict[str, Any]:
-    """Return the answer to GET /v2; `version` is ours."""
-    return {"name": "image-classifier", "version": version, "extensions": ["binary_tensor_data"]}
-
-
-def model_metadata(name: str, version: str, image_size: int, classes: int) -> dict[str, Any]:
-    """Return the answer to GET /v2/models/{name}."""
-    return {
-        "name": name,
-        "versions": [version],
-        "platform": "onnxruntime_onnx",
-        "inputs": [{"name": INPUT, "datatype": "UINT8", "shape": [-1, image_size, image_size, 3]}],
-        "outputs": [{"name": OUTPUT, "datatype": "FP32", "shape": [-1, classes]}],
-    }
-
-
 def parse_infer(body: bytes, header_length: bytes | None, image_size: int, max_images: int) -> InferRequest:
     """Read the body of POST /v2/models/{name}/infer.
 

@@ -1,207 +1,234 @@
-"""What each route answers: the table of routes, probes, documents, and the way to the handlers that classify."""
+"""The table of all routes.
+
+Dispatch and `Allow` (`router`), which requests need a key, which the connection refuses early (`gate`), the OpenAPI
+document (`openapi`) with the page at /docs, and the table in docs/service.md (`reference`) are all made from it.
+"""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Awaitable, Callable
-from typing import Any
+from dataclasses import replace
+from typing import Annotated, Any
 
-from bento.errors import RequestError
-from bento.http import open_inference, openapi, static, version
+import pydantic
+
 from bento.http.handlers import Predictor
-from bento.http.request import Answer, Request
-from bento.inference.admission import Admission
-from bento.lifecycle import Lifecycle
-from bento.models.model import ServedModel
-from bento.settings import Settings
-from bento.telemetry import metrics
-from bento.version import VERSION
+from bento.http.probes import Probes
+from bento.http.route import BYTES, FORM, HTML, IMAGES, JSON, PNG, TEXT, Field, Route
+from bento.http.schemas import (
+    ClassName,
+    Explanation,
+    ImageBytes,
+    ImageForm,
+    ImagesForm,
+    InferRequest,
+    InferResponse,
+    Live,
+    ModelMetadata,
+    ModelName,
+    ModelReady,
+    OpenInferenceProblem,
+    Positive,
+    Prediction,
+    Problem,
+    Ready,
+    ServerMetadata,
+    TopK,
+    Version,
+)
 
-Handler = Callable[[Request], Awaitable[Answer]]
-
-_TEXT, _JSON = b"text/plain; charset=utf-8", b"application/json"
-_MODEL_PATH = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(/ready|/infer)?")
-_V2 = "/v2/models/{name}"
-_V2_VERSION = _V2 + "/versions/{version}"
-
-ROUTES = {
-    "/predict": "POST",
-    "/predict/batch": "POST",
-    "/explain": "POST",
-    "/v2": "GET",
-    "/v2/health/live": "GET",
-    "/v2/health/ready": "GET",
-    _V2: "GET",
-    _V2 + "/ready": "GET",
-    _V2 + "/infer": "POST",
-    _V2_VERSION: "GET",
-    _V2_VERSION + "/ready": "GET",
-    _V2_VERSION + "/infer": "POST",
-    "/livez": "GET",
-    "/healthz": "GET",
-    "/readyz": "GET",
-    "/metrics": "GET",
-    "/version": "GET",
-    "/openapi.json": "GET",
-    "/docs": "GET",
-    "/": "GET",
+TAGS = {
+    "classify": "Encoded images in, classes out.",
+    "open inference": "Open Inference Protocol v2: tensors in, probabilities out.",
+    "health": "For orchestrators and monitoring.",
+    "about": "What is running, and how to use it.",
 }
-"""Every route's template and method; HEAD goes wherever GET does."""
+
+_LOADING = ("draining", "not_ready")
+_TAKING = ("request_timeout", "payload_too_large", "unsupported_media_type", "queue_full", *_LOADING)
+_FORM = ("missing_file", "malformed_request")
+_ONE_IMAGE = ("multiple_files", "image_too_large", "corrupt_image", "deadline_exceeded", *_FORM, *_TAKING)
+
+_IMAGE: dict[str, Any] = {FORM: ImageForm} | dict.fromkeys((*IMAGES, BYTES), ImageBytes)
+_TOP_K = Field("top_k", "query", TopK, "How many of the best classes to list.")
+_TIMING = Field(
+    "Server-Timing", "header", str, "Milliseconds of each stage, or `cache` (W3C Server Timing).", required=True
+)
+_JSON_LENGTH = Field(
+    "Inference-Header-Content-Length",
+    "header",
+    Positive,
+    "Bytes of JSON, which the tensor's bytes follow (binary tensor data extension).",
+)
+_NAME = Field("name", "path", ModelName, "The model's name.", required=True)
+_VERSION = Field(
+    "version",
+    "path",
+    Annotated[str, pydantic.Field(min_length=1)],
+    "The part of the model's tag after the colon.",
+    required=True,
+)
 
 
-class Endpoints:
-    """The handlers of one service.
-
-    Args:
-        settings: the service's.
-        served: the model, loaded or not.
-        admission: asked before a body is read.
-        lifecycle: asked whether requests are taken.
-    """
-
-    def __init__(self, settings: Settings, served: ServedModel, admission: Admission, lifecycle: Lifecycle) -> None:
-        self._settings = settings
-        self._admission = admission
-        self._lifecycle = lifecycle
-        self._predictor: Predictor | None = None
-        self._about = b""
-        self._files = static.load()
-        name = served.tag.partition(":")[0]
-        document = openapi.document(served.class_names, served.image_size, name, VERSION, settings.api_keys is not None)
-        self._openapi = json.dumps(document).encode()
-        self._handlers: dict[str, Handler] = {
-            "/predict": self._predict,
-            "/predict/batch": self._predict_batch,
-            "/explain": self._explain,
-            "/v2": self._v2,
-            "/v2/health/live": self._v2_live,
-            "/v2/health/ready": self._v2_ready,
-            _V2: self._v2_model,
-            _V2 + "/ready": self._v2_model_ready,
-            _V2 + "/infer": self._v2_infer,
-            "/livez": self._livez,
-            "/healthz": self._livez,
-            "/readyz": self._readyz,
-            "/metrics": self._metrics,
-            "/version": self._version,
-            "/openapi.json": self._document,
-        }
-        self._handlers |= {_V2_VERSION + end: self._handlers[_V2 + end] for end in ("", "/ready", "/infer")}
-
-    def open(self, predictor: Predictor, digest: str) -> None:
-        """Answer with this model from now on; `digest` is that of its file."""
-        self._predictor = predictor
-        self._about = json.dumps(version.describe(predictor.pipeline.model.served, digest)).encode()
-
-    def find(self, request: Request) -> tuple[str, Handler | None, str]:
-        """Return the route's template, its handler and method; template `other` where there is none."""
-        path = request.scope["path"]
-        handler = self._handlers.get(path)
-        if handler is not None and "{" not in path:
-            return path, handler, ROUTES[path]
-        file = self._files.get(path)
-        if file is not None:
-            return path, self._file(file), "GET"
-        found = _MODEL_PATH.fullmatch(path)
-        if found is None:
-            return "other", None, ""
-        name, model_version, end = found.groups()
-        template = (_V2 if model_version is None else _V2_VERSION) + (end or "")
-        request.parameters = {"name": name} | ({} if model_version is None else {"version": model_version})
-        return template, self._handlers[template], ROUTES[template]
-
-    def _ready_predictor(self) -> Predictor:
-        refusal = self._lifecycle.refusal()
-        if refusal is not None:
-            raise refusal
-        assert self._predictor is not None
-        return self._predictor
-
-    def _admitting(self) -> Predictor:
-        predictor = self._ready_predictor()
-        if self._admission.full:
-            # Before the body is read.
-            raise self._admission.refusal()
-        return predictor
-
-    async def _predict(self, request: Request) -> Answer:
-        predictor = self._admitting()
-        with metrics.in_flight.track_inprogress():
-            return await predictor.one(request)
-
-    async def _predict_batch(self, request: Request) -> Answer:
-        predictor = self._admitting()
-        with metrics.in_flight.track_inprogress():
-            return await predictor.several(request)
-
-    async def _explain(self, request: Request) -> Answer:
-        predictor = self._admitting()
-        with metrics.in_flight.track_inprogress():
-            return await predictor.explain(request)
-
-    async def _v2_infer(self, request: Request) -> Answer:
-        predictor = self._admitting()
-        with metrics.in_flight.track_inprogress():
-            return await predictor.infer(request)
-
-    async def _v2(self, request: Request) -> Answer:
-        return _json(open_inference.server_metadata(VERSION))
-
-    async def _v2_live(self, request: Request) -> Answer:
-        await self._livez(request)
-        return _json({"live": True})
-
-    async def _v2_ready(self, request: Request) -> Answer:
-        await self._readyz(request)
-        # The protocol's text has `live` here, its clients look for `ready`.
-        return _json({"live": True, "ready": True})
-
-    async def _v2_model(self, request: Request) -> Answer:
-        predictor = self._ready_predictor()
-        predictor.check_model(request)
-        return _json(predictor.describe())
-
-    async def _v2_model_ready(self, request: Request) -> Answer:
-        self._ready_predictor().check_model(request)
-        await self._readyz(request)
-        return _json({"name": request.parameters["name"], "ready": True})
-
-    async def _livez(self, request: Request) -> Answer:
-        # Load never fails it: restarting an overloaded server makes the overload worse.
-        self._check_model_returns()
-        return 200, _TEXT, b"ok\n", []
-
-    def _check_model_returns(self) -> None:
-        stuck = self._predictor.busy_seconds if self._predictor else 0.0
-        if stuck > self._settings.hang_timeout:
-            raise RequestError("not_live", f"the model hasn't returned for {stuck:.0f} s")
-
-    async def _readyz(self, request: Request) -> Answer:
-        # Until it is restarted, requests would go on to it.
-        self._check_model_returns()
-        refusal = self._lifecycle.unready()
-        if refusal is not None:
-            raise refusal
-        return 200, _TEXT, b"ready\n", []
-
-    async def _metrics(self, request: Request) -> Answer:
-        return 200, metrics.CONTENT_TYPE, metrics.exposition(), []
-
-    async def _version(self, request: Request) -> Answer:
-        self._ready_predictor()
-        return 200, _JSON, self._about, []
-
-    async def _document(self, request: Request) -> Answer:
-        return 200, _JSON, self._openapi, []
-
-    def _file(self, file: tuple[bytes, bytes]) -> Handler:
-        async def handler(request: Request) -> Answer:
-            content_type, body = file
-            return 200, content_type, body, static.HEADERS
-
-        return handler
+def _text(path: str, handler: Any, summary: str, answer: str, *errors: str) -> Route:
+    return Route("GET", path, handler, path[1:], "health", summary, {TEXT: str}, answer, errors)
 
 
-def _json(content: dict[str, Any]) -> Answer:
-    return 200, _JSON, json.dumps(content).encode(), []
+def _v2(path: str, handler: Any, operation: str, summary: str, type_: Any, answer: str, *errors: str) -> Route:
+    return Route(
+        "GET",
+        path,
+        handler,
+        operation,
+        "open inference",
+        summary,
+        {JSON: type_},
+        answer,
+        errors,
+        problem=OpenInferenceProblem,
+        parameters=(_NAME,) if "{" in path else (),
+    )
+
+
+_OF_MODEL = (
+    _v2(
+        "/v2/models/{name}",
+        Probes.v2_model,
+        "modelMetadata",
+        "Model metadata",
+        ModelMetadata,
+        "The tensors.",
+        *("not_found", *_LOADING),
+    ),
+    _v2(
+        "/v2/models/{name}/ready",
+        Probes.v2_model_ready,
+        "modelReady",
+        "Model readiness",
+        ModelReady,
+        "The model is ready.",
+        *("not_found", "not_live", *_LOADING),
+    ),
+    Route(
+        "POST",
+        "/v2/models/{name}/infer",
+        Predictor.infer,
+        "infer",
+        "open inference",
+        "Infer",
+        {JSON: InferResponse, BYTES: bytes},
+        "The probabilities.",
+        ("malformed_request", "not_found", "deadline_exceeded", *_TAKING),
+        description="Tensors of (n, size, size, 3) uint8 RGB, as JSON or by the binary tensor data extension.",
+        parameters=(_NAME, _JSON_LENGTH),
+        body={JSON: InferRequest, BYTES: bytes},
+        headers=(_JSON_LENGTH,),
+        problem=OpenInferenceProblem,
+        admission=True,
+        key=True,
+    ),
+)
+
+
+def _of_version(route: Route) -> Route:
+    return replace(
+        route,
+        path=route.path.replace("{name}", "{name}/versions/{version}"),
+        operation=f"{route.operation}OfVersion",
+        parameters=(_NAME, _VERSION, *route.parameters[1:]),
+    )
+
+
+ROUTES = (
+    Route(
+        "POST",
+        "/predict",
+        Predictor.predict,
+        "predict",
+        "classify",
+        "Classify one image",
+        {JSON: Prediction},
+        "The class.",
+        _ONE_IMAGE,
+        description="Send a form with one part `file`, or the image itself. Its bytes decide what format it has.",
+        parameters=(_TOP_K,),
+        body=_IMAGE,
+        headers=(_TIMING,),
+        admission=True,
+        early=True,
+        key=True,
+    ),
+    Route(
+        "POST",
+        "/predict/batch",
+        Predictor.predict_batch,
+        "predictBatch",
+        "classify",
+        "Classify several images",
+        {JSON: Annotated[list[Prediction | Problem], pydantic.Field(min_length=1)]},
+        "One entry per image, in the order sent: its class, or its own problem.",
+        (*_FORM, *_TAKING),
+        description="Send a form with several parts `file`.",
+        parameters=(_TOP_K,),
+        body={FORM: ImagesForm},
+        admission=True,
+        key=True,
+    ),
+    Route(
+        "POST",
+        "/explain",
+        Predictor.explain,
+        "explain",
+        "classify",
+        "Show which places of an image speak for a class",
+        {JSON: Explanation, PNG: bytes},
+        "The map, as numbers and drawn.",
+        ("explanations_off", *_ONE_IMAGE),
+        description="Grad-CAM of an image sent as to `/predict`. `Accept: image/png` asks for the picture alone.",
+        parameters=(Field("class", "query", ClassName, "The class to explain; by default the predicted one."),),
+        body=_IMAGE,
+        headers=(_TIMING,),
+        admission=True,
+        key=True,
+    ),
+    _v2("/v2", Probes.v2, "serverMetadata", "Server metadata", ServerMetadata, "What the server can do."),
+    _v2("/v2/health/live", Probes.v2_live, "serverLive", "Liveness", Live, "The server is alive.", "not_live"),
+    _v2(
+        "/v2/health/ready",
+        Probes.v2_ready,
+        "serverReady",
+        "Readiness",
+        Ready,
+        "The server is ready.",
+        *("not_live", *_LOADING),
+    ),
+    *_OF_MODEL,
+    *(_of_version(route) for route in _OF_MODEL),
+    _text("/livez", Probes.livez, "Liveness", "The process answers and the model returns.", "not_live"),
+    _text("/healthz", Probes.livez, "Liveness, by its older name", "As for `/livez`.", "not_live"),
+    _text("/readyz", Probes.readyz, "Readiness", "The service takes requests.", "not_live", *_LOADING),
+    _text("/metrics", Probes.metrics, "Metrics", "The Prometheus text format."),
+    Route(
+        "GET",
+        "/version",
+        Probes.version,
+        "version",
+        "about",
+        "What is running",
+        {JSON: Version},
+        "The model and the libraries.",
+        _LOADING,
+    ),
+    Route(
+        "GET",
+        "/openapi.json",
+        Probes.document,
+        "openapi",
+        "about",
+        "This document",
+        {JSON: dict[str, Any]},
+        "OpenAPI 3.1.",
+    ),
+    Route("GET", "/docs", Probes.file, "docs", "about", "This document, to read and try", {HTML: str}, "A page."),
+    Route("GET", "/", Probes.file, "page", "about", "A page to drop images on", {HTML: str}, "A page."),
+)
+"""Every route of the service. Files that the pages load are served beside it."""

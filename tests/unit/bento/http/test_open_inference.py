@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bento.errors import RequestError
-from bento.http.open_inference import InferRequest, infer_response, model_metadata, parse_infer, server_metadata
+from bento.http.open_inference import InferRequest, infer_response, parse_infer
 
 SIZE, MOST = 2, 4
 IMAGES = np.arange(24, dtype=np.uint8).reshape(2, SIZE, SIZE, 3) * 11
@@ -275,11 +275,3 @@ def test_an_answer_that_is_no_number_is_an_error_of_ours(as_bytes: bool) -> None
     with pytest.raises(RequestError) as caught:
         infer_response(InferRequest(None, IMAGES, as_bytes), PROBABILITIES * np.float32("nan"), "m", "1")
     assert caught.value.code == "internal_error"
-
-
-def test_metadata_names_the_tensors() -> None:
-    assert server_metadata("1.2")["extensions"] == ["binary_tensor_data"]
-    about = model_metadata("image_classifier", "v1", 32, 10)
-    assert (about["name"], about["versions"], about["platform"]) == ("image_classifier", ["v1"], "onnxruntime_onnx")
-    assert about["inputs"] == [{"name": "image", "datatype": "UINT8", "shape": [-1, 32, 32, 3]}]
-    assert about["outputs"] == [{"name": "probabilities", "datatype": "FP32", "shape": [-1, 10]}]

@@ -1,0 +1,82 @@
+"""What the table of routes says of each: the record that dispatch and the OpenAPI document are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bento.http.request import Answer, Request
+
+Handler = Callable[[Request], Awaitable[Answer]]
+
+JSON, PNG, TEXT, HTML = "application/json", "image/png", "text/plain", "text/html"
+BYTES, FORM = "application/octet-stream", "multipart/form-data"
+IMAGES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "image/tiff")
+
+
+@dataclass(frozen=True)
+class Field:
+    """A parameter of a request, or a header of an answer.
+
+    Attributes:
+        name: as a client writes it.
+        place: where it stands.
+        type: what `bento.http.schemas` calls it, or any type that pydantic can describe.
+        description: a sentence.
+        required: it is always there.
+    """
+
+    name: str
+    place: Literal["path", "query", "header"]
+    type: Any
+    description: str
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Route:
+    """One route.
+
+    Attributes:
+        method: a GET route also answers HEAD.
+        path: with `{name}` for a segment that becomes a parameter.
+        handler: a method of `Predictor` if `admission` is set, otherwise of `Probes`.
+        operation: its stable name in the OpenAPI document; generated clients call their functions by it.
+        tag: the group that it is listed under.
+        summary: what it does, in a few words.
+        answers: the answer's type, for each media type it can have.
+        answer: what the answer holds, in a sentence.
+        errors: codes of `bento.errors.STATUS` that are its own; key, head and server errors can come from any route.
+        description: further sentences.
+        parameters: of path, query and header.
+        body: the body's type, for each media type it can have.
+        headers: of the answer, besides those that every answer has.
+        problem: the type of its errors.
+        admission: it takes images: refused before its body is read if the queue is full, and counted as in flight.
+        early: the connection itself may refuse it then, without calling the application.
+        key: it needs an API key if keys are configured.
+    """
+
+    method: Literal["GET", "POST"]
+    path: str
+    handler: Callable[[Any, Request], Awaitable[Answer]]
+    operation: str
+    tag: str
+    summary: str
+    answers: Mapping[str, Any]
+    answer: str
+    errors: tuple[str, ...] = ()
+    description: str = ""
+    parameters: tuple[Field, ...] = ()
+    body: Mapping[str, Any] | None = None
+    headers: tuple[Field, ...] = ()
+    problem: Any = None
+    admission: bool = False
+    early: bool = False
+    key: bool = False
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that the route answers, as `Allow` lists them."""
+        return ("GET", "HEAD") if self.method == "GET" else (self.method,)
