@@ -11,7 +11,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 
 from bento.errors import PROBLEM_JSON, STATUS
 from bento.http.route import BYTES, FORM, IMAGES, Field, Route
-from bento.http.schemas import Positive, Problem
+from bento.http.schemas import Positive
 from bento.models.model import ServedModel
 from bento.version import VERSION
 
@@ -135,7 +135,7 @@ class _Document:
             "description": route.description,
             "parameters": [self._parameter(field) for field in route.parameters],
             "requestBody": {"required": True, "content": self._body(route.body)} if route.body else None,
-            "responses": {"200": ok} | self._problems(codes, route.problem or Problem),
+            "responses": {"200": ok} | self._problems(codes, route.problem),
             "security": [{scheme: []} for scheme in _SECURITY] if secured else None,
         }
         return {name: member for name, member in operation.items() if member}
@@ -190,5 +190,5 @@ def _types(route: Route) -> list[Any]:
         *route.answers.values(),
         *(route.body or {}).values(),
         *(field.type for field in fields),
-        route.problem or Problem,
+        route.problem,
     ]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal
 
 from bento.http.request import Answer, Request
+from bento.http.schemas import Problem
 
 Handler = Callable[[Request], Awaitable[Answer]]
 
@@ -42,18 +43,18 @@ class Route:
         method: a GET route also answers HEAD.
         path: with `{name}` for a segment that becomes a parameter.
         handler: a method of `Predictor` if `admission` is set, otherwise of `Probes`.
-        operation: its stable name in the OpenAPI document; generated clients call their functions by it.
+        operation: its stable name in the OpenAPI document; generated clients name their functions by it.
         tag: the group that it is listed under.
-        summary: what it does, in a few words.
-        answers: the answer's type, for each media type it can have.
-        answer: what the answer holds, in a sentence.
-        errors: codes of `bento.errors.STATUS` that are its own; key, head and server errors can come from any route.
+        summary: what it does, as an imperative sentence without its full stop.
         description: further sentences.
         parameters: of path, query and header.
         body: the body's type, for each media type it can have.
+        answers: the answer's type, for each media type it can have.
+        answer: what the answer means, in a sentence.
         headers: of the answer, besides those that every answer has.
+        errors: its own codes of `bento.errors.STATUS`; those for keys, heads and failures can come from any route.
         problem: the type of its errors.
-        admission: it takes images: refused before its body is read if the queue is full, and counted as in flight.
+        admission: it takes images: it is refused before its body is read if the queue is full, and counted in flight.
         early: the connection itself may refuse it then, without calling the application.
         key: it needs an API key if keys are configured.
     """
@@ -61,17 +62,18 @@ class Route:
     method: Literal["GET", "POST"]
     path: str
     handler: Callable[[Any, Request], Awaitable[Answer]]
+    _: KW_ONLY
     operation: str
     tag: str
     summary: str
-    answers: Mapping[str, Any]
-    answer: str
-    errors: tuple[str, ...] = ()
     description: str = ""
     parameters: tuple[Field, ...] = ()
     body: Mapping[str, Any] | None = None
+    answers: Mapping[str, Any]
+    answer: str
     headers: tuple[Field, ...] = ()
-    problem: Any = None
+    errors: tuple[str, ...] = ()
+    problem: Any = Problem
     admission: bool = False
     early: bool = False
     key: bool = False
