@@ -1,7 +1,7 @@
-"""The ASGI application: request ids, errors as problems, metrics, and the model's life from start to ready.
+"""The ASGI application: request ids, errors as problem details, metrics, and loading the model at start.
 
-It answers every request itself. BentoML's own application is kept for its lifespan only, because its
-middleware (OpenTelemetry, access log, context) costs more a request than decoding a small image.
+It answers every request itself. BentoML's own application gets the lifespan events only, because its middleware
+(OpenTelemetry, access log, context) costs more per request than decoding a small image.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Application:
     Args:
         settings: the service's.
         served: the model, not yet loaded.
-        warm_up: loads it and makes it ready to run; called once, in a thread, after the server has started.
+        warm_up: loads the model and warms it up; called once, in a thread, after the server has started.
         lifespan: the application that gets the lifespan events.
         fail: called with one line when `warm_up` fails.
     """
@@ -76,7 +76,7 @@ class Application:
         self._router = Router(ROUTES, self._probes)
 
     def _document(self) -> bytes:
-        # Imported here, because describing types takes time that a start shall not take.
+        # Imported when it is first needed, so that it doesn't delay the start.
         from bento.http.openapi import document
 
         return json.dumps(document(ROUTES, TAGS, self._served, self._settings.api_keys is not None)).encode()
@@ -87,11 +87,11 @@ class Application:
         elif scope["type"] == "lifespan":
             await self._lifespan(scope, receive, self._following(send))
         elif scope["type"] == "websocket":
-            # Left unanswered, it would be a 500 of the server's own.
+            # Without an answer, uvicorn would send a 500.
             await send({"type": "websocket.close"})
 
     def _following(self, send: Send) -> Send:
-        """Begin to load the model when the start-up of `lifespan` is complete; let go when its end is."""
+        """Return a `send` that starts loading the model after start-up, and frees everything after shutdown."""
 
         async def wrapped(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
@@ -114,7 +114,7 @@ class Application:
             digest = await asyncio.to_thread(self._served.digest)
             model = await asyncio.to_thread(self._warm_up)
         except Exception as error:
-            # Whatever a damaged model file makes the runtime raise, there is nothing to serve.
+            # A damaged model file can make the runtime raise anything, and there is nothing to serve without a model.
             self._fail(f"the model can't be loaded: {' '.join(str(error).split())}")
             return
         served, settings = model.served, self._settings
@@ -123,7 +123,7 @@ class Application:
         self._predictor = Predictor(pipeline, settings, self.admission)
         self._probes.open(self._predictor, digest)
         metrics.model_info.labels(served.tag, digest, served.runtime, str(served.image_size)).set(1)
-        # A full collection would walk everything imported so far, 100 ms and more, in the middle of a request.
+        # A full collection would walk everything imported so far, for 100 ms and more, in the middle of a request.
         gc.collect()
         gc.freeze()
         gc.set_threshold(10_000, 20, 50)
@@ -154,7 +154,7 @@ class Application:
             self._tracer.begin(scope["headers"])
         code = detail = ""
         headers: Headers = []
-        # What a client makes up must not become a label.
+        # A method that a client makes up must not become a label.
         label = "other"
         try:
             if target is None:
@@ -179,7 +179,7 @@ class Application:
             code, detail = "internal_error", "the server failed; its log says why"
         if code:
             status, content_type = STATUS[code], PROBLEM_JSON
-            # The Open Inference Protocol's clients look for the reason under "error".
+            # Clients of the Open Inference Protocol read the reason from "error".
             body = problem_body(code, detail, **({"error": detail} if route.startswith("/v2") else {}))
         answered = perf_counter()
         head = [

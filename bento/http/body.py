@@ -1,4 +1,4 @@
-"""Take the images out of a request: the body read under its limits, multipart or raw."""
+"""Read a request's body under its limits, and take the images out of it: multipart or raw."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bento.telemetry import metrics
 
 FIELD = b"file"
 MAX_PARTS = 1000
-"""A form of 20 MiB could have a million, and take the parser seconds."""
+"""A form of 20 MiB could have a million parts, and take the parser seconds."""
 MAX_PART_HEAD = 64 * 1024
 """Bytes of a part's header; as many as a request's own head may have."""
 
@@ -56,12 +56,12 @@ class HeldBody:
 
 
 async def _read(request: Request, settings: Settings, admission: Admission) -> bytes:
-    """Return the whole body of a request, its bytes held; none are held after an error.
+    """Return the whole body of a request, with its bytes held; after an error none are held.
 
     Raises:
-        RequestError: unsupported_media_type for a compressed body; payload_too_large, at once where Content-Length says
-            so; request_timeout; queue_full where all bodies together would be too large.
-        ClientDisconnected: the body ended early.
+        RequestError: unsupported_media_type for a compressed body; payload_too_large, before reading if Content-Length
+            says so; request_timeout; queue_full if all bodies together would be too large.
+        ClientDisconnected: the client left before the body was complete.
     """
     encoding = request.headers.get(b"content-encoding")
     if encoding is not None and encoding.lower() != b"identity":
@@ -98,8 +98,8 @@ async def _read(request: Request, settings: Settings, admission: Admission) -> b
 
 
 def _too_large(limit: int) -> RequestError:
-    # No `connection: close`: uvicorn would drop the unread rest, and its reset takes the answer with it from
-    # a client that is still sending. Left open, uvicorn discards the rest unbuffered.
+    # No `connection: close`: uvicorn would drop the unread rest, and the reset would destroy the answer on its way to
+    # a client that is still sending. On an open connection uvicorn discards the rest without buffering it.
     return RequestError("payload_too_large", f"the body is over {limit:,} bytes")
 
 
@@ -111,10 +111,10 @@ _PLAIN_HEAD = re.compile(
 
 
 def plain_image(body: bytes, content_type: bytes) -> bytes | None:
-    """Return the image of a body as nearly every client sends it: alone, raw or in a form of that one part.
+    """Return the image of a body in one of the usual shapes: raw, or in a form with one part.
 
-    None leaves it to `image_of`, which takes everything apart and costs a hundred times as much. Both give the
-    same image wherever this one gives any.
+    None means that `image_of` must parse the body, which costs a hundred times as much. Both return the same image
+    wherever this function returns one.
     """
     found = _BOUNDARY.fullmatch(content_type)
     if found is None:
@@ -131,8 +131,8 @@ def plain_image(body: bytes, content_type: bytes) -> bytes | None:
 def image_of(body: bytes, content_type: bytes) -> bytes:
     """Return the one image that `body` carries.
 
-    A multipart body carries it in the field `file`; a body of type image/* or application/octet-stream is
-    the image itself. What the image is declared as inside a multipart body is not looked at.
+    A multipart body carries it in the field `file`, whose declared type is ignored. A body of type image/* or
+    application/octet-stream is the image itself.
 
     Raises:
         RequestError: missing_file, multiple_files or malformed_request.
@@ -202,7 +202,7 @@ def _files(body: bytes, boundary: bytes) -> list[bytes]:
 
 
 def _without_preamble(body: bytes, delimiter: bytes) -> bytes:
-    """Cut off what stands before the first delimiter and is to be ignored (RFC 2046, 5.1.1); the parser refuses it."""
+    """Cut off the preamble, which is to be ignored (RFC 2046, 5.1.1), but which the parser refuses."""
     if body.startswith(delimiter):
         return body
     before = body.find(b"\r\n" + delimiter)
@@ -210,7 +210,7 @@ def _without_preamble(body: bytes, delimiter: bytes) -> bytes:
 
 
 class _Form:
-    """Collects what the parser reports of the parts named `file`."""
+    """Collects the parts named `file` from the parser's callbacks."""
 
     def __init__(self) -> None:
         self.files: list[bytes] = []

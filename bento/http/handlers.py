@@ -26,7 +26,7 @@ from bento.telemetry import metrics
 _JSON, _PNG = b"application/json", b"image/png"
 
 _MANY = 2000
-"""Numbers that take about a millisecond to write: more are never written on the event loop."""
+"""Numbers that take about a millisecond to write as JSON; more are never written on the event loop."""
 
 
 class Predictor:
@@ -35,7 +35,7 @@ class Predictor:
     Args:
         pipeline: the model at work.
         settings: the service's.
-        admission: bounds what is taken in.
+        admission: bounds the images inside and the bytes of bodies.
     """
 
     def __init__(self, pipeline: Pipeline, settings: Settings, admission: Admission) -> None:
@@ -75,7 +75,7 @@ class Predictor:
         return 200, _PNG if picture else _JSON, answer, [timing]
 
     async def _examine(self, request: Request) -> tuple[np.ndarray, Work]:
-        """Classify what is to be explained; nothing holds the encoded image after that."""
+        """Classify the image to explain; afterwards nothing holds its encoded bytes."""
         async with self._body(request) as body:
             image = await self._image(request, body)
             probabilities, work = await self.pipeline.examine(image, request.gone)
@@ -84,7 +84,7 @@ class Predictor:
 
     @property
     def busy_seconds(self) -> float:
-        """How long a thread has been in its present call of the model."""
+        """Seconds that a thread has been in its present call of the model."""
         return max(self.pipeline.busy_seconds, self._explainer.busy_seconds)
 
     async def predict_batch(self, request: Request) -> Answer:
@@ -92,7 +92,7 @@ class Predictor:
         top_k = request.top_k()
         async with self._body(request) as body:
             images = await self._parsers.run(images_of, body, request.headers.get(b"content-type", b""))
-            # Some at a time: one client's hundreds of images neither fill the queue nor stand before everybody else's.
+            # A few at a time, so that one client's images neither fill the queue nor delay those of others.
             turns = asyncio.Semaphore(self._admission.turn)
 
             async def entry(image: bytes) -> str:
@@ -127,7 +127,7 @@ class Predictor:
         return 200, kinds[0] if kinds else _JSON, reply, [pair for pair in headers if pair[0] != b"content-type"]
 
     async def _classify_all(self, request: Request, images: np.ndarray) -> list[np.ndarray]:
-        """All rows or the first error; the protocol knows no answer for a part of a tensor."""
+        """Return all rows, or raise the first error; the protocol has no answer for a part of a tensor."""
         rows: list[np.ndarray] = []
         step = self._admission.turn
         for start in range(0, len(images), step):
@@ -136,15 +136,15 @@ class Predictor:
             try:
                 rows += await asyncio.gather(*tasks)
             finally:
-                # Once one has failed, the work on the others is for nobody.
+                # After one has failed, nobody waits for the others.
                 for task in tasks:
                     task.cancel()
-                # The failed one holds the error, which holds this frame; see `without_frames`.
+                # The failed task holds the error, which holds this frame; see `without_frames`.
                 del task, tasks
         return rows
 
     def check_model(self, request: Request) -> None:
-        """Find the model of the path.
+        """Check that the path names the model that is served.
 
         Raises:
             RequestError: not_found.
@@ -154,7 +154,7 @@ class Predictor:
             raise RequestError("not_found", f"there is no model {name[:100]} of version {version[:100]}")
 
     def close(self) -> None:
-        """Let the threads end."""
+        """Let the threads end once they are idle."""
         self._parsers.close()
         self._explainer.close()
         self.pipeline.close()

@@ -20,14 +20,14 @@ _TEXT, _JSON = b"text/plain; charset=utf-8", b"application/json"
 
 
 class Probes:
-    """What one service says of itself, from its start on; the model comes later.
+    """The handlers of one service that answer from its start, before the model is ready.
 
     Args:
         settings: the service's.
-        admission: asked whether there is room for images.
-        lifecycle: asked whether requests are taken.
-        files: what browsers get: path to content type and body.
-        document: makes the OpenAPI document; called once, in a thread.
+        admission: knows whether there is room for an image.
+        lifecycle: knows whether the service takes requests.
+        files: for browsers: path to (content type, body).
+        document: makes the OpenAPI document, in a thread.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Probes:
         self._version = b""
 
     def open(self, predictor: Predictor, digest: str) -> None:
-        """Answer with this model from now on; `digest` is that of its file."""
+        """Use this model from now on; `digest` is that of its file."""
         self._predictor = predictor
         self._version = json.dumps(about.describe(predictor.pipeline.model.served, digest)).encode()
 
@@ -77,13 +77,13 @@ class Probes:
 
     async def livez(self, request: Request) -> Answer:
         """GET /livez and /healthz."""
-        # Load never fails it: restarting an overloaded server makes the overload worse.
+        # Load alone never fails it: restarting an overloaded server makes the overload worse.
         self._check_model_returns()
         return 200, _TEXT, b"ok\n", []
 
     async def readyz(self, request: Request) -> Answer:
         """GET /readyz."""
-        # A server whose model hangs would be sent requests until it is restarted.
+        # Otherwise a server whose model hangs would get requests until it is restarted.
         self._check_model_returns()
         refusal = self._lifecycle.unready()
         if refusal is not None:
@@ -107,7 +107,7 @@ class Probes:
     async def document(self, request: Request) -> Answer:
         """GET /openapi.json."""
         if not self._document:
-            # Made when it is first asked for: it would take a tenth of the time to start.
+            # Made on the first request, because describing all types takes 60 ms that a start needn't take.
             self._document = await asyncio.to_thread(self._make_document)
         return 200, _JSON, self._document, []
 

@@ -1,8 +1,8 @@
-"""The HTTP connection: uvicorn's, which refuses what is too much before it costs anything.
+"""The HTTP connection: uvicorn's, with early refusals and with limits of size and time.
 
-A request that would be told `queue_full` is answered here, without an ASGI task: at ten times the capacity a server
-does little but refuse, and what a refusal costs is taken from those who are served. Also bounds what uvicorn's
-httptools protocol doesn't: the size of a request's head, and the time a connection may take to send one.
+A request that finds the queue full is answered here, without an ASGI task: at ten times its capacity a server mostly
+refuses, and each refusal takes time from the requests that it serves. The limits are those that uvicorn's httptools
+protocol lacks: the size of a request's head, and the time that a connection may take to send it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bento.http.sweeper import Quiet
 from bento.telemetry import metrics
 
 MAX_HEAD = 64 * 1024
-"""Bytes of a request line with its headers; what uvicorn's other protocol allows."""
+"""Bytes of a request line with its headers; uvicorn's other protocol allows as many."""
 
 
 class Gate(typing.Protocol):
@@ -65,29 +65,29 @@ class CycleExchange:
         self._cycle = cycle
 
     def gone(self) -> bool:
-        """Tell whether the client has left; from any thread."""
+        """Tell whether the client has left; callable from any thread."""
         return self._protocol.client_left()
 
     def abandon(self) -> None:
-        """Give the connection up, with what waits behind the request."""
+        """Close the connection and drop the requests that wait behind this one."""
         self._cycle.disconnected = True
         self._protocol.transport.abort()
 
     def whole_body(self) -> bytes | None:
-        """Return the body if all of it is here already, as a small image's mostly is."""
+        """Return the body if all of it has arrived, which is usual for a small image."""
         cycle = self._cycle
         if cycle.more_body or cycle.disconnected:
             return None
         body = bytes(cycle.body)
-        # A connection holds its last request until the next one.
+        # A connection keeps its last request until the next one, and would keep this body with it.
         cycle.body = bytearray()
         return body
 
     def answer(self, status: int, headers: Headers, body: bytes) -> bool:
-        """Write a whole answer at once, where uvicorn's `send` would check each header and write twice.
+        """Write a whole answer at once; uvicorn's `send` would check each header and write twice.
 
         Returns:
-            False if the client is slow to read: then `send`, which waits for it, must be used.
+            False if the client reads slowly; then use `send`, which waits for it.
         """
         cycle, protocol = self._cycle, self._protocol
         if protocol.flow.write_paused:
@@ -116,11 +116,11 @@ class Protocol(HttpToolsProtocol):
         self._gate: Gate = config.app.gate
         self.quiet_since = self.loop.time()
         self._came = self._body = self._read = 0
-        """Bytes of the request that is arriving: of all of it, of its body, and of the last read."""
+        """Bytes of the request that is arriving: all so far, those of its body, those of the last read."""
         self._refusing: str | None = None
         """Template of the route whose request is being refused while it arrives."""
         self._answering: RequestResponseCycle | None = None
-        """The request whose turn it is; uvicorn keeps the newest one only, which may wait behind it."""
+        """The request that is being answered; uvicorn keeps the newest only, which may wait behind it."""
         self._unsent = 0
         self._unsent_since = self.quiet_since
 
@@ -138,21 +138,21 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self._came += len(data)
         self._read = len(data)
-        # Not by uvicorn's method, which logs a line for each request that is none.
+        # uvicorn's own method would log a line for each malformed request.
         try:
             self._feed(memoryview(data))
         except httptools.HttpParserError as error:
             self._end(_meant(error))
         else:
-            # A head without end, chunk sizes and trailers; a body in chunks of one byte is six times its size.
+            # This bounds endless heads, chunk sizes and trailers; chunks of one byte make a body six times as long.
             if self._came > MAX_HEAD + 8 * self._body and not self.transport.is_closing():
                 self._end(_head_too_large())
 
     def _feed(self, data: memoryview) -> None:
-        """Parse, and give whoever asks for an upgrade a plain answer, as HTTP allows (RFC 9110, 7.8).
+        """Parse, and answer requests that ask for an upgrade without upgrading, as HTTP allows (RFC 9110, 7.8).
 
-        The parser takes all that follows such a head for another protocol; yet Java's client, and curl with --http2,
-        ask for one with every upload. So it is given the head again, without the question.
+        Java's client, and curl with --http2, ask for one with every upload. The parser takes everything after such a
+        head for another protocol, so it gets the head a second time, without the header `Upgrade`.
         """
         while True:
             try:
@@ -165,7 +165,7 @@ class Protocol(HttpToolsProtocol):
             self.parser.feed_data(b"".join((b"%b %b HTTP/%b\r\n" % line, *headers, b"\r\n")))
 
     def _is_asked_to_upgrade(self) -> bool:
-        # CONNECT is one by itself, and no request that can be read otherwise.
+        # CONNECT always counts as an upgrade, and can't be parsed as another request.
         return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
 
     def on_message_begin(self) -> None:
@@ -173,14 +173,14 @@ class Protocol(HttpToolsProtocol):
         self.quiet_since = self.loop.time()
 
     def on_headers_complete(self) -> None:
-        # The head came with this read or began before it; one that may be too large is measured.
+        # Measuring a head costs time, so only one that may be too large is measured.
         if max(self._came, self._read) > MAX_HEAD:
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
             if size > MAX_HEAD:
                 raise _head_too_large()
         hosts = [name for name, _ in self.headers].count(b"host")
         if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
-            # RFC 9112, 3.2: proxies and we might each believe another one.
+            # RFC 9112, 3.2: a proxy and this server might each believe another one.
             raise RequestError("malformed_request", "a request needs one Host header")
         if self._is_asked_to_upgrade():
             return
@@ -196,7 +196,7 @@ class Protocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
-        """Start the next pipelined request, if any; the sweeper sees to idle connections, without a timer each."""
+        """Start the next pipelined request, if any; the sweeper closes idle connections, without a timer each."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
@@ -206,10 +206,10 @@ class Protocol(HttpToolsProtocol):
             self._start_asgi_task(*self.pipeline.pop())
 
     def client_left(self) -> bool:
-        """Whether the client has closed its end; from any thread."""
+        """Tell whether the client has closed its end; callable from any thread."""
         if not self.pipeline or self.transport.is_closing():
             return self.transport.is_closing()
-        # While another request waits behind this one nothing is read, the end neither: only the kernel knows of it.
+        # Nothing is read while another request waits behind this one, so only the kernel knows that the client left.
         poll = select.poll()
         poll.register(self._socket, select.POLLRDHUP)
         return bool(poll.poll(0))
@@ -235,8 +235,8 @@ class Protocol(HttpToolsProtocol):
         route, self._refusing = self._refusing, None
         if route is None:
             super().on_message_complete()
-            # While a large body waits to be taken uvicorn doesn't read, and who doesn't read never learns that the
-            # client has left. With the whole of it here there is nothing more to wait with.
+            # uvicorn stops reading while a large body waits to be taken, and would not notice a client that leaves.
+            # The whole body has arrived now, so there is no reason to wait any longer.
             if not self.pipeline and not self.transport.is_closing():
                 self.flow.resume_reading()
             return
@@ -257,19 +257,19 @@ class Protocol(HttpToolsProtocol):
         self.write(STATUS[error.code], headers, body)
 
     def write(self, status: int, headers: Headers, body: bytes) -> None:
-        """Write an answer; the headers are our own, fit to be sent as they are."""
+        """Write an answer; its headers come from this service and need no checks."""
         lines = [b"%b: %b\r\n" % pair for pair in (*self.server_state.default_headers, *headers)]
         self.transport.write(b"".join((STATUS_LINE[status], *lines, b"\r\n", body)))
 
     def _end(self, error: RequestError) -> None:
-        """Answer where no request can be made out, and close."""
+        """Answer bytes that are no valid request, and close the connection."""
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete and (cycle.response_started or not cycle.more_body):
-            # The answer to the request before is under way; it is the last one.
+            # The answer to the previous request is under way, and is the last one.
             cycle.keep_alive = False
             self.flow.pause_reading()
             return
-        # Nothing in the place of answers to several requests before.
+        # With requests still waiting, a client would take this answer for one of theirs.
         if not self.pipeline:
             error.headers.append((b"connection", b"close"))
             self._refuse(error)
@@ -277,17 +277,17 @@ class Protocol(HttpToolsProtocol):
         self.transport.close()
 
     def _should_upgrade(self) -> bool:
-        """Never; a websocket's handshake would be answered by whatever library is installed."""
+        """Return False: otherwise an installed library would answer websocket handshakes."""
         return False
 
     def end_if_stuck(self, now: float) -> None:
-        """Close the connection when no whole head has come for too long, or nothing of an answer was taken.
+        """Close the connection if its client is too slow to send a request's head or to read an answer.
 
-        Bodies have their own time limit.
+        Bodies have a time limit of their own.
         """
         gate = self._gate
         unsent = self.transport.get_write_buffer_size()
-        # Once the server is closing it waits for whoever still reads, and not for who takes a byte now and then.
+        # A closing server waits for clients that read, but not for one that reads a byte now and then.
         if not unsent or (unsent != self._unsent and not gate.closed):
             self._unsent, self._unsent_since = unsent, now
         elif now - self._unsent_since > gate.receive_timeout:
@@ -302,10 +302,10 @@ class Protocol(HttpToolsProtocol):
 
 
 def _meant(error: httptools.HttpParserError) -> RequestError:
-    # What a method of ours raises, the parser raises one of its own over.
+    # The parser wraps an error that one of our callbacks raised.
     if isinstance(error.__context__, RequestError):
         return error.__context__
-    return RequestError("malformed_request", "this is no HTTP request")
+    return RequestError("malformed_request", "this is not an HTTP request")
 
 
 def _head_too_large() -> RequestError:

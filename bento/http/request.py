@@ -1,4 +1,4 @@
-"""One HTTP request being answered: what the handlers need of its ASGI scope."""
+"""One HTTP request: what the handlers need of its ASGI scope."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ _ids = count()
 
 
 def id_of(headers: Headers) -> bytes:
-    """Return the client's request id where it is fit for a header and a log line, else a new one."""
+    """Return the client's request id if it is fit for a header and a log line, otherwise a new one."""
     for name, value in headers:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return value
-    # Random once a process and counted from there: a UUID each would cost more than routing the request.
+    # A random prefix per process and a counter: a UUID per request would cost more than routing it.
     return b"%s%012x" % (_ID_PREFIX, next(_ids))
 
 
@@ -64,10 +64,11 @@ class Request:
     """A request, its id and its times.
 
     Attributes:
-        exchange: the connection's short ways, where it has any.
+        exchange: what the connection offers beyond ASGI; None on other servers.
         gone: tells whether the client has left.
+        id: in the header `X-Request-ID`, log entries and traces.
         started: when its head had arrived, by `time.perf_counter`.
-        stages: begin and end of each stage it went through, the same way.
+        stages: begin and end of each stage that it went through, by the same clock.
     """
 
     __slots__ = ("exchange", "gone", "headers", "id", "parameters", "receive", "scope", "stages", "started")
@@ -84,16 +85,16 @@ class Request:
         self.stages: dict[str, tuple[float, float]] = {}
 
     def whole_body(self) -> bytes | None:
-        """Return the body if all of it is known to be here."""
+        """Return the body if all of it is known to have arrived."""
         return None if self.exchange is None else self.exchange.whole_body()
 
     def abandon(self) -> None:
-        """Answer nothing, and nothing that waits behind the request."""
+        """Close the connection without an answer, and drop the requests that wait behind this one."""
         if self.exchange is not None:
             self.exchange.abandon()
 
     async def receive_within(self, seconds: float) -> Message:
-        """Return the next message of the request, which has so many seconds from its head to its end.
+        """Return the next message of the request, which must be complete this many seconds after its head.
 
         Raises:
             RequestError: request_timeout.
@@ -103,12 +104,12 @@ class Request:
                 return await self.receive()
         except TimeoutError as error:
             metrics.shed.labels("request_timeout").inc()
-            # What is left of the body will never be told from the next request.
+            # The rest of the body could not be told apart from the next request.
             close = [(b"connection", b"close")]
             raise RequestError("request_timeout", f"the body took over {seconds:g} s to arrive", close) from error
 
     def top_k(self) -> int:
-        """Return how many classes the query asks for; 0 when it doesn't."""
+        """Return how many classes the query asks to list; 0 by default."""
         value = self.parameter("top_k")
         if value is None:
             return 0
@@ -117,13 +118,13 @@ class Request:
         return int(value)
 
     def parameter(self, name: str) -> str | None:
-        """Return a parameter of the query; of several the last, None without any."""
+        """Return a parameter of the query, the last one if it is repeated; None if it is missing."""
         query: bytes = self.scope["query_string"]
         if not query:
             return None
         return parse_qs(query.decode("latin-1"), keep_blank_values=True).get(name, [None])[-1]
 
     def accepts(self, kind: bytes) -> bool:
-        """Tell whether the client asks for the media type by its name, and not for JSON."""
+        """Tell whether the client asks for this media type by name, and not for JSON."""
         wanted = {part.partition(b";")[0].strip() for part in self.headers.get(b"accept", b"").lower().split(b",")}
         return kind in wanted and b"application/json" not in wanted

@@ -151,7 +151,7 @@ def test_the_output_is_binary_where_it_is_asked_for(members: dict[str, Any], exp
         (request(tensor(data=IMAGES.tolist())).replace(b"[[[[0", b"[0[[["), "0 to 255"),
         (request(tensor(data=FLAT, **BINARY)), "Inference-Header-Content-Length"),
         (request(tensor(data=..., parameters={"shared_memory_region": "a"})), "shared memory"),
-        (request(tensor(data=...), parameters={"data": FLAT}), "belongs into the input"),
+        (request(tensor(data=...), parameters={"data": FLAT}), "must have one 'data' with an array"),
         (request(parameters={"x": float("inf")}), "valid JSON"),
         (request(parameters={"x": "y" * 2**20}), "over 1048576 bytes"),
         (request(parameters=3), "'parameters' must be an object"),
