@@ -1,4 +1,4 @@
-"""Requests that are odd, wrong or hostile around the image, sent as they are: each gets its exact answer, at once."""
+"""Unusual, wrong and hostile requests, sent byte by byte as they are: each gets its exact answer, at once."""
 
 from __future__ import annotations
 
@@ -216,7 +216,7 @@ def test_a_request_gets_its_exact_answer_and_the_next_one_too(
     assert target.predict(picture("green")).json()["predicted_class"] == "green"
 
 
-def test_who_waits_to_be_asked_for_the_body_is_asked(target: Server) -> None:
+def test_a_client_that_expects_100_continue_gets_it(target: Server) -> None:
     head, _, body = request(IMAGE, b"Expect: 100-continue").partition(b"\r\n\r\n")
     with connect(target) as connection:
         connection.sendall(head + b"\r\n\r\n")
@@ -227,7 +227,7 @@ def test_who_waits_to_be_asked_for_the_body_is_asked(target: Server) -> None:
 
 @pytest.mark.parametrize("split", [False, True], ids=["at-once", "head-first"])
 @pytest.mark.parametrize("framed", [IMAGE, CHUNKED], ids=["length", "chunked"])
-def test_who_asks_for_another_protocol_gets_a_plain_answer(target: Server, framed: bytes, split: bool) -> None:
+def test_a_request_for_an_upgrade_is_answered_without_one(target: Server, framed: bytes, split: bool) -> None:
     upgrade = (b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABkAAQAAP__")
     sent = chunked(RED, headers=(IMAGE, *upgrade)) if framed is CHUNKED else request(IMAGE, *upgrade)
     head, _, body = sent.partition(b"\r\n\r\n")
@@ -246,7 +246,7 @@ def test_who_asks_for_another_protocol_gets_a_plain_answer(target: Server, frame
     assert statuses == [200, 200, 200]
 
 
-def test_who_announces_too_much_is_not_asked_for_it(target: Server) -> None:
+def test_a_client_that_announces_too_large_a_body_gets_no_100_continue(target: Server) -> None:
     with connect(target) as connection:
         connection.sendall(
             request(IMAGE, b"Expect: 100-continue", b"Content-Length: %d" % 2**30, body=b"", length=False)
@@ -254,13 +254,13 @@ def test_who_announces_too_much_is_not_asked_for_it(target: Server) -> None:
         assert answer(connection)[0] == 413
 
 
-def test_a_compressed_body_is_told_what_is_accepted(target: Server) -> None:
+def test_the_refusal_of_a_compressed_body_names_the_accepted_encoding(target: Server) -> None:
     with connect(target) as connection:
         connection.sendall(request(IMAGE, b"Content-Encoding: br"))
         assert answer(connection)[1]["accept-encoding"] == "identity"
 
 
-def test_an_answer_under_way_goes_out_before_the_rubbish_behind_it_ends_the_connection(target: Server) -> None:
+def test_garbage_after_a_request_ends_the_connection_after_the_answer(target: Server) -> None:
     with connect(target) as connection:
         connection.sendall(request(IMAGE) + b"rubbish\r\n\r\n")
         status, headers, _ = answer(connection)
@@ -268,7 +268,7 @@ def test_an_answer_under_way_goes_out_before_the_rubbish_behind_it_ends_the_conn
         assert connection.recv(1) == b""
 
 
-def test_what_is_no_request_is_counted(target: Server) -> None:
+def test_malformed_requests_are_counted(target: Server) -> None:
     before = target.metric("image_classifier_requests_total", route="other", code="400")
     with connect(target) as connection:
         connection.sendall(b"rubbish\r\n\r\n")

@@ -1,4 +1,4 @@
-"""What happens to a service: told to end while busy, stopped, killed, out of disk, out of file descriptors."""
+"""A service that is terminated while busy, stopped, killed, or out of disk space or file descriptors."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_sigterm_loses_nothing_that_was_accepted(slow_store: Store, drain_delay:
         assert "Traceback" not in server.log.read_text()
 
 
-def test_a_server_without_work_ends_at_once(slow_store: Store) -> None:
+def test_an_idle_server_stops_at_once(slow_store: Store) -> None:
     with serving(slow_store, ".", DRAIN_DELAY="0") as server:
         with httpx.Client(base_url=server.url) as idle:
             assert idle.get("/livez").status_code == 200
@@ -97,7 +97,7 @@ def test_a_server_without_work_ends_at_once(slow_store: Store) -> None:
         assert time.monotonic() - started < 10
 
 
-def test_a_client_that_reads_nothing_does_not_hold_up_the_end(slow_store: Store) -> None:
+def test_a_client_that_reads_nothing_does_not_delay_the_shutdown(slow_store: Store) -> None:
     with serving(slow_store, ".", DRAIN_DELAY="0", RECEIVE_TIMEOUT="1") as server, socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(("127.0.0.1", server.port))
@@ -123,7 +123,7 @@ def stopped_thread(tid: int) -> Iterator[None]:
         ptrace(detach, tid, 0, 0)
 
 
-def test_a_hung_model_fails_liveness_and_nothing_else_does(slow_store: Store) -> None:
+def test_only_a_hung_model_fails_liveness(slow_store: Store) -> None:
     with serving(slow_store, ".", THREADS="1", HANG_TIMEOUT="1") as server, ThreadPoolExecutor(20) as pool:
         assert server.predict(picture("red")).status_code == 200
         tasks = Path(f"/proc/{worker(server).pid}/task").iterdir()
@@ -156,7 +156,7 @@ def test_load_alone_never_fails_liveness(slow_store: Store) -> None:
         assert {future.result().status_code for future in waiting} <= {200, 429, 503}
 
 
-def test_a_stopped_process_times_the_probe_out_and_goes_on_where_it_was(slow_store: Store) -> None:
+def test_a_stopped_process_times_out_the_probe_and_resumes_its_work(slow_store: Store) -> None:
     with serving(slow_store, ".", THREADS="1") as server:
         process = worker(server)
         process.suspend()
@@ -202,7 +202,7 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
-def test_a_full_disk_keeps_nobody_from_being_served(slow_store: Store, full_disk: Path) -> None:
+def test_a_full_disk_does_not_stop_the_service(slow_store: Store, full_disk: Path) -> None:
     with pytest.raises(OSError, match="No space left"):
         (full_disk / "more").write_bytes(b"\0" * 4096)
     large = picture("blue", "BMP", (2500, 2500))
@@ -216,7 +216,7 @@ def test_a_full_disk_keeps_nobody_from_being_served(slow_store: Store, full_disk
         assert "Traceback" not in server.log.read_text()
 
 
-def test_running_out_of_file_descriptors_harms_only_new_connections(slow_store: Store) -> None:
+def test_running_out_of_file_descriptors_affects_only_new_connections(slow_store: Store) -> None:
     with serving(slow_store, ".", THREADS="1") as server:
         process = worker(server)
         limit = process.num_fds() + 20

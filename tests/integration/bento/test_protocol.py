@@ -1,4 +1,4 @@
-"""What a connection may do, over raw sockets: refusals without an ASGI task, limits of time and size."""
+"""Connections over raw sockets: early refusals, and the limits of time and size."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
 
 
 @pytest.mark.usefixtures("full")
-def test_a_refusal_says_all_that_other_errors_say_and_leaves_the_connection_open(
+def test_an_early_refusal_is_a_complete_problem_and_leaves_the_connection_open(
     target: Server, connection: socket.socket
 ) -> None:
     before = target.metric("image_classifier_shed_total", reason="queue_full")
@@ -119,7 +119,9 @@ def test_a_refusal_says_all_that_other_errors_say_and_leaves_the_connection_open
     ],
     ids=["expect", "close", "http-1.0", "batch", "infer"],
 )
-def test_the_longer_way_refuses_just_as_well(connection: socket.socket, data: bytes) -> None:
+def test_requests_that_cannot_be_refused_early_are_refused_by_the_application(
+    connection: socket.socket, data: bytes
+) -> None:
     connection.sendall(data)
     status, headers, body = answer(connection)
     assert (status, json.loads(body)["code"]) == (429, "queue_full")
@@ -127,7 +129,7 @@ def test_the_longer_way_refuses_just_as_well(connection: socket.socket, data: by
 
 
 @pytest.mark.usefixtures("full")
-def test_a_client_of_http_1_0_is_let_go_once_it_is_refused(connection: socket.socket) -> None:
+def test_a_refused_client_of_http_1_0_is_disconnected(connection: socket.socket) -> None:
     connection.sendall(request(b"Connection: keep-alive").replace(b"HTTP/1.1", b"HTTP/1.0"))
     status, headers, _ = answer(connection)
     # Else it waits for the end, for it can't know that the connection is kept.
@@ -179,14 +181,14 @@ def closed(connection: socket.socket) -> bytes:
     return data
 
 
-def test_a_head_that_never_ends_is_ended(connection: socket.socket) -> None:
+def test_an_endless_head_ends_the_connection(connection: socket.socket) -> None:
     connection.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nX-Slow: ")
     data = closed(connection)
     assert data.startswith(b"HTTP/1.1 408 ")
     assert b"request_timeout" in data
 
 
-def test_a_body_that_stalls_is_ended(target: Server, connection: socket.socket) -> None:
+def test_a_body_that_stalls_ends_the_connection(target: Server, connection: socket.socket) -> None:
     connection.sendall(request()[:-10])
     data = closed(connection)
     assert data.startswith(b"HTTP/1.1 408 ")
@@ -198,7 +200,7 @@ def test_a_connection_that_sends_nothing_is_closed(connection: socket.socket) ->
     assert closed(connection) == b""
 
 
-def test_an_idle_connection_is_closed_after_its_time(connection: socket.socket) -> None:
+def test_an_idle_connection_is_closed_after_the_keep_alive_time(connection: socket.socket) -> None:
     connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
     assert answer(connection)[0] == 200
     assert closed(connection) == b""
@@ -220,14 +222,14 @@ def served(target: Server) -> float:
     return target.metric("image_classifier_requests_total", route="/docs/swagger-ui-bundle.js")
 
 
-def test_who_takes_nothing_of_an_answer_is_let_go(target: Server) -> None:
+def test_a_client_that_reads_nothing_of_its_answer_is_disconnected(target: Server) -> None:
     (worker,) = psutil.Process(target.process.pid).children()
     with unread(target) as connection:
         own = connection.getsockname()[1]
         until(lambda: own not in [other.raddr.port for other in worker.net_connections() if other.raddr])
 
 
-def test_who_leaves_in_the_middle_of_several_answers_is_no_error(target: Server) -> None:
+def test_a_client_that_leaves_between_pipelined_answers_causes_no_error(target: Server) -> None:
     with unread(target) as connection:
         # Closing now sends a reset, not an end.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -236,7 +238,7 @@ def test_who_leaves_in_the_middle_of_several_answers_is_no_error(target: Server)
 
 
 @pytest.mark.parametrize("piece", [b"X: " + b"a" * 1000 + b"\r\n", b"a" * 1000], ids=["many", "one"])
-def test_trailers_without_end_are_ended(connection: socket.socket, piece: bytes) -> None:
+def test_endless_trailers_end_the_connection(connection: socket.socket, piece: bytes) -> None:
     connection.sendall(
         b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nT: "
     )

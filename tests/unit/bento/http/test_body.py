@@ -1,4 +1,4 @@
-"""One image out of a request's body: what multipart allows, and what its parser must survive."""
+"""Taking images out of a request's body: everything that multipart allows, and hostile input."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_header_names_are_case_insensitive_and_a_preamble_and_an_epilogue_are_sk
 
 
 @pytest.mark.parametrize("length", [50_000, 100_000])
-def test_a_long_file_name_is_taken_or_refused_whichever_way_the_form_is_read(length: int) -> None:
+def test_both_parsers_accept_and_refuse_the_same_long_file_names(length: int) -> None:
     head = b'Content-Disposition: form-data; name="file"; filename="%b"\r\n\r\n' % (b"x" * length)
     body = form(head + b"image")
     if length < MAX_PART_HEAD:
@@ -150,7 +150,7 @@ async def use(receive: Any, settings: Settings, admission: Admission, action: Ca
         action()
 
 
-def test_the_limit_is_on_what_arrives_and_on_what_is_announced() -> None:
+def test_the_body_limit_holds_for_received_and_for_announced_bytes() -> None:
     assert read(chunked(b"ab", b"cd"), None, 4)[0] == b"abcd"
     assert read(chunked(b"ab", b"cd"), b"4", 4)[0] == b"abcd"
     for receive, announced in ((chunked(b"ab", b"cde"), None), (chunked(b"ab", b"cde"), b"2"), (chunked(), b"5")):
@@ -183,7 +183,7 @@ def test_a_body_is_given_back_when_its_use_fails() -> None:
     assert admission.buffered == 0
 
 
-def test_a_body_that_ends_early_has_nobody_to_answer() -> None:
+def test_a_client_that_leaves_during_its_body_counts_as_disconnected() -> None:
     with pytest.raises(ClientDisconnected):
         read(chunked(b"ab", end=False), b"4", 4)
 
@@ -199,7 +199,7 @@ def test_a_body_that_stalls_is_a_timeout() -> None:
     assert caught.value.code == "request_timeout"
 
 
-def test_the_short_way_and_the_long_way_to_an_image_agree() -> None:
+def test_the_fast_parser_returns_the_same_image_as_the_full_one() -> None:
     rng = random.Random(1)
     heads = [
         HEAD,

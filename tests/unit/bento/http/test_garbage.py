@@ -1,4 +1,4 @@
-"""What requests leave behind in memory for the garbage collector: nothing, or clients would wait for it."""
+"""Requests leave nothing for the garbage collector, because clients would have to wait for it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ DAMAGED = b"\xff\xd8\xff" + bytes(100)
         ("/v2/models/image_classifier/infer", b"application/json", INFER, 400),
     ],
 )
-def test_what_is_refused_leaves_nothing_to_collect(
+def test_a_refused_request_leaves_nothing_to_collect(
     model: WarmModel, inline: bool, path: str, content_type: bytes, body: bytes, status: int
 ) -> None:
     """An error holds the frames it went through; held by one of them, it would keep the bytes of the request."""

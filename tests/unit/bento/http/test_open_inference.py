@@ -1,4 +1,4 @@
-"""The Open Inference Protocol's bodies, taken apart and put together."""
+"""Parsing and writing the bodies of the Open Inference Protocol."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_json_data_may_come_with_a_header_length_too() -> None:
         ({"parameters": {"anything": "else", "priority": 3}, "unknown": [1, {}]}, False),
     ],
 )
-def test_the_output_is_binary_where_it_is_asked_for(members: dict[str, Any], expected: bool) -> None:
+def test_the_output_is_binary_if_the_request_asks_for_it(members: dict[str, Any], expected: bool) -> None:
     assert parse(request(**members)).binary_output is expected
 
 
@@ -165,13 +165,13 @@ def test_the_output_is_binary_where_it_is_asked_for(members: dict[str, Any], exp
         (request(id=3), "id must be a string"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(body: bytes, said: str) -> None:
+def test_an_error_is_described_in_one_line(body: bytes, said: str) -> None:
     assert said in refusal(body)
 
 
 @pytest.mark.parametrize("value", [256, -1, 1.5, 1.0, True, None, "1", {}, 10**30, float("nan"), float("inf")])
 @pytest.mark.parametrize("nested", [True, False])
-def test_a_value_that_is_no_byte_is_refused(value: object, nested: bool) -> None:
+def test_a_value_outside_the_range_of_a_byte_is_refused(value: object, nested: bool) -> None:
     data: Any = IMAGES.tolist() if nested else [*FLAT]
     (data[1][1][1] if nested else data)[-1] = value
     assert "whole numbers from 0 to 255" in refusal(request(tensor(data=data)))
@@ -182,7 +182,7 @@ def test_a_header_length_outside_the_body_is_refused(value: bytes) -> None:
     assert "Inference-Header-Content-Length must be from 0 to" in refusal(request(), value)
 
 
-def test_a_binary_tensor_must_have_the_size_that_everything_says() -> None:
+def test_a_binary_tensor_must_have_the_size_that_shape_and_parameters_give() -> None:
     header = request(tensor(data=..., **BINARY))
     assert "23 bytes follow" in refusal(*binary(header, IMAGES.tobytes()[1:]))
     assert "25 bytes follow" in refusal(*binary(header, IMAGES.tobytes() + b"x"))
@@ -225,7 +225,7 @@ documents = st.fixed_dictionaries({"inputs": st.lists(entries, max_size=2)}, opt
 
 @settings(max_examples=500, deadline=None, database=None)
 @given(st.binary() | (trees | documents).map(json.dumps).map(str.encode), st.none() | st.binary(max_size=4))
-def test_no_body_does_more_than_being_refused(body: bytes, header_length: bytes | None) -> None:
+def test_a_random_body_is_parsed_or_refused(body: bytes, header_length: bytes | None) -> None:
     # Anything but a RequestError fails the test.
     with contextlib.suppress(RequestError):
         assert parse(body, header_length).images.shape[1:] == (SIZE, SIZE, 3)
@@ -259,7 +259,7 @@ def test_an_answer_carries_its_numbers_as_json() -> None:
     assert headers == [(b"content-type", b"application/json")]
 
 
-def test_an_answer_carries_its_numbers_as_bytes_where_asked() -> None:
+def test_an_answer_carries_its_numbers_as_bytes_if_asked() -> None:
     body, headers = infer_response(InferRequest(None, IMAGES, True), PROBABILITIES, "image_classifier", "v1")
     fields = dict(headers)
     length = int(fields[b"inference-header-content-length"])
@@ -271,7 +271,7 @@ def test_an_answer_carries_its_numbers_as_bytes_where_asked() -> None:
 
 
 @pytest.mark.parametrize("as_bytes", [True, False])
-def test_an_answer_that_is_no_number_is_an_error_of_ours(as_bytes: bool) -> None:
+def test_an_answer_that_is_not_a_number_is_an_internal_error(as_bytes: bool) -> None:
     with pytest.raises(RequestError) as caught:
         infer_response(InferRequest(None, IMAGES, as_bytes), PROBABILITIES * np.float32("nan"), "m", "1")
     assert caught.value.code == "internal_error"

@@ -33,7 +33,7 @@ def test_the_document_is_valid_openapi_3_1(api_keys: bool) -> None:
         assert jsonschema_rs.meta.is_valid(schema), name
 
 
-def test_references_lead_somewhere(described: dict[str, Any]) -> None:
+def test_every_reference_is_defined_and_every_schema_is_used(described: dict[str, Any]) -> None:
     named = {part.split('"')[0] for part in json.dumps(described).split('"#/components/schemas/')[1:]}
     assert named == set(described["components"]["schemas"])
 
@@ -50,7 +50,7 @@ def test_every_code_can_come_from_some_route() -> None:
     assert codes == set(STATUS) - {"method_not_allowed"}
 
 
-def test_keys_are_asked_for_only_where_they_are_set(described: dict[str, Any]) -> None:
+def test_the_document_asks_for_keys_only_if_keys_are_configured(described: dict[str, Any]) -> None:
     assert "security" not in json.dumps(described)
     assert "unauthorized" not in described["paths"]["/predict"]["post"]["responses"]
     for path, item in describe(api_keys=True)["paths"].items():

@@ -52,7 +52,7 @@ def test_pages_and_the_files_that_they_load_are_found(path: str) -> None:
 @pytest.mark.parametrize(
     "path", ["", "/predict/", "/predict/{name}", "/v2/models", "/v2/models//infer", "/v2/models/a/b"]
 )
-def test_another_path_is_no_route(path: str) -> None:
+def test_another_path_has_no_route(path: str) -> None:
     assert find(path) == (None, {})
 
 
