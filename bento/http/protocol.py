@@ -26,33 +26,22 @@ MAX_HEAD = 64 * 1024
 
 
 class Gate(typing.Protocol):
-    """What a connection needs to know of the service; the application has one as its attribute `gate`.
-
-    Attributes:
-        receive_timeout: seconds that a request may take to arrive, and a client to read from its answer.
-        keep_alive: seconds that an idle connection stays open.
-        version_header: goes into every answer.
-    """
+    """What a connection needs to know of the service; `bento.http.gate` says what each member means."""
 
     receive_timeout: float
     keep_alive: float
     version_header: tuple[bytes, bytes]
 
     @property
-    def closed(self) -> bool:
-        """Whether the service only finishes what it has admitted."""
+    def closed(self) -> bool: ...
 
-    def opened(self, connections: Set[Quiet], loop: asyncio.AbstractEventLoop) -> None:
-        """Take note of a new connection, one of `connections`."""
+    def opened(self, connections: Set[Quiet], loop: asyncio.AbstractEventLoop) -> None: ...
 
-    def early_route(self, method: bytes, url: bytes) -> str | None:
-        """Return the template of the route if the connection may refuse its requests before their bodies arrive."""
+    def early_route(self, method: bytes, url: bytes) -> str | None: ...
 
-    def refuses_next(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """Tell whether there is no room for a request that begins now."""
+    def refuses_next(self, loop: asyncio.AbstractEventLoop) -> bool: ...
 
-    def refusal(self) -> RequestError:
-        """Return what to answer to a request that is refused."""
+    def refusal(self) -> RequestError: ...
 
 
 class CycleExchange:
@@ -285,19 +274,18 @@ class Protocol(HttpToolsProtocol):
 
         Bodies have a time limit of their own.
         """
-        gate = self._gate
         unsent = self.transport.get_write_buffer_size()
         # A closing server waits for clients that read, but not for one that reads a byte now and then.
-        if not unsent or (unsent != self._unsent and not gate.closed):
+        if not unsent or (unsent != self._unsent and not self._gate.closed):
             self._unsent, self._unsent_since = unsent, now
-        elif now - self._unsent_since > gate.receive_timeout:
+        elif now - self._unsent_since > self._gate.receive_timeout:
             self.transport.abort()
             return
         if self.cycle is not None and not self.cycle.response_complete:
             return
-        if self._came and now - self.quiet_since > gate.receive_timeout:
-            self._end(RequestError("request_timeout", f"no whole request in {gate.receive_timeout:g} s"))
-        elif now - self.quiet_since > gate.keep_alive:
+        if self._came and now - self.quiet_since > self._gate.receive_timeout:
+            self._end(RequestError("request_timeout", f"no whole request in {self._gate.receive_timeout:g} s"))
+        elif now - self.quiet_since > self._gate.keep_alive:
             self.transport.close()
 
 

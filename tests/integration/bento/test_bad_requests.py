@@ -173,7 +173,7 @@ CASES = {
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of this module's own, whose whole log is looked at in the end."""
+    """A server for this module alone, whose whole log is checked at the end."""
     root = tmp_path_factory.mktemp("bad-requests")
     store = Store(root / "home")
     store.publish(write_entry(root / "entry"))
@@ -190,7 +190,7 @@ def connect(server: Server) -> socket.socket:
 
 
 def answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
-    """Read one answer: status, headers and body."""
+    """Read one answer; return its status, headers and body."""
     with connection.makefile("rb") as stream:
         status = int(stream.readline().split()[1])
         lines = iter(stream.readline, b"\r\n")
@@ -203,7 +203,7 @@ def test_a_request_gets_its_exact_answer_and_the_next_one_too(
     target: Server, sent: bytes, wanted: tuple[int, str | None]
 ) -> None:
     with connect(target) as connection:
-        # The answer may come before all of it is sent.
+        # The answer may come before the whole request is sent.
         with contextlib.suppress(OSError):
             connection.sendall(sent)
         status, headers, body = answer(connection)
@@ -237,7 +237,7 @@ def test_a_request_for_an_upgrade_is_answered_without_one(target: Server, framed
         for piece in pieces:
             connection.sendall(piece)
             time.sleep(0.1)
-        # None of the image is taken for a request, and no request for the image.
+        # No byte of the image counts as part of a request, and no byte of a request as part of the image.
         statuses = []
         for _ in range(3):
             statuses.append(int(stream.readline().split()[1]))

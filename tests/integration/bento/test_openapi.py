@@ -12,7 +12,7 @@ from tests.integration.conftest import Server, Store, serving
 
 SCHEMATHESIS = str(Path(sys.executable).parent / "schemathesis")
 
-# Where a schema can't tell right from wrong.
+# Cases in which a schema can't tell right from wrong.
 CONFIG = """
 hooks = "tests.integration.bento.schemathesis_hooks"
 
@@ -37,7 +37,7 @@ ALL = len(ROUTES) - 1
 
 
 def run_schemathesis(server: Server, folder: Path, *options: str, routes: int = ALL) -> None:
-    """Hold so many routes against the document, with all checks and the same requests each time."""
+    """Test this many routes against the document, with all checks and the same requests each time."""
     version = server.get("/livez").headers["x-model-version"].partition(":")[2]
     config = folder / "schemathesis.toml"
     config.write_text(CONFIG.format(version=version))
@@ -56,7 +56,7 @@ def run_schemathesis(server: Server, folder: Path, *options: str, routes: int = 
 
 
 def test_the_service_behaves_as_its_document_says(server: Server, tmp_path: Path) -> None:
-    # This model has no Keras form; training/test_explanations.py sends the same to one that has.
+    # This model has no Keras form; training/test_explanations.py sends the same to one that has one.
     posts = [route.path for route in ROUTES if route.method == "POST" and route.path != "/explain"]
     wanted = [(route, code) for route in posts for code in ("200", "400")]
 

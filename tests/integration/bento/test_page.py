@@ -22,7 +22,7 @@ from tests.stored import picture
 
 SECONDS = 30
 
-# What a person does, less the mouse: WebDriver can't drag a file in from outside of the browser.
+# What a person does without the mouse: WebDriver can't drag a file into the browser.
 DROP = """
 const files = new DataTransfer();
 for (const [name, type, base64] of arguments[1]) {
@@ -58,12 +58,12 @@ class Page:
         return [str(found.text) for found in self.browser.find_elements(By.CSS_SELECTOR, selector)]
 
     def until(self, condition: Any) -> None:
-        # What was found may be replaced by the page before it is read.
+        # The page may replace an element between finding and reading it.
         replaced = [StaleElementReferenceException]
         WebDriverWait(self.browser, SECONDS, 0.05, ignored_exceptions=replaced).until(lambda _: condition())
 
     def drop(self, *files: tuple[str, bytes], by: str = "drop") -> None:
-        """Let files fall on the page, and wait for what becomes of them."""
+        """Drop files on the page, and wait for the result."""
         self.browser.execute_script("document.getElementById('results').ariaBusy = null")
         sent = [(name, "image/png", b64encode(content).decode()) for name, content in files]
         self.browser.execute_script(DROP, self.find("#drop"), sent, by)
@@ -84,8 +84,8 @@ def page(browser: webdriver.Chrome, server: Server) -> Iterator[Page]:
 
 
 def complaints(browser: Any) -> list[dict[str, Any]]:
-    """What the browser has to say of scripts that failed or broke the policy, since it was last asked."""
-    # A refused image is a line from the network.
+    """Return what the browser has logged of failed scripts and broken policies since the last call."""
+    # The browser also logs refused images, as errors of the network.
     return [entry for entry in browser.get_log("browser") if entry["source"] != "network"]
 
 
@@ -100,7 +100,7 @@ def test_a_dropped_image_shows_its_class_scores_and_times(page: Page, server: Se
     assert "round trip" in times
     stages = page.texts("#results table:last-child th")
     assert stages == ["receive", "decode", "queue", "inference", "the rest"]
-    # Heard, too.
+    # Screen readers announce it too.
     assert page.find("#status").get_attribute("role") == "status"
     assert page.text("#status") == "green, 99.2%"
 

@@ -40,7 +40,7 @@ def connection(target: Server) -> Iterator[socket.socket]:
 
 @pytest.fixture
 def full(target: Server) -> Iterator[None]:
-    """While this lasts, the one place is taken."""
+    """Keep the only place in the queue taken during a test."""
     statuses: list[int] = []
 
     def client() -> None:
@@ -68,7 +68,7 @@ def request(*headers: bytes, body: bytes | None = None, target: bytes = b"/predi
 
 
 def answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
-    """Read one answer off a connection that may carry more after it."""
+    """Read one answer from a connection that may carry more after it."""
     data = b""
     while b"\r\n\r\n" not in data:
         piece = connection.recv(1)
@@ -132,7 +132,7 @@ def test_requests_that_cannot_be_refused_early_are_refused_by_the_application(
 def test_a_refused_client_of_http_1_0_is_disconnected(connection: socket.socket) -> None:
     connection.sendall(request(b"Connection: keep-alive").replace(b"HTTP/1.1", b"HTTP/1.0"))
     status, headers, _ = answer(connection)
-    # Else it waits for the end, for it can't know that the connection is kept.
+    # Otherwise the client waits for the end, because it can't know that the connection stays open.
     assert (status, headers.get("connection")) == (429, "close")
     assert closed(connection) == b""
 
@@ -144,7 +144,7 @@ def test_a_connection_that_was_refused_is_served_next_time(target: Server, conne
     connection.sendall(request())
     assert answer(connection)[0] == 429
     while first.is_alive():
-        # Idle for longer than KEEP_ALIVE, which an image may take on a busy machine, it would be closed.
+        # On a busy machine an image may take longer than KEEP_ALIVE, and an idle connection would be closed.
         connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
         assert answer(connection)[0] == 200
         time.sleep(0.1)
@@ -174,7 +174,7 @@ def test_a_refused_upload_is_not_kept_in_memory_and_the_next_request_is_found(
 
 
 def closed(connection: socket.socket) -> bytes:
-    """Read until the server closes; returns what came."""
+    """Return all bytes until the server closes the connection."""
     data = b""
     while piece := connection.recv(65536):
         data += piece
@@ -208,7 +208,7 @@ def test_an_idle_connection_is_closed_after_the_keep_alive_time(connection: sock
 
 @contextlib.contextmanager
 def unread(target: Server) -> Iterator[socket.socket]:
-    """A client that asks for far more than fits into the buffers between, and takes none of it."""
+    """A client that asks for far more than the sockets' buffers hold, and reads nothing."""
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(("127.0.0.1", target.port))
@@ -231,7 +231,7 @@ def test_a_client_that_reads_nothing_of_its_answer_is_disconnected(target: Serve
 
 def test_a_client_that_leaves_between_pipelined_answers_causes_no_error(target: Server) -> None:
     with unread(target) as connection:
-        # Closing now sends a reset, not an end.
+        # With this option, closing sends a reset instead of an end.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     assert target.get("/livez").status_code == 200
     assert "Traceback" not in target.log.read_text()

@@ -19,7 +19,7 @@ LARGEST = 20 * 2**20
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of this module's own, whose whole log is looked at in the end."""
+    """A server for this module alone, whose whole log is checked at the end."""
     root = tmp_path_factory.mktemp("hostile")
     store = Store(root / "home")
     store.publish(write_entry(root / "entry"))
@@ -29,7 +29,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(autouse=True)
 def unharmed(target: Server) -> Iterator[None]:
-    """After each test the server answers as before, counted no 500 and logged no traceback."""
+    """Check after each test that the server answers as before, counted no 500 and logged no traceback."""
     yield
     assert target.predict(picture("green")).json()["predicted_class"] == "green"
     assert target.metric("image_classifier_requests_total", code="500") == 0
@@ -44,7 +44,7 @@ def post(server: Server, body: bytes, headers: dict[str, str]) -> httpx.Response
 
 
 def raw(server: Server, request: bytes) -> bytes:
-    """Send bytes as they are; returns the answer's status line."""
+    """Send bytes as they are, and return the status line of the answer."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
         connection.sendall(request)
         return connection.recv(65536).split(b"\r\n")[0]
@@ -65,7 +65,7 @@ def raw(server: Server, request: bytes) -> bytes:
         (
             b"GET /predict HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-            b"40",  # 403 where a websocket library is installed, 405 where not
+            b"40",  # 403 if a websocket library is installed, 405 if not
         ),
     ],
 )
@@ -119,7 +119,7 @@ def test_clients_may_leave_while_their_images_are_classified(target: Server) -> 
     for _ in range(10):
         with socket.create_connection(("127.0.0.1", target.port)) as connection:
             connection.sendall(head + image)
-            # Closing now sends a reset, not an end.
+            # With this option, closing sends a reset instead of an end.
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 

@@ -41,7 +41,7 @@ def as_input(images: np.ndarray, *, binary: bool, name: str = "image", datatype:
 
 
 def predicted(server: Server, image: np.ndarray) -> dict[str, float]:
-    """Class and score of each class, by /predict."""
+    """Return the score of each class, as /predict gives it."""
     out = io.BytesIO()
     Image.fromarray(image).save(out, "PNG")
     answer = server.predict(out.getvalue(), "/predict?top_k=3").json()
@@ -84,7 +84,7 @@ def test_tensors_get_the_probabilities_that_predict_gives(
     probabilities = result.as_numpy("probabilities")
     assert (probabilities.shape, probabilities.dtype) == ((4, 3), np.float32)
     for image, row in zip(images, probabilities, strict=True):
-        # The same float32, not only nearly: it is the same model on the same pixels.
+        # Exactly the same float32, because the same model gets the same pixels.
         assert {name: np.float32(score) for name, score in predicted(server, image).items()} == dict(
             zip(CLASSES, row, strict=True)
         )

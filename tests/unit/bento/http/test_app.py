@@ -149,7 +149,7 @@ def test_the_images_of_one_request_never_fill_the_queue_for_each_other(model: Wa
         host = Host(lambda: replace(model, inline=inline), Settings(deadline_ms=60_000))
         await host.start()
         await host.until(host.is_ready)
-        # So slow that six may be inside.
+        # At 7 s per image the deadline admits six images.
         host.application.admission.expect(7)
         shape = [50, SIZE, SIZE, 3]
         tensor = {"name": "image", "datatype": "UINT8", "shape": shape, "data": [0] * prod(shape)}

@@ -30,7 +30,7 @@ def test_an_answered_request_leaves_nothing_to_collect(model: WarmModel) -> None
             return sum(isinstance(thing, RequestResponseCycle) for thing in gc.get_objects())
 
     try:
-        # The connection keeps its last one.
+        # The connection keeps its last request.
         assert asyncio.run(scenario()) <= 1
     finally:
         gc.enable()
@@ -56,7 +56,7 @@ DAMAGED = b"\xff\xd8\xff" + bytes(100)
 def test_a_refused_request_leaves_nothing_to_collect(
     model: WarmModel, inline: bool, path: str, content_type: bytes, body: bytes, status: int
 ) -> None:
-    """An error holds the frames it went through; held by one of them, it would keep the bytes of the request."""
+    """An error holds its frames; if one of them held the error, the request's bytes would stay in memory."""
 
     async def scenario() -> None:
         host = Host(lambda: replace(model, inline=inline))
@@ -71,7 +71,7 @@ def test_a_refused_request_leaves_nothing_to_collect(
         async def is_gone() -> bool:
             return not [thing for thing in gc.get_objects() if isinstance(thing, Work | ImageError | RequestError)]
 
-        # The threads let go a little later.
+        # The threads drop their references a little later.
         await host.until(is_gone)
 
     try:

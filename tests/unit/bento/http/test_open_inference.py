@@ -22,7 +22,7 @@ BINARY = {"parameters": {"binary_data_size": 24}}
 
 
 def tensor(**members: Any) -> dict[str, Any]:
-    """An input; `data=...` leaves a member out."""
+    """Return an input tensor; a member given as `...` is left out."""
     whole = {"name": "image", "datatype": "UINT8", "shape": [2, SIZE, SIZE, 3], "data": FLAT} | members
     return {key: value for key, value in whole.items() if value is not ...}
 
@@ -248,7 +248,7 @@ PROBABILITIES = np.array([[0.1, 0.9], [0.7, 0.3]], np.float32)
 
 
 def test_an_answer_carries_its_numbers_as_json() -> None:
-    # An id like what the numbers are put in place of.
+    # An id that looks like the place where the numbers are inserted.
     id_ = '7, "data": []'
     body, headers = infer_response(InferRequest(id_, IMAGES, False), PROBABILITIES, "image_classifier", "v1")
     answer = json.loads(body)
