@@ -64,7 +64,7 @@ class Prediction(TypedDict):
 
 @with_config(extra="forbid")
 class Explanation(TypedDict):
-    """The class of an image, and how much each place of the image speaks for a class."""
+    """The class of an image, and how much each part of the image supports a class."""
 
     predicted_class: ClassName
     confidence_score: Share
