@@ -1,4 +1,4 @@
-"""Probabilities to the JSON of an answer."""
+"""Write probabilities as the JSON of an answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bento.telemetry import metrics
 
 
 class Answers:
-    """Writes the answers of one model; the parts that never change are encoded once.
+    """Writes the answers of one model, whose class names are encoded once.
 
     Args:
         class_names: in label order.
@@ -27,7 +27,7 @@ class Answers:
 
         Args:
             probabilities: (C,) float32.
-            top_k: how many classes to list; 0 leaves the list out.
+            top_k: how many classes to list; 0 omits the list.
 
         Raises:
             RequestError: internal_error; the model answered NaN.

@@ -1,13 +1,14 @@
-"""The ASGI application: request ids, errors as problems, metrics, and the model's life from start to ready.
+"""The ASGI application: request ids, errors as problem details, metrics, and loading the model at start.
 
-It answers every request itself. BentoML's own application is kept for its lifespan only, because its
-middleware (OpenTelemetry, access log, context) costs more a request than decoding a small image.
+It answers every request itself. BentoML's own application gets the lifespan events only, because its middleware
+(OpenTelemetry, access log, context) costs more per request than decoding a small image.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -16,11 +17,14 @@ from time import perf_counter
 import imaging
 from bento import startup
 from bento.errors import PROBLEM_JSON, STATUS, RequestError, problem_body
+from bento.http import static
+from bento.http.gate import AdmissionGate
 from bento.http.handlers import Predictor
 from bento.http.keys import KeyRing
-from bento.http.request import Call, Headers, Message, Receive, Scope, Send
-from bento.http.routes import Endpoints
-from bento.http.sweeper import Sweeper
+from bento.http.probes import Probes
+from bento.http.request import Headers, Message, Receive, Request, Scope, Send
+from bento.http.router import Router
+from bento.http.routes import ROUTES, TAGS
 from bento.inference.admission import Admission
 from bento.inference.pipeline import Pipeline
 from bento.inference.warmup import WarmModel
@@ -42,7 +46,7 @@ class Application:
     Args:
         settings: the service's.
         served: the model, not yet loaded.
-        warm_up: loads it and makes it ready to run; called once, in a thread, after the server has started.
+        warm_up: loads the model and warms it up; called once, in a thread, after the server has started.
         lifespan: the application that gets the lifespan events.
         fail: called with one line when `warm_up` fails.
     """
@@ -57,30 +61,37 @@ class Application:
     ) -> None:
         self.admission = Admission(settings)
         self.lifecycle = Lifecycle(settings.drain_delay)
-        self.settings = settings
-        self.sweeper = Sweeper()
+        self._settings = settings
         self._served = served
         self._warm_up = warm_up
         self._lifespan = lifespan
         self._fail = fail
         self._keys = KeyRing(settings.api_keys)
-        self.version_header = (b"x-model-version", served.tag.encode())
+        self._version_header = (b"x-model-version", served.tag.encode())
+        self.gate = AdmissionGate(settings, self.admission, self.lifecycle, ROUTES, self._version_header)
         self._predictor: Predictor | None = None
         self._loading: asyncio.Task[None] | None = None
         self._tracer: tracing.Tracer | None = None
-        self._endpoints = Endpoints(settings, served, self.admission, self.lifecycle)
+        self._probes = Probes(settings, self.admission, self.lifecycle, static.load(), self._document)
+        self._router = Router(ROUTES, self._probes)
+
+    def _document(self) -> bytes:
+        # Imported when it is first needed, so that it doesn't delay the start.
+        from bento.http.openapi import document
+
+        return json.dumps(document(ROUTES, TAGS, self._served, self._settings.api_keys is not None)).encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await self._serve(Call(scope, receive), send)
+            await self._serve(Request(scope, receive), send)
         elif scope["type"] == "lifespan":
             await self._lifespan(scope, receive, self._following(send))
         elif scope["type"] == "websocket":
-            # Left unanswered, it would be a 500 of the server's own.
+            # Without an answer, uvicorn would send a 500.
             await send({"type": "websocket.close"})
 
     def _following(self, send: Send) -> Send:
-        """Begin to load the model when the start-up of `lifespan` is complete; let go when its end is."""
+        """Return a `send` that starts loading the model after start-up, and frees everything after shutdown."""
 
         async def wrapped(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
@@ -103,16 +114,16 @@ class Application:
             digest = await asyncio.to_thread(self._served.digest)
             model = await asyncio.to_thread(self._warm_up)
         except Exception as error:
-            # Whatever a damaged model file makes the runtime raise, there is nothing to serve.
+            # A damaged model file can make the runtime raise anything, and there is nothing to serve without a model.
             self._fail(f"the model can't be loaded: {' '.join(str(error).split())}")
             return
-        served, settings = model.served, self.settings
+        served, settings = model.served, self._settings
         self.admission.expect(model.decode_seconds + model.cost.seconds(1))
         pipeline = Pipeline(model, settings, self.admission, loop)
         self._predictor = Predictor(pipeline, settings, self.admission)
-        self._endpoints.open(self._predictor, digest)
+        self._probes.open(self._predictor, digest)
         metrics.model_info.labels(served.tag, digest, served.runtime, str(served.image_size)).set(1)
-        # A full collection would walk everything imported so far, 100 ms and more, in the middle of a request.
+        # A full collection would walk everything imported so far, for 100 ms and more, in the middle of a request.
         gc.collect()
         gc.freeze()
         gc.set_threshold(10_000, 20, 50)
@@ -133,29 +144,30 @@ class Application:
             *(1e3 * seconds for seconds in (model.decode_seconds, a, b)),
         )
 
-    async def _serve(self, call: Call, send: Send) -> None:
-        scope = call.scope
-        path, method = scope["path"], scope["method"]
-        route, handler, wanted = self._endpoints.find(call)
-        request_id.set(call.id.decode())
+    async def _serve(self, request: Request, send: Send) -> None:
+        scope = request.scope
+        method = scope["method"]
+        target = self._router.find(request)
+        route = "other" if target is None else target.path
+        request_id.set(request.id.decode())
         if self._tracer is not None:
             self._tracer.begin(scope["headers"])
         code = detail = ""
         headers: Headers = []
-        # What a client makes up must not become a label.
+        # A method that a client makes up must not become a label.
         label = "other"
         try:
-            if handler is None:
-                raise RequestError("not_found", f"there is no {path[:200]}")
-            if method != wanted and not (method == "HEAD" and wanted == "GET"):
-                allow = b"GET, HEAD" if wanted == "GET" else wanted.encode()
+            if target is None:
+                raise RequestError("not_found", f"there is no {scope['path'][:200]}")
+            if method not in target.methods:
+                allow = target.allow
                 raise RequestError("method_not_allowed", f"{route} takes {allow.decode()}", [(b"allow", allow)])
             label = method
-            if wanted == "POST":
-                self._keys.check(call.headers)
-            status, content_type, body, headers = await handler(call)
+            if target.key:
+                self._keys.check(request.headers)
+            status, content_type, body, headers = await target.handler(request)
         except ClientDisconnected:
-            call.abandon()
+            request.abandon()
             return
         except RequestError as error:
             code, detail, headers = error.code, error.detail, error.headers
@@ -167,34 +179,37 @@ class Application:
             code, detail = "internal_error", "the server failed; its log says why"
         if code:
             status, content_type = STATUS[code], PROBLEM_JSON
-            # The Open Inference Protocol's clients look for the reason under "error".
+            # Clients of the Open Inference Protocol read the reason from "error".
             body = problem_body(code, detail, **({"error": detail} if route.startswith("/v2") else {}))
         answered = perf_counter()
         head = [
             (b"content-type", content_type),
             (b"content-length", b"%d" % len(body)),
-            self.version_header,
-            (b"x-request-id", call.id),
+            self._version_header,
+            (b"x-request-id", request.id),
             *headers,
         ]
         if self.lifecycle.state in {"draining", "closed"}:
             head.append((b"connection", b"close"))
         if method == "HEAD":
             body = b""
-        if call.exchange is None or not call.exchange.answer(status, head, body):
+        if request.exchange is None or not request.exchange.answer(status, head, body):
             await send({"type": "http.response.start", "status": status, "headers": head})
             await send({"type": "http.response.body", "body": body})
-        self._account(call, route, label, status, answered)
+        self._account(request, route, label, status, answered)
 
-    def _account(self, call: Call, route: str, method: str, status: int, answered: float) -> None:
+    def _account(self, request: Request, route: str, method: str, status: int, answered: float) -> None:
         ended = perf_counter()
-        if "receive" in call.stages:
+        if "receive" in request.stages:
             metrics.stage["respond"].observe(ended - answered)
         metrics.answered(route, method, status).inc()
-        metrics.duration(route).observe(ended - call.started)
+        metrics.duration(route).observe(ended - request.started)
         if self._tracer is not None:
             epoch = time.time_ns() - int(ended * 1e9)
-            stages = {name: (epoch + int(a * 1e9), epoch + int(b * 1e9)) for name, (a, b) in call.stages.items()}
-            began, end = epoch + int(call.started * 1e9), epoch + int(ended * 1e9)
-            attributes = {"image_classifier.request_id": call.id.decode(), "image_classifier.model": self._served.tag}
-            self._tracer.record(route, method, status, call.scope["headers"], began, end, stages, attributes)
+            stages = {name: (epoch + int(a * 1e9), epoch + int(b * 1e9)) for name, (a, b) in request.stages.items()}
+            began, end = epoch + int(request.started * 1e9), epoch + int(ended * 1e9)
+            attributes = {
+                "image_classifier.request_id": request.id.decode(),
+                "image_classifier.model": self._served.tag,
+            }
+            self._tracer.record(route, method, status, request.scope["headers"], began, end, stages, attributes)

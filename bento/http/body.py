@@ -1,42 +1,77 @@
-"""Take the images out of a request: the body read under its limits, multipart or raw."""
+"""Read a request's body under its limits, and take the images out of it: multipart or raw."""
 
 from __future__ import annotations
 
 import re
+from time import perf_counter
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from bento.errors import RequestError
-from bento.http.request import Call
+from bento.http.request import Request
 from bento.inference.admission import Admission
 from bento.inference.work import ClientDisconnected
 from bento.settings import Settings
+from bento.telemetry import metrics
 
 FIELD = b"file"
 MAX_PARTS = 1000
-"""A form of 20 MiB could have a million, and take the parser seconds."""
+"""A form of 20 MiB could have a million parts, and take the parser seconds."""
 MAX_PART_HEAD = 64 * 1024
 """Bytes of a part's header; as many as a request's own head may have."""
 
 
-async def read_body(call: Call, settings: Settings, admission: Admission) -> bytes:
-    """Return the whole body of a request; the caller gives its size back to `admission.release`.
+class HeldBody:
+    """The whole body of a request, counted among the bytes held for as long as the `async with` lasts.
+
+    Not a generator with `asynccontextmanager`: an error would hold its frame, and with it the body.
+
+    Args:
+        request: whose body is read; its stage `receive` is noted.
+        settings: the service's.
+        admission: counts the bytes held.
+    """
+
+    __slots__ = ("_admission", "_request", "_settings", "_size")
+
+    def __init__(self, request: Request, settings: Settings, admission: Admission) -> None:
+        self._request = request
+        self._settings = settings
+        self._admission = admission
+        self._size = 0
+
+    async def __aenter__(self) -> bytes:
+        """Read the body; raises what `_read` does."""
+        began = perf_counter()
+        body = await _read(self._request, self._settings, self._admission)
+        self._size = len(body)
+        ended = perf_counter()
+        self._request.stages["receive"] = (began, ended)
+        metrics.stage["receive"].observe(ended - began)
+        return body
+
+    async def __aexit__(self, *_: object) -> None:
+        self._admission.release(self._size)
+
+
+async def _read(request: Request, settings: Settings, admission: Admission) -> bytes:
+    """Return the whole body of a request, with its bytes held; after an error none are held.
 
     Raises:
-        RequestError: unsupported_media_type for a compressed body; payload_too_large, at once where Content-Length says
-            so; request_timeout; queue_full where all bodies together would be too large.
-        ClientDisconnected: the body ended early.
+        RequestError: unsupported_media_type for a compressed body; payload_too_large, before reading if Content-Length
+            says so; request_timeout; queue_full if all bodies together would be too large.
+        ClientDisconnected: the client left before the body was complete.
     """
-    encoding = call.headers.get(b"content-encoding")
+    encoding = request.headers.get(b"content-encoding")
     if encoding is not None and encoding.lower() != b"identity":
         accepted = [(b"accept-encoding", b"identity")]
         raise RequestError("unsupported_media_type", "send the body without a Content-Encoding", accepted)
     limit = settings.max_body_bytes
-    declared = call.headers.get(b"content-length")
+    declared = request.headers.get(b"content-length")
     if declared is not None and declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
-    whole = call.whole_body()
+    whole = request.whole_body()
     if whole is not None:
         if len(whole) > limit:
             raise _too_large(limit)
@@ -46,7 +81,7 @@ async def read_body(call: Call, settings: Settings, admission: Admission) -> byt
     size = 0
     try:
         while True:
-            message = await call.receive_within(settings.receive_timeout)
+            message = await request.receive_within(settings.receive_timeout)
             if message["type"] == "http.disconnect":
                 raise ClientDisconnected
             chunk = message.get("body", b"")
@@ -63,8 +98,8 @@ async def read_body(call: Call, settings: Settings, admission: Admission) -> byt
 
 
 def _too_large(limit: int) -> RequestError:
-    # No `connection: close`: uvicorn would drop the unread rest, and its reset takes the answer with it from
-    # a client that is still sending. Left open, uvicorn discards the rest unbuffered.
+    # No `connection: close`: uvicorn would drop the unread rest, and the reset would destroy the answer on its way to
+    # a client that is still sending. On an open connection uvicorn discards the rest without buffering it.
     return RequestError("payload_too_large", f"the body is over {limit:,} bytes")
 
 
@@ -76,10 +111,10 @@ _PLAIN_HEAD = re.compile(
 
 
 def plain_image(body: bytes, content_type: bytes) -> bytes | None:
-    """Return the image of a body as nearly every client sends it: alone, raw or in a form of that one part.
+    """Return the image of a body in one of the usual shapes: raw, or in a form with one part.
 
-    None leaves it to `image_of`, which takes everything apart and costs a hundred times as much. Both give the
-    same image wherever this one gives any.
+    None means that `image_of` must parse the body, which costs a hundred times as much. Both return the same image
+    wherever this function returns one.
     """
     found = _BOUNDARY.fullmatch(content_type)
     if found is None:
@@ -96,8 +131,8 @@ def plain_image(body: bytes, content_type: bytes) -> bytes | None:
 def image_of(body: bytes, content_type: bytes) -> bytes:
     """Return the one image that `body` carries.
 
-    A multipart body carries it in the field `file`; a body of type image/* or application/octet-stream is
-    the image itself. What the image is declared as inside a multipart body is not looked at.
+    A multipart body carries it in the field `file`, whose declared type is ignored. A body of type image/* or
+    application/octet-stream is the image itself.
 
     Raises:
         RequestError: missing_file, multiple_files or malformed_request.
@@ -167,7 +202,7 @@ def _files(body: bytes, boundary: bytes) -> list[bytes]:
 
 
 def _without_preamble(body: bytes, delimiter: bytes) -> bytes:
-    """Cut off what stands before the first delimiter and is to be ignored (RFC 2046, 5.1.1); the parser refuses it."""
+    """Cut off the preamble, which is to be ignored (RFC 2046, 5.1.1), but which the parser refuses."""
     if body.startswith(delimiter):
         return body
     before = body.find(b"\r\n" + delimiter)
@@ -175,7 +210,7 @@ def _without_preamble(body: bytes, delimiter: bytes) -> bytes:
 
 
 class _Form:
-    """Collects what the parser reports of the parts named `file`."""
+    """Collects the parts named `file` from the parser's callbacks."""
 
     def __init__(self) -> None:
         self.files: list[bytes] = []

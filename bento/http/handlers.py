@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
-from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,8 +12,10 @@ import imaging
 from bento.errors import RequestError, problem
 from bento.http import open_inference
 from bento.http.answers import Answers
-from bento.http.body import image_of, images_of, plain_image, read_body
-from bento.http.request import Answer, Call
+from bento.http.body import HeldBody, image_of, images_of, plain_image
+from bento.http.parsing import ParsingThreads
+from bento.http.request import Answer, Request
+from bento.http.timing import add_stage, server_timing
 from bento.inference.admission import Admission
 from bento.inference.explain import Explainer
 from bento.inference.pipeline import Pipeline
@@ -27,9 +26,7 @@ from bento.telemetry import metrics
 _JSON, _PNG = b"application/json", b"image/png"
 
 _MANY = 2000
-"""Numbers that take about a millisecond to write: more are never written on the event loop."""
-
-T = TypeVar("T")
+"""Numbers that take about a millisecond to write as JSON; more are never written on the event loop."""
 
 
 class Predictor:
@@ -38,7 +35,7 @@ class Predictor:
     Args:
         pipeline: the model at work.
         settings: the service's.
-        admission: bounds what is taken in.
+        admission: bounds the images inside and the bytes of bodies.
     """
 
     def __init__(self, pipeline: Pipeline, settings: Settings, admission: Admission) -> None:
@@ -50,83 +47,58 @@ class Predictor:
         self._explainer = Explainer(pipeline.model.cam, served.class_names)
         self._size = served.image_size
         self._name, _, self._version = served.tag.partition(":")
-        # A hostile form or tensor takes a second to take apart, and a large answer a part of that to write, under
-        # Python's lock: never on the event loop, and few at a time, lest the loop hardly gets a turn.
-        self._parsers = ThreadPoolExecutor(2, thread_name_prefix="parse")
+        self._parsers = ParsingThreads()
 
-    async def one(self, call: Call) -> Answer:
+    async def predict(self, request: Request) -> Answer:
         """POST /predict."""
-        top_k = call.top_k()
-        body = await self._body(call)
-        try:
-            image = await self._image(call, body)
-            probabilities, work = await self.pipeline.classify(image, call.gone)
-        finally:
-            self._admission.release(len(body))
+        top_k = request.top_k()
+        async with self._body(request) as body:
+            image = await self._image(request, body)
+            probabilities, work = await self.pipeline.classify(image, request.gone)
         answer = self._answers.body(probabilities, top_k)
-        return 200, _JSON, answer.encode(), [(b"server-timing", self._timing(call, work))]
+        return 200, _JSON, answer.encode(), [server_timing(request, work)]
 
-    async def _image(self, call: Call, body: bytes) -> bytes:
-        content_type = call.headers.get(b"content-type", b"")
+    async def _image(self, request: Request, body: bytes) -> bytes:
+        content_type = request.headers.get(b"content-type", b"")
         image = plain_image(body, content_type)
-        return await self._parse(image_of, body, content_type) if image is None else image
+        return await self._parsers.run(image_of, body, content_type) if image is None else image
 
-    async def explain(self, call: Call) -> Answer:
+    async def explain(self, request: Request) -> Answer:
         """POST /explain."""
         self._explainer.check()
-        label, picture = self._explainer.label(call.parameter("class")), call.accepts(_PNG)
-        probabilities, work = await self._examine(call)
-        timing = self._timing(call, work)
+        label, picture = self._explainer.label(request.parameter("class")), request.accepts(_PNG)
+        probabilities, work = await self._examine(request)
+        timing = server_timing(request, work)
         began = perf_counter()
         answer = await self._explainer.answer(probabilities, work, label, picture)
-        ended = perf_counter()
-        call.stages["explain"] = (began, ended)
-        timing += b", explain;dur=%.2f" % ((ended - began) * 1e3)
-        return 200, _PNG if picture else _JSON, answer, [(b"server-timing", timing)]
+        timing = add_stage(timing, request, "explain", began, perf_counter())
+        return 200, _PNG if picture else _JSON, answer, [timing]
 
-    async def _examine(self, call: Call) -> tuple[np.ndarray, Work]:
-        """Classify what is to be explained; nothing holds the encoded image after that."""
-        body = await self._body(call)
-        try:
-            image = await self._image(call, body)
-            probabilities, work = await self.pipeline.examine(image, call.gone)
-        finally:
-            self._admission.release(len(body))
+    async def _examine(self, request: Request) -> tuple[np.ndarray, Work]:
+        """Classify the image to explain; afterwards nothing holds its encoded bytes."""
+        async with self._body(request) as body:
+            image = await self._image(request, body)
+            probabilities, work = await self.pipeline.examine(image, request.gone)
         work.image = None
         return probabilities, work
 
     @property
     def busy_seconds(self) -> float:
-        """How long a thread has been in its present call of the model."""
+        """Seconds that a thread has been in its present call of the model."""
         return max(self.pipeline.busy_seconds, self._explainer.busy_seconds)
 
-    def _timing(self, call: Call, work: Work | None) -> bytes:
-        """Return the stages' milliseconds (Server Timing, W3C) and note them for a trace."""
-        began, ended = call.stages["receive"]
-        if work is None:
-            return b"receive;dur=%.2f, cache" % ((ended - began) * 1e3)
-        decode, inference = work.decode, work.inference
-        call.stages |= {"decode": decode, "queue": (decode[1], inference[0]), "inference": inference}
-        return b"receive;dur=%.2f, decode;dur=%.2f, queue;dur=%.2f, inference;dur=%.2f" % (
-            (ended - began) * 1e3,
-            (decode[1] - decode[0]) * 1e3,
-            work.waited * 1e3,
-            (inference[1] - inference[0]) * 1e3,
-        )
-
-    async def several(self, call: Call) -> Answer:
+    async def predict_batch(self, request: Request) -> Answer:
         """POST /predict/batch."""
-        top_k = call.top_k()
-        body = await self._body(call)
-        try:
-            images = await self._parse(images_of, body, call.headers.get(b"content-type", b""))
-            # Some at a time: one client's hundreds of images neither fill the queue nor stand before everybody else's.
+        top_k = request.top_k()
+        async with self._body(request) as body:
+            images = await self._parsers.run(images_of, body, request.headers.get(b"content-type", b""))
+            # A few at a time, so that one client's images neither fill the queue nor delay those of others.
             turns = asyncio.Semaphore(self._admission.turn)
 
             async def entry(image: bytes) -> str:
                 async with turns:
                     try:
-                        probabilities, _ = await self.pipeline.classify(image, call.gone)
+                        probabilities, _ = await self.pipeline.classify(image, request.gone)
                         return self._answers.body(probabilities, top_k)
                     except imaging.ImageError as error:
                         metrics.rejected_images.labels(error.code).inc()
@@ -135,75 +107,57 @@ class Predictor:
                         return json.dumps(problem(error.code, error.detail))
 
             entries = await asyncio.gather(*(entry(image) for image in images))
-        finally:
-            self._admission.release(len(body))
         return 200, _JSON, f"[{', '.join(entries)}]".encode(), []
 
-    async def infer(self, call: Call) -> Answer:
+    async def infer(self, request: Request) -> Answer:
         """POST /v2/models/{name}/infer."""
-        self.check_model(call)
-        body = await self._body(call)
-        try:
-            header_length = call.headers.get(b"inference-header-content-length")
-            request = await self._parse(
+        self.check_model(request)
+        async with self._body(request) as body:
+            header_length = request.headers.get(b"inference-header-content-length")
+            asked = await self._parsers.run(
                 open_inference.parse_infer, body, header_length, self._size, self._settings.queue_limit
             )
-            rows = await self._classify_all(call, request.images)
-        finally:
-            self._admission.release(len(body))
-        answer = request, np.stack(rows), self._name, self._version
+            rows = await self._classify_all(request, asked.images)
+        answer = asked, np.stack(rows), self._name, self._version
         if answer[1].size > _MANY:
-            reply, headers = await self._parse(open_inference.infer_response, *answer)
+            reply, headers = await self._parsers.run(open_inference.infer_response, *answer)
         else:
             reply, headers = open_inference.infer_response(*answer)
         kinds = [value for name, value in headers if name == b"content-type"]
         return 200, kinds[0] if kinds else _JSON, reply, [pair for pair in headers if pair[0] != b"content-type"]
 
-    async def _classify_all(self, call: Call, images: np.ndarray) -> list[np.ndarray]:
-        """All rows or the first error; the protocol knows no answer for a part of a tensor."""
+    async def _classify_all(self, request: Request, images: np.ndarray) -> list[np.ndarray]:
+        """Return all rows, or raise the first error; the protocol has no answer for a part of a tensor."""
         rows: list[np.ndarray] = []
         step = self._admission.turn
         for start in range(0, len(images), step):
             chunk = images[start : start + step]
-            tasks = [asyncio.ensure_future(self.pipeline.classify_pixels(pixels, call.gone)) for pixels in chunk]
+            tasks = [asyncio.ensure_future(self.pipeline.classify_pixels(pixels, request.gone)) for pixels in chunk]
             try:
                 rows += await asyncio.gather(*tasks)
             finally:
-                # Once one has failed, the work on the others is for nobody.
+                # After one has failed, nobody waits for the others.
                 for task in tasks:
                     task.cancel()
-                # The failed one holds the error, which holds this frame; see `without_frames`.
+                # The failed task holds the error, which holds this frame; see `without_frames`.
                 del task, tasks
         return rows
 
-    def check_model(self, call: Call) -> None:
-        """Find the model of the path.
+    def check_model(self, request: Request) -> None:
+        """Check that the path names the model that is served.
 
         Raises:
             RequestError: not_found.
         """
-        name, version = call.parameters["name"], call.parameters.get("version", self._version)
+        name, version = request.parameters["name"], request.parameters.get("version", self._version)
         if (name, version) != (self._name, self._version):
             raise RequestError("not_found", f"there is no model {name[:100]} of version {version[:100]}")
 
-    def describe(self) -> dict[str, Any]:
-        """Return the model's metadata by the Open Inference Protocol."""
-        classes = len(self.pipeline.model.served.class_names)
-        return open_inference.model_metadata(self._name, self._version, self._size, classes)
-
-    async def _parse(self, parser: Callable[..., T], *arguments: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._parsers, parser, *arguments)
-
     def close(self) -> None:
-        """Let the threads end."""
-        self._parsers.shutdown(wait=False)
+        """Let the threads end once they are idle."""
+        self._parsers.close()
         self._explainer.close()
         self.pipeline.close()
 
-    async def _body(self, call: Call) -> bytes:
-        began = perf_counter()
-        body = await read_body(call, self._settings, self._admission)
-        ended = perf_counter()
-        call.stages["receive"] = (began, ended)
-        metrics.stage["receive"].observe(ended - began)
-        return body
+    def _body(self, request: Request) -> HeldBody:
+        return HeldBody(request, self._settings, self._admission)

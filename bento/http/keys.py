@@ -1,4 +1,4 @@
-"""API keys: who may send images, where keys are configured."""
+"""API keys: if any are configured, only requests with one of them may send images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class KeyRing:
     """The accepted keys.
 
     Args:
-        keys: comma-separated; None lets everybody in.
+        keys: comma-separated; None accepts every request.
     """
 
     def __init__(self, keys: SecretStr | None) -> None:
@@ -31,6 +31,6 @@ class KeyRing:
             return
         scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
         given = headers.get(b"x-api-key") or (token.strip() if scheme.lower() == b"bearer" else b"")
-        # Each is compared, in constant time, so that the time taken tells nothing of any.
+        # Every key is compared, in constant time, so that the time taken reveals nothing.
         if not sum([hmac.compare_digest(given, key) for key in self._keys]):
             raise RequestError("unauthorized", "no valid API key", [(b"www-authenticate", b"Bearer")])

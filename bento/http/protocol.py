@@ -1,32 +1,51 @@
-"""The HTTP connection: uvicorn's, which refuses what is too much before it costs anything.
+"""The HTTP connection: uvicorn's, with early refusals and with limits of size and time.
 
-A request that would be told `queue_full` is answered here, without an ASGI task: at ten times the capacity a server
-does little but refuse, and what a refusal costs is taken from those who are served. Also bounds what uvicorn's
-httptools protocol doesn't: the size of a request's head, and the time a connection may take to send one.
+A request that finds the queue full is answered here, without an ASGI task: at ten times its capacity a server mostly
+refuses, and each refusal takes time from the requests that it serves. The limits are those that uvicorn's httptools
+protocol lacks: the size of a request's head, and the time that a connection may take to send it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import select
-from typing import TYPE_CHECKING, Any
+import typing
+from collections.abc import Set
+from typing import Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from bento.errors import PROBLEM_JSON, STATUS, RequestError, problem_body
-from bento.http.request import EXCHANGE, Headers, request_id
+from bento.http.request import EXCHANGE, Headers, id_of
+from bento.http.sweeper import Quiet
 from bento.telemetry import metrics
 
-if TYPE_CHECKING:
-    from bento.http.app import Application
-
 MAX_HEAD = 64 * 1024
-"""Bytes of a request line with its headers; what uvicorn's other protocol allows."""
+"""Bytes of a request line with its headers; uvicorn's other protocol allows as many."""
 
 
-class Exchange:
-    """What a connection offers beyond ASGI for one request: its whole body at once, and its whole answer."""
+class Gate(typing.Protocol):
+    """What a connection needs to know of the service; `bento.http.gate` says what each member means."""
+
+    receive_timeout: float
+    keep_alive: float
+    version_header: tuple[bytes, bytes]
+
+    @property
+    def closed(self) -> bool: ...
+
+    def opened(self, connections: Set[Quiet], loop: asyncio.AbstractEventLoop) -> None: ...
+
+    def early_route(self, method: bytes, url: bytes) -> str | None: ...
+
+    def refuses_next(self, loop: asyncio.AbstractEventLoop) -> bool: ...
+
+    def refusal(self) -> RequestError: ...
+
+
+class CycleExchange:
+    """The `Exchange` of one request, on uvicorn's connection."""
 
     __slots__ = ("_cycle", "_protocol")
 
@@ -35,29 +54,29 @@ class Exchange:
         self._cycle = cycle
 
     def gone(self) -> bool:
-        """Tell whether the client has left; from any thread."""
+        """Tell whether the client has left; callable from any thread."""
         return self._protocol.client_left()
 
     def abandon(self) -> None:
-        """Give the connection up, with what waits behind the request."""
+        """Close the connection and drop the requests that wait behind this one."""
         self._cycle.disconnected = True
         self._protocol.transport.abort()
 
     def whole_body(self) -> bytes | None:
-        """Return the body if all of it is here already, as a small image's mostly is."""
+        """Return the body if all of it has arrived, which is usual for a small image."""
         cycle = self._cycle
         if cycle.more_body or cycle.disconnected:
             return None
         body = bytes(cycle.body)
-        # A connection holds its last request until the next one.
+        # A connection keeps its last request until the next one, and would keep this body with it.
         cycle.body = bytearray()
         return body
 
     def answer(self, status: int, headers: Headers, body: bytes) -> bool:
-        """Write a whole answer at once, where uvicorn's `send` would check each header and write twice.
+        """Write a whole answer at once; uvicorn's `send` would check each header and write twice.
 
         Returns:
-            False if the client is slow to read: then `send`, which waits for it, must be used.
+            False if the client reads slowly; then use `send`, which waits for it.
         """
         cycle, protocol = self._cycle, self._protocol
         if protocol.flow.write_paused:
@@ -77,27 +96,27 @@ class Exchange:
 
 
 class Protocol(HttpToolsProtocol):
-    """One connection to the `Application` that uvicorn was given."""
+    """One connection to the application that uvicorn was given."""
 
     def __init__(self, config: Any, *arguments: Any, **named: Any) -> None:
         super().__init__(config, *arguments, **named)
-        # Not `config.loaded_app`, which wraps it to learn the client's address from proxies. We never ask for it.
-        self.application: Application = config.app
+        # `config.loaded_app` would wrap it to learn the client's address from proxies, which nothing here asks for.
         self.app = config.app
+        self._gate: Gate = config.app.gate
         self.quiet_since = self.loop.time()
         self._came = self._body = self._read = 0
-        """Bytes of the request that is arriving: of all of it, of its body, and of the last read."""
-        self._refusing = False
+        """Bytes of the request that is arriving: all so far, those of its body, those of the last read."""
+        self._refusing: str | None = None
+        """Template of the route whose request is being refused while it arrives."""
         self._answering: RequestResponseCycle | None = None
-        """The request whose turn it is; uvicorn keeps the newest one only, which may wait behind it."""
+        """The request that is being answered; uvicorn keeps the newest only, which may wait behind it."""
         self._unsent = 0
         self._unsent_since = self.quiet_since
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._socket: int = transport.get_extra_info("socket").fileno()
-        self.application.admission.connections += 1
-        self.application.sweeper.watch(self.connections, self.loop)
+        self._gate.opened(typing.cast("Set[Quiet]", self.connections), self.loop)
 
     def connection_lost(self, exc: Exception | None) -> None:
         cycle = self._answering
@@ -108,21 +127,21 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self._came += len(data)
         self._read = len(data)
-        # Not by uvicorn's method, which logs a line for each request that is none.
+        # uvicorn's own method would log a line for each malformed request.
         try:
             self._feed(memoryview(data))
         except httptools.HttpParserError as error:
             self._end(_meant(error))
         else:
-            # A head without end, chunk sizes and trailers; a body in chunks of one byte is six times its size.
+            # This bounds endless heads, chunk sizes and trailers; chunks of one byte make a body six times as long.
             if self._came > MAX_HEAD + 8 * self._body and not self.transport.is_closing():
                 self._end(_head_too_large())
 
     def _feed(self, data: memoryview) -> None:
-        """Parse, and give whoever asks for an upgrade a plain answer, as HTTP allows (RFC 9110, 7.8).
+        """Parse, and answer requests that ask for an upgrade without upgrading, as HTTP allows (RFC 9110, 7.8).
 
-        The parser takes all that follows such a head for another protocol; yet Java's client, and curl with --http2,
-        ask for one with every upload. So it is given the head again, without the question.
+        Java's client, and curl with --http2, ask for one with every upload. The parser takes everything after such a
+        head for another protocol, so it gets the head a second time, without the header `Upgrade`.
         """
         while True:
             try:
@@ -135,7 +154,7 @@ class Protocol(HttpToolsProtocol):
             self.parser.feed_data(b"".join((b"%b %b HTTP/%b\r\n" % line, *headers, b"\r\n")))
 
     def _is_asked_to_upgrade(self) -> bool:
-        # CONNECT is one by itself, and no request that can be read otherwise.
+        # CONNECT always counts as an upgrade, and can't be parsed as another request.
         return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
 
     def on_message_begin(self) -> None:
@@ -143,28 +162,30 @@ class Protocol(HttpToolsProtocol):
         self.quiet_since = self.loop.time()
 
     def on_headers_complete(self) -> None:
-        # The head came with this read or began before it; one that may be too large is measured.
+        # Measuring a head costs time, so only one that may be too large is measured.
         if max(self._came, self._read) > MAX_HEAD:
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
             if size > MAX_HEAD:
                 raise _head_too_large()
         hosts = [name for name, _ in self.headers].count(b"host")
         if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
-            # RFC 9112, 3.2: proxies and we might each believe another one.
+            # RFC 9112, 3.2: a proxy and this server might each believe another one.
             raise RequestError("malformed_request", "a request needs one Host header")
         if self._is_asked_to_upgrade():
             return
-        self._refusing = self._is_plain_prediction() and self.application.admission.refuses_next(self.loop)
-        if not self._refusing:
+        route = self._gate.early_route(self.parser.get_method(), self.url)
+        if route is not None and self._is_plain() and self._gate.refuses_next(self.loop):
+            self._refusing = route
+        else:
             super().on_headers_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
-        cycle.scope[EXCHANGE] = Exchange(self, cycle)  # type: ignore[literal-required]
+        cycle.scope[EXCHANGE] = CycleExchange(self, cycle)  # type: ignore[literal-required]
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
-        """Start the next pipelined request, if any; the sweeper sees to idle connections, without a timer each."""
+        """Start the next pipelined request, if any; the sweeper closes idle connections, without a timer each."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
@@ -174,74 +195,70 @@ class Protocol(HttpToolsProtocol):
             self._start_asgi_task(*self.pipeline.pop())
 
     def client_left(self) -> bool:
-        """Whether the client has closed its end; from any thread."""
+        """Tell whether the client has closed its end; callable from any thread."""
         if not self.pipeline or self.transport.is_closing():
             return self.transport.is_closing()
-        # While another request waits behind this one nothing is read, the end neither: only the kernel knows of it.
+        # Nothing is read while another request waits behind this one, so only the kernel knows that the client left.
         poll = select.poll()
         poll.register(self._socket, select.POLLRDHUP)
         return bool(poll.poll(0))
 
-    def _is_plain_prediction(self) -> bool:
-        """Whether the request can be refused here: one that uvicorn has no more to say to than to any other."""
+    def _is_plain(self) -> bool:
+        """Tell whether the request asks for nothing that uvicorn would have to answer first."""
         return (
-            self.url.startswith(b"/predict")
-            and self.url[8:9] in (b"", b"?")
-            and self.parser.get_method() == b"POST"
-            and self.parser.should_keep_alive()
+            self.parser.should_keep_alive()
             and self.parser.get_http_version() == "1.1"
             and not self.expect_100_continue
             and (self.cycle is None or self.cycle.response_complete)
-            and self.application.lifecycle.state == "ready"
         )
 
     def on_body(self, body: bytes) -> None:
         self._body += len(body)
-        if not self._refusing:
+        if self._refusing is None:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         if self._is_asked_to_upgrade():
             return
         self._came = self._body = 0
-        if not self._refusing:
+        route, self._refusing = self._refusing, None
+        if route is None:
             super().on_message_complete()
-            # While a large body waits to be taken uvicorn doesn't read, and who doesn't read never learns that the
-            # client has left. With the whole of it here there is nothing more to wait with.
+            # uvicorn stops reading while a large body waits to be taken, and would not notice a client that leaves.
+            # The whole body has arrived now, so there is no reason to wait any longer.
             if not self.pipeline and not self.transport.is_closing():
                 self.flow.resume_reading()
             return
-        self._refusing = False
         self.quiet_since = self.loop.time()
-        refusal = self.application.admission.refusal()
+        refusal = self._gate.refusal()
         self._refuse(refusal)
-        metrics.answered("/predict", "POST", STATUS[refusal.code]).inc()
+        metrics.answered(route, self.parser.get_method().decode(), STATUS[refusal.code]).inc()
 
     def _refuse(self, error: RequestError) -> None:
         body = problem_body(error.code, error.detail)
         headers = [
             (b"content-type", PROBLEM_JSON),
             (b"content-length", b"%d" % len(body)),
-            self.application.version_header,
-            (b"x-request-id", request_id(self.headers or [])),
+            self._gate.version_header,
+            (b"x-request-id", id_of(self.headers or [])),
             *error.headers,
         ]
         self.write(STATUS[error.code], headers, body)
 
     def write(self, status: int, headers: Headers, body: bytes) -> None:
-        """Write an answer; the headers are our own, fit to be sent as they are."""
+        """Write an answer; its headers come from this service and need no checks."""
         lines = [b"%b: %b\r\n" % pair for pair in (*self.server_state.default_headers, *headers)]
         self.transport.write(b"".join((STATUS_LINE[status], *lines, b"\r\n", body)))
 
     def _end(self, error: RequestError) -> None:
-        """Answer where no request can be made out, and close."""
+        """Answer bytes that are no valid request, and close the connection."""
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete and (cycle.response_started or not cycle.more_body):
-            # The answer to the request before is under way; it is the last one.
+            # The answer to the previous request is under way, and is the last one.
             cycle.keep_alive = False
             self.flow.pause_reading()
             return
-        # Nothing in the place of answers to several requests before.
+        # With requests still waiting, a client would take this answer for one of theirs.
         if not self.pipeline:
             error.headers.append((b"connection", b"close"))
             self._refuse(error)
@@ -249,35 +266,34 @@ class Protocol(HttpToolsProtocol):
         self.transport.close()
 
     def _should_upgrade(self) -> bool:
-        """Never; a websocket's handshake would be answered by whatever library is installed."""
+        """Return False: otherwise an installed library would answer websocket handshakes."""
         return False
 
     def end_if_stuck(self, now: float) -> None:
-        """Close the connection when no whole head has come for too long, or nothing of an answer was taken.
+        """Close the connection if its client is too slow to send a request's head or to read an answer.
 
-        Bodies have their own time limit.
+        Bodies have a time limit of their own.
         """
-        settings = self.application.settings
         unsent = self.transport.get_write_buffer_size()
-        # Once the server is closing it waits for whoever still reads, and not for who takes a byte now and then.
-        if not unsent or (unsent != self._unsent and self.application.lifecycle.state != "closed"):
+        # A closing server waits for clients that read, but not for one that reads a byte now and then.
+        if not unsent or (unsent != self._unsent and not self._gate.closed):
             self._unsent, self._unsent_since = unsent, now
-        elif now - self._unsent_since > settings.receive_timeout:
+        elif now - self._unsent_since > self._gate.receive_timeout:
             self.transport.abort()
             return
         if self.cycle is not None and not self.cycle.response_complete:
             return
-        if self._came and now - self.quiet_since > settings.receive_timeout:
-            self._end(RequestError("request_timeout", f"no whole request in {settings.receive_timeout:g} s"))
-        elif now - self.quiet_since > settings.keep_alive:
+        if self._came and now - self.quiet_since > self._gate.receive_timeout:
+            self._end(RequestError("request_timeout", f"no whole request in {self._gate.receive_timeout:g} s"))
+        elif now - self.quiet_since > self._gate.keep_alive:
             self.transport.close()
 
 
 def _meant(error: httptools.HttpParserError) -> RequestError:
-    # What a method of ours raises, the parser raises one of its own over.
+    # The parser wraps an error that one of our callbacks raised.
     if isinstance(error.__context__, RequestError):
         return error.__context__
-    return RequestError("malformed_request", "this is no HTTP request")
+    return RequestError("malformed_request", "this is not an HTTP request")
 
 
 def _head_too_large() -> RequestError:

@@ -1,4 +1,4 @@
-"""One HTTP request being answered: what the handlers need of its ASGI scope."""
+"""One HTTP request: what the handlers need of its ASGI scope."""
 
 from __future__ import annotations
 
@@ -8,14 +8,11 @@ import re
 from collections.abc import Awaitable, Callable
 from itertools import count
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs
 
 from bento.errors import RequestError
 from bento.telemetry import metrics
-
-if TYPE_CHECKING:
-    from bento.http.protocol import Exchange
 
 Scope = dict[str, Any]
 Message = dict[str, Any]
@@ -26,7 +23,7 @@ Answer = tuple[int, bytes, bytes, Headers]
 """Status, content type, body and further headers."""
 
 EXCHANGE = "image_classifier.exchange"
-"""Key of the scope under which `bento.http.protocol` offers its `Exchange`; other servers have none."""
+"""Key of the ASGI scope under which our own connections offer an `Exchange`; other servers have none."""
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 _TOP_K = re.compile(r"[1-9][0-9]{0,3}")
@@ -34,27 +31,44 @@ _ID_PREFIX = os.urandom(10).hex().encode()
 _ids = count()
 
 
-def request_id(headers: Headers) -> bytes:
-    """Return the client's request id where it is fit for a header and a log line, else a new one."""
+def id_of(headers: Headers) -> bytes:
+    """Return the client's request id if it is fit for a header and a log line, otherwise a new one."""
     for name, value in headers:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return value
-    # Random once a process and counted from there: a UUID each would cost more than routing the request.
+    # A random prefix per process and a counter: a UUID per request would cost more than routing it.
     return b"%s%012x" % (_ID_PREFIX, next(_ids))
+
+
+class Exchange(Protocol):
+    """What a connection offers beyond ASGI for one request: its whole body at once, and its whole answer."""
+
+    def gone(self) -> bool:
+        """Tell whether the client has left; callable from any thread."""
+
+    def abandon(self) -> None:
+        """Close the connection and drop the requests that wait behind this one."""
+
+    def whole_body(self) -> bytes | None:
+        """Return the body if all of it has arrived."""
+
+    def answer(self, status: int, headers: Headers, body: bytes) -> bool:
+        """Write a whole answer, and return whether it was written."""
 
 
 def _never() -> bool:
     return False
 
 
-class Call:
+class Request:
     """A request, its id and its times.
 
     Attributes:
-        exchange: the connection's short ways, where it has any.
+        exchange: what the connection offers beyond ASGI; None on other servers.
         gone: tells whether the client has left.
+        id: in the header `X-Request-ID`, log entries and traces.
         started: when its head had arrived, by `time.perf_counter`.
-        stages: begin and end of each stage it went through, the same way.
+        stages: begin and end of each stage that it went through, by the same clock.
     """
 
     __slots__ = ("exchange", "gone", "headers", "id", "parameters", "receive", "scope", "stages", "started")
@@ -64,23 +78,23 @@ class Call:
         self.scope = scope
         self.receive = receive
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.id = request_id(scope["headers"])
+        self.id = id_of(scope["headers"])
         self.exchange: Exchange | None = scope.pop(EXCHANGE, None)
         self.gone: Callable[[], bool] = _never if self.exchange is None else self.exchange.gone
         self.parameters: dict[str, str] = {}
         self.stages: dict[str, tuple[float, float]] = {}
 
     def whole_body(self) -> bytes | None:
-        """Return the body if all of it is known to be here."""
+        """Return the body if all of it is known to have arrived."""
         return None if self.exchange is None else self.exchange.whole_body()
 
     def abandon(self) -> None:
-        """Answer nothing, and nothing that waits behind the request."""
+        """Close the connection without an answer, and drop the requests that wait behind this one."""
         if self.exchange is not None:
             self.exchange.abandon()
 
     async def receive_within(self, seconds: float) -> Message:
-        """Return the next message of the request, which has so many seconds from its head to its end.
+        """Return the next message of the request, which must be complete this many seconds after its head.
 
         Raises:
             RequestError: request_timeout.
@@ -90,12 +104,12 @@ class Call:
                 return await self.receive()
         except TimeoutError as error:
             metrics.shed.labels("request_timeout").inc()
-            # What is left of the body will never be told from the next request.
+            # The rest of the body could not be told apart from the next request.
             close = [(b"connection", b"close")]
             raise RequestError("request_timeout", f"the body took over {seconds:g} s to arrive", close) from error
 
     def top_k(self) -> int:
-        """Return how many classes the query asks for; 0 when it doesn't."""
+        """Return how many classes the query asks to list; 0 by default."""
         value = self.parameter("top_k")
         if value is None:
             return 0
@@ -104,13 +118,13 @@ class Call:
         return int(value)
 
     def parameter(self, name: str) -> str | None:
-        """Return a parameter of the query; of several the last, None without any."""
+        """Return a parameter of the query, the last one if it is repeated; None if it is missing."""
         query: bytes = self.scope["query_string"]
         if not query:
             return None
         return parse_qs(query.decode("latin-1"), keep_blank_values=True).get(name, [None])[-1]
 
     def accepts(self, kind: bytes) -> bool:
-        """Tell whether the client asks for the media type by its name, and not for JSON."""
+        """Tell whether the client asks for this media type by name, and not for JSON."""
         wanted = {part.partition(b";")[0].strip() for part in self.headers.get(b"accept", b"").lower().split(b",")}
         return kind in wanted and b"application/json" not in wanted

@@ -1,207 +1,299 @@
-"""What each route answers: the table of routes, probes, documents, and the way to the handlers that classify."""
+"""The table of all routes.
+
+Dispatch and `Allow` (`router`), which requests need a key, which the connection refuses early (`gate`), the OpenAPI
+document (`openapi`) with the page at /docs, and the table in docs/service.md (`reference`) are all made from it.
+"""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any
 
-from bento.errors import RequestError
-from bento.http import open_inference, openapi, static, version
+import pydantic
+
 from bento.http.handlers import Predictor
-from bento.http.request import Answer, Call
-from bento.inference.admission import Admission
-from bento.lifecycle import Lifecycle
-from bento.models.model import ServedModel
-from bento.settings import Settings
-from bento.telemetry import metrics
-from bento.version import VERSION
+from bento.http.probes import Probes
+from bento.http.route import BYTES, FORM, HTML, IMAGES, JSON, PNG, TEXT, Field, Route
+from bento.http.schemas import (
+    ClassName,
+    Explanation,
+    ImageBytes,
+    ImageForm,
+    ImagesForm,
+    InferRequest,
+    InferResponse,
+    Live,
+    ModelMetadata,
+    ModelName,
+    ModelReady,
+    OpenInferenceProblem,
+    Positive,
+    Prediction,
+    Problem,
+    Ready,
+    ServerMetadata,
+    TopK,
+    Version,
+)
 
-Handler = Callable[[Call], Awaitable[Answer]]
-
-_TEXT, _JSON = b"text/plain; charset=utf-8", b"application/json"
-_MODEL_PATH = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(/ready|/infer)?")
-_V2 = "/v2/models/{name}"
-_V2_VERSION = _V2 + "/versions/{version}"
-
-ROUTES = {
-    "/predict": "POST",
-    "/predict/batch": "POST",
-    "/explain": "POST",
-    "/v2": "GET",
-    "/v2/health/live": "GET",
-    "/v2/health/ready": "GET",
-    _V2: "GET",
-    _V2 + "/ready": "GET",
-    _V2 + "/infer": "POST",
-    _V2_VERSION: "GET",
-    _V2_VERSION + "/ready": "GET",
-    _V2_VERSION + "/infer": "POST",
-    "/livez": "GET",
-    "/healthz": "GET",
-    "/readyz": "GET",
-    "/metrics": "GET",
-    "/version": "GET",
-    "/openapi.json": "GET",
-    "/docs": "GET",
-    "/": "GET",
+TAGS = {
+    "classify": "Encoded images in, classes out.",
+    "open inference": "Open Inference Protocol v2: tensors in, probabilities out.",
+    "health": "For orchestrators and monitoring.",
+    "about": "What is running, and how to use it.",
 }
-"""Every route's template and method; HEAD goes wherever GET does."""
+
+_LOADING = ("draining", "not_ready")
+_TAKING = ("request_timeout", "payload_too_large", "unsupported_media_type", "queue_full", *_LOADING)
+_FORM = ("missing_file", "malformed_request")
+_ONE_IMAGE = ("multiple_files", "image_too_large", "corrupt_image", "deadline_exceeded", *_FORM, *_TAKING)
+
+_TOP_K = Field("top_k", "query", TopK, "How many of the best classes to list.")
+_TIMING = Field(
+    "Server-Timing", "header", str, "Milliseconds of each stage, or `cache` (W3C Server Timing).", required=True
+)
+_JSON_LENGTH = Field(
+    "Inference-Header-Content-Length",
+    "header",
+    Positive,
+    "Bytes of JSON, which the tensor's bytes follow (binary tensor data extension).",
+)
+_NAME = Field("name", "path", ModelName, "The model's name.", required=True)
+_VERSION = Field(
+    "version",
+    "path",
+    Annotated[str, pydantic.Field(min_length=1)],
+    "The part of the model's tag after the colon.",
+    required=True,
+)
 
 
-class Endpoints:
-    """The handlers of one service.
+_V2: Mapping[str, Any] = {"tag": "open inference", "problem": OpenInferenceProblem}
+_PROBE: Mapping[str, Any] = {"tag": "health", "answers": {TEXT: str}}
+_PAGE: Mapping[str, Any] = {"tag": "about", "answers": {HTML: str}, "answer": "A page."}
+_IMAGE: Mapping[str, Any] = {
+    "tag": "classify",
+    "body": {FORM: ImageForm} | dict.fromkeys((*IMAGES, BYTES), ImageBytes),
+    "headers": (_TIMING,),
+    "admission": True,
+    "key": True,
+}
 
-    Args:
-        settings: the service's.
-        served: the model, loaded or not.
-        admission: asked before a body is read.
-        lifecycle: asked whether requests are taken.
-    """
-
-    def __init__(self, settings: Settings, served: ServedModel, admission: Admission, lifecycle: Lifecycle) -> None:
-        self._settings = settings
-        self._admission = admission
-        self._lifecycle = lifecycle
-        self._predictor: Predictor | None = None
-        self._about = b""
-        self._files = static.load()
-        name = served.tag.partition(":")[0]
-        document = openapi.document(served.class_names, served.image_size, name, VERSION, settings.api_keys is not None)
-        self._openapi = json.dumps(document).encode()
-        self._handlers: dict[str, Handler] = {
-            "/predict": self._predict,
-            "/predict/batch": self._predict_batch,
-            "/explain": self._explain,
-            "/v2": self._v2,
-            "/v2/health/live": self._v2_live,
-            "/v2/health/ready": self._v2_ready,
-            _V2: self._v2_model,
-            _V2 + "/ready": self._v2_model_ready,
-            _V2 + "/infer": self._v2_infer,
-            "/livez": self._livez,
-            "/healthz": self._livez,
-            "/readyz": self._readyz,
-            "/metrics": self._metrics,
-            "/version": self._version,
-            "/openapi.json": self._document,
-        }
-        self._handlers |= {_V2_VERSION + end: self._handlers[_V2 + end] for end in ("", "/ready", "/infer")}
-
-    def open(self, predictor: Predictor, digest: str) -> None:
-        """Answer with this model from now on; `digest` is that of its file."""
-        self._predictor = predictor
-        self._about = json.dumps(version.describe(predictor.pipeline.model.served, digest)).encode()
-
-    def find(self, call: Call) -> tuple[str, Handler | None, str]:
-        """Return the route's template, its handler and method; template `other` where there is none."""
-        path = call.scope["path"]
-        handler = self._handlers.get(path)
-        if handler is not None and "{" not in path:
-            return path, handler, ROUTES[path]
-        file = self._files.get(path)
-        if file is not None:
-            return path, self._file(file), "GET"
-        found = _MODEL_PATH.fullmatch(path)
-        if found is None:
-            return "other", None, ""
-        name, model_version, end = found.groups()
-        template = (_V2 if model_version is None else _V2_VERSION) + (end or "")
-        call.parameters = {"name": name} | ({} if model_version is None else {"version": model_version})
-        return template, self._handlers[template], ROUTES[template]
-
-    def _ready_predictor(self) -> Predictor:
-        refusal = self._lifecycle.refusal()
-        if refusal is not None:
-            raise refusal
-        assert self._predictor is not None
-        return self._predictor
-
-    def _admitting(self) -> Predictor:
-        predictor = self._ready_predictor()
-        if self._admission.full:
-            # Before the body is read.
-            raise self._admission.refusal()
-        return predictor
-
-    async def _predict(self, call: Call) -> Answer:
-        predictor = self._admitting()
-        with metrics.in_flight.track_inprogress():
-            return await predictor.one(call)
-
-    async def _predict_batch(self, call: Call) -> Answer:
-        predictor = self._admitting()
-        with metrics.in_flight.track_inprogress():
-            return await predictor.several(call)
-
-    async def _explain(self, call: Call) -> Answer:
-        predictor = self._admitting()
-        with metrics.in_flight.track_inprogress():
-            return await predictor.explain(call)
-
-    async def _v2_infer(self, call: Call) -> Answer:
-        predictor = self._admitting()
-        with metrics.in_flight.track_inprogress():
-            return await predictor.infer(call)
-
-    async def _v2(self, call: Call) -> Answer:
-        return _json(open_inference.server_metadata(VERSION))
-
-    async def _v2_live(self, call: Call) -> Answer:
-        await self._livez(call)
-        return _json({"live": True})
-
-    async def _v2_ready(self, call: Call) -> Answer:
-        await self._readyz(call)
-        # The protocol's text has `live` here, its clients look for `ready`.
-        return _json({"live": True, "ready": True})
-
-    async def _v2_model(self, call: Call) -> Answer:
-        predictor = self._ready_predictor()
-        predictor.check_model(call)
-        return _json(predictor.describe())
-
-    async def _v2_model_ready(self, call: Call) -> Answer:
-        self._ready_predictor().check_model(call)
-        await self._readyz(call)
-        return _json({"name": call.parameters["name"], "ready": True})
-
-    async def _livez(self, call: Call) -> Answer:
-        # Load never fails it: restarting an overloaded server makes the overload worse.
-        self._check_model_returns()
-        return 200, _TEXT, b"ok\n", []
-
-    def _check_model_returns(self) -> None:
-        stuck = self._predictor.busy_seconds if self._predictor else 0.0
-        if stuck > self._settings.hang_timeout:
-            raise RequestError("not_live", f"the model hasn't returned for {stuck:.0f} s")
-
-    async def _readyz(self, call: Call) -> Answer:
-        # Until it is restarted, requests would go on to it.
-        self._check_model_returns()
-        refusal = self._lifecycle.unready()
-        if refusal is not None:
-            raise refusal
-        return 200, _TEXT, b"ready\n", []
-
-    async def _metrics(self, call: Call) -> Answer:
-        return 200, metrics.CONTENT_TYPE, metrics.exposition(), []
-
-    async def _version(self, call: Call) -> Answer:
-        self._ready_predictor()
-        return 200, _JSON, self._about, []
-
-    async def _document(self, call: Call) -> Answer:
-        return 200, _JSON, self._openapi, []
-
-    def _file(self, file: tuple[bytes, bytes]) -> Handler:
-        async def handler(call: Call) -> Answer:
-            content_type, body = file
-            return 200, content_type, body, static.HEADERS
-
-        return handler
+_OF_MODEL = (
+    Route(
+        "GET",
+        "/v2/models/{name}",
+        Probes.v2_model,
+        operation="modelMetadata",
+        summary="Describe the model's tensors",
+        parameters=(_NAME,),
+        answers={JSON: ModelMetadata},
+        answer="The tensors.",
+        errors=("not_found", *_LOADING),
+        **_V2,
+    ),
+    Route(
+        "GET",
+        "/v2/models/{name}/ready",
+        Probes.v2_model_ready,
+        operation="modelReady",
+        summary="Report whether the model is ready",
+        parameters=(_NAME,),
+        answers={JSON: ModelReady},
+        answer="The model is ready.",
+        errors=("not_found", "not_live", *_LOADING),
+        **_V2,
+    ),
+    Route(
+        "POST",
+        "/v2/models/{name}/infer",
+        Predictor.infer,
+        operation="infer",
+        summary="Classify tensors",
+        description="Send (n, size, size, 3) uint8 RGB, as JSON or by the binary tensor data extension.",
+        parameters=(_NAME, _JSON_LENGTH),
+        body={JSON: InferRequest, BYTES: bytes},
+        answers={JSON: InferResponse, BYTES: bytes},
+        answer="The probabilities.",
+        headers=(_JSON_LENGTH,),
+        errors=("malformed_request", "not_found", "deadline_exceeded", *_TAKING),
+        admission=True,
+        key=True,
+        **_V2,
+    ),
+)
 
 
-def _json(content: dict[str, Any]) -> Answer:
-    return 200, _JSON, json.dumps(content).encode(), []
+def _of_version(route: Route) -> Route:
+    return replace(
+        route,
+        path=route.path.replace("{name}", "{name}/versions/{version}"),
+        operation=f"{route.operation}OfVersion",
+        parameters=(_NAME, _VERSION, *route.parameters[1:]),
+    )
+
+
+ROUTES = (
+    Route(
+        "POST",
+        "/predict",
+        Predictor.predict,
+        operation="predict",
+        summary="Classify one image",
+        description="Send multipart/form-data with the image in the field `file`, or the image itself as the body with "
+        "`Content-Type: image/*` or `application/octet-stream`. `?top_k=N` adds the N best classes, N from 1 to 9999.",
+        parameters=(_TOP_K,),
+        answers={JSON: Prediction},
+        answer="The class.",
+        errors=_ONE_IMAGE,
+        early=True,
+        **_IMAGE,
+    ),
+    Route(
+        "POST",
+        "/predict/batch",
+        Predictor.predict_batch,
+        operation="predictBatch",
+        tag="classify",
+        summary="Classify several images",
+        description="Send multipart/form-data with several fields `file`. The answer is a list in their order, with a "
+        "class or a problem for each image. `?top_k=N` works as for `/predict`.",
+        parameters=(_TOP_K,),
+        body={FORM: ImagesForm},
+        answers={JSON: Annotated[list[Prediction | Problem], pydantic.Field(min_length=1)]},
+        answer="One entry per image, in the order sent: its class, or its own problem.",
+        errors=(*_FORM, *_TAKING),
+        admission=True,
+        key=True,
+    ),
+    Route(
+        "POST",
+        "/explain",
+        Predictor.explain,
+        operation="explain",
+        summary="Show the parts of an image that support a class",
+        description="Grad-CAM of an image sent as to `/predict`; needs `RUNTIME=keras`. `?class=NAME` chooses the "
+        "class, by default the predicted one. `Accept: image/png` asks for the picture alone.",
+        parameters=(Field("class", "query", ClassName, "The class to explain; by default the predicted one."),),
+        answers={JSON: Explanation, PNG: bytes},
+        answer="The map, as numbers and drawn.",
+        errors=("explanations_off", *_ONE_IMAGE),
+        **_IMAGE,
+    ),
+    Route(
+        "GET",
+        "/v2",
+        Probes.v2,
+        operation="serverMetadata",
+        summary="Report what the server can do",
+        answers={JSON: ServerMetadata},
+        answer="The server's version, and the extensions that it knows.",
+        **_V2,
+    ),
+    Route(
+        "GET",
+        "/v2/health/live",
+        Probes.v2_live,
+        operation="serverLive",
+        summary="Report whether the service is live",
+        answers={JSON: Live},
+        answer="The service is live.",
+        errors=("not_live",),
+        **_V2,
+    ),
+    Route(
+        "GET",
+        "/v2/health/ready",
+        Probes.v2_ready,
+        operation="serverReady",
+        summary="Report whether the service is ready",
+        answers={JSON: Ready},
+        answer="The service is ready.",
+        errors=("not_live", *_LOADING),
+        **_V2,
+    ),
+    *_OF_MODEL,
+    *(_of_version(route) for route in _OF_MODEL),
+    Route(
+        "GET",
+        "/livez",
+        Probes.livez,
+        operation="livez",
+        summary="Report whether the service is live",
+        description="It is live while the process answers and no call of the model hangs.",
+        answer="The service is live.",
+        errors=("not_live",),
+        **_PROBE,
+    ),
+    Route(
+        "GET",
+        "/healthz",
+        Probes.livez,
+        operation="healthz",
+        summary="Report whether the service is live",
+        description="This is the older name of `/livez`.",
+        answer="The service is live.",
+        errors=("not_live",),
+        **_PROBE,
+    ),
+    Route(
+        "GET",
+        "/readyz",
+        Probes.readyz,
+        operation="readyz",
+        summary="Report whether the service is ready",
+        description="It is ready from the end of the warm-up until SIGTERM, except while a call of the model hangs.",
+        answer="The service is ready.",
+        errors=("not_live", *_LOADING),
+        **_PROBE,
+    ),
+    Route(
+        "GET",
+        "/metrics",
+        Probes.metrics,
+        operation="metrics",
+        summary="Return the metrics in the Prometheus text format",
+        answer="The metrics.",
+        **_PROBE,
+    ),
+    Route(
+        "GET",
+        "/version",
+        Probes.version,
+        operation="version",
+        tag="about",
+        summary="Report what is running",
+        description="The answer has the model's tag, digest and classes, and the versions that answers depend on.",
+        answers={JSON: Version},
+        answer="The model and the libraries.",
+        errors=_LOADING,
+    ),
+    Route(
+        "GET",
+        "/openapi.json",
+        Probes.document,
+        operation="openapi",
+        tag="about",
+        summary="Return the OpenAPI 3.1 document of all routes",
+        answers={JSON: dict[str, Any]},
+        answer="This document.",
+    ),
+    Route(
+        "GET",
+        "/docs",
+        Probes.file,
+        operation="docs",
+        summary="Show the OpenAPI document, to read and try",
+        **_PAGE,
+    ),
+    Route(
+        "GET",
+        "/",
+        Probes.file,
+        operation="page",
+        summary="Show a page to drop images on",
+        **_PAGE,
+    ),
+)
+"""Every route of the service. The files that the pages load are served too, and are in no table."""

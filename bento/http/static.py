@@ -1,4 +1,4 @@
-"""The files that browsers get: the page at / and Swagger UI at /docs. Nothing comes from elsewhere on the internet."""
+"""The files for browsers: the page at / and Swagger UI at /docs. They load nothing from other servers."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ Headers = list[tuple[bytes, bytes]]
 HEADERS: Headers = [
     (
         b"content-security-policy",
-        # Images: previews of what was dropped are blobs, and Swagger UI's style sheet holds its icons as data.
+        # Previews of dropped images are blobs, and Swagger UI's style sheet holds its icons as data.
         b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
         b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     ),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
-    # The same addresses carry other files after an upgrade.
+    # After an upgrade the same addresses serve other files.
     (b"cache-control", b"no-cache"),
 ]
-"""What goes with each of these files."""
+"""Headers of each of these files."""
 
 _PAGE = Path(__file__).parent / "page"
 _PAGES = {"index.html": "/", "docs.html": "/docs"}
@@ -39,9 +39,9 @@ _NO_SWAGGER = (
 
 
 def load() -> dict[str, tuple[bytes, bytes]]:
-    """Read all files: path to (content type, body).
+    """Read all files; return path to (content type, body).
 
-    Without Swagger UI, which comes with BentoML, `/docs` says so.
+    Swagger UI comes with BentoML; if it is missing, `/docs` says so.
     """
     files = {}
     for file in sorted(_PAGE.iterdir()):

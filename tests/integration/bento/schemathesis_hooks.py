@@ -1,4 +1,4 @@
-"""What schemathesis can't read in the document: what is an image, and that a tensor is as long as its shape says."""
+"""Facts that schemathesis can't read in the document: which bytes are an image, and how long a tensor is."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ schemathesis.openapi.media_type("application/octet-stream", st.sampled_from([pic
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
-    """Give a tensor that is right in all else its pixels."""
+    """Give an otherwise valid tensor its pixels."""
     if case.meta is None or case.meta.generation.mode != GenerationMode.POSITIVE:
         return
     if case.path.endswith("/infer") and case.media_type == "application/json":

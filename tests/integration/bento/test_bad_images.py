@@ -1,4 +1,4 @@
-"""The whole corpus of images, sent to a real server: each gets its exact answer, and the server is as it was."""
+"""The whole corpus of images, sent to a real server: each gets its exact answer and harms nothing."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def client(target: Server) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_no_two_cases_have_one_name() -> None:
+def test_every_case_has_a_name_of_its_own() -> None:
     names = [case.name for case in CASES]
     assert len(names) == len(set(names)) > 600
 

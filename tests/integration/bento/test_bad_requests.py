@@ -1,4 +1,4 @@
-"""Requests that are odd, wrong or hostile around the image, sent as they are: each gets its exact answer, at once."""
+"""Unusual, wrong and hostile requests, sent byte by byte as they are: each gets its exact answer, at once."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ CASES = {
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of this module's own, whose whole log is looked at in the end."""
+    """A server for this module alone, whose whole log is checked at the end."""
     root = tmp_path_factory.mktemp("bad-requests")
     store = Store(root / "home")
     store.publish(write_entry(root / "entry"))
@@ -190,7 +190,7 @@ def connect(server: Server) -> socket.socket:
 
 
 def answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
-    """Read one answer: status, headers and body."""
+    """Read one answer; return its status, headers and body."""
     with connection.makefile("rb") as stream:
         status = int(stream.readline().split()[1])
         lines = iter(stream.readline, b"\r\n")
@@ -203,7 +203,7 @@ def test_a_request_gets_its_exact_answer_and_the_next_one_too(
     target: Server, sent: bytes, wanted: tuple[int, str | None]
 ) -> None:
     with connect(target) as connection:
-        # The answer may come before all of it is sent.
+        # The answer may come before the whole request is sent.
         with contextlib.suppress(OSError):
             connection.sendall(sent)
         status, headers, body = answer(connection)
@@ -216,7 +216,7 @@ def test_a_request_gets_its_exact_answer_and_the_next_one_too(
     assert target.predict(picture("green")).json()["predicted_class"] == "green"
 
 
-def test_who_waits_to_be_asked_for_the_body_is_asked(target: Server) -> None:
+def test_a_client_that_expects_100_continue_gets_it(target: Server) -> None:
     head, _, body = request(IMAGE, b"Expect: 100-continue").partition(b"\r\n\r\n")
     with connect(target) as connection:
         connection.sendall(head + b"\r\n\r\n")
@@ -227,7 +227,7 @@ def test_who_waits_to_be_asked_for_the_body_is_asked(target: Server) -> None:
 
 @pytest.mark.parametrize("split", [False, True], ids=["at-once", "head-first"])
 @pytest.mark.parametrize("framed", [IMAGE, CHUNKED], ids=["length", "chunked"])
-def test_who_asks_for_another_protocol_gets_a_plain_answer(target: Server, framed: bytes, split: bool) -> None:
+def test_a_request_for_an_upgrade_is_answered_without_one(target: Server, framed: bytes, split: bool) -> None:
     upgrade = (b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABkAAQAAP__")
     sent = chunked(RED, headers=(IMAGE, *upgrade)) if framed is CHUNKED else request(IMAGE, *upgrade)
     head, _, body = sent.partition(b"\r\n\r\n")
@@ -237,7 +237,7 @@ def test_who_asks_for_another_protocol_gets_a_plain_answer(target: Server, frame
         for piece in pieces:
             connection.sendall(piece)
             time.sleep(0.1)
-        # None of the image is taken for a request, and no request for the image.
+        # No byte of the image counts as part of a request, and no byte of a request as part of the image.
         statuses = []
         for _ in range(3):
             statuses.append(int(stream.readline().split()[1]))
@@ -246,7 +246,7 @@ def test_who_asks_for_another_protocol_gets_a_plain_answer(target: Server, frame
     assert statuses == [200, 200, 200]
 
 
-def test_who_announces_too_much_is_not_asked_for_it(target: Server) -> None:
+def test_a_client_that_announces_too_large_a_body_gets_no_100_continue(target: Server) -> None:
     with connect(target) as connection:
         connection.sendall(
             request(IMAGE, b"Expect: 100-continue", b"Content-Length: %d" % 2**30, body=b"", length=False)
@@ -254,13 +254,13 @@ def test_who_announces_too_much_is_not_asked_for_it(target: Server) -> None:
         assert answer(connection)[0] == 413
 
 
-def test_a_compressed_body_is_told_what_is_accepted(target: Server) -> None:
+def test_the_refusal_of_a_compressed_body_names_the_accepted_encoding(target: Server) -> None:
     with connect(target) as connection:
         connection.sendall(request(IMAGE, b"Content-Encoding: br"))
         assert answer(connection)[1]["accept-encoding"] == "identity"
 
 
-def test_an_answer_under_way_goes_out_before_the_rubbish_behind_it_ends_the_connection(target: Server) -> None:
+def test_garbage_after_a_request_ends_the_connection_after_the_answer(target: Server) -> None:
     with connect(target) as connection:
         connection.sendall(request(IMAGE) + b"rubbish\r\n\r\n")
         status, headers, _ = answer(connection)
@@ -268,7 +268,7 @@ def test_an_answer_under_way_goes_out_before_the_rubbish_behind_it_ends_the_conn
         assert connection.recv(1) == b""
 
 
-def test_what_is_no_request_is_counted(target: Server) -> None:
+def test_malformed_requests_are_counted(target: Server) -> None:
     before = target.metric("image_classifier_requests_total", route="other", code="400")
     with connect(target) as connection:
         connection.sendall(b"rubbish\r\n\r\n")

@@ -1,4 +1,4 @@
-"""What happens to a service: told to end while busy, stopped, killed, out of disk, out of file descriptors."""
+"""A service that is terminated while busy, stopped, killed, or out of disk space or file descriptors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MILLISECONDS = 10
 
 @pytest.fixture(scope="module")
 def slow_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """A store with a model that takes 10 ms an image."""
+    """A store with a model that takes 10 ms per image."""
     root = tmp_path_factory.mktemp("faults")
     store = Store(root / "home")
     store.publish(write_slow_entry(root / "entry", MILLISECONDS))
@@ -49,7 +49,7 @@ def worker(server: Server) -> psutil.Process:
 
 
 def status(server: Server, path: str, seconds: float = 30) -> int:
-    """Return the status of the answer; 0 when none comes in time."""
+    """Return the status of the answer; 0 if none comes in time."""
     try:
         return httpx.get(server.url + path, timeout=seconds).status_code
     except httpx.TransportError:
@@ -57,14 +57,14 @@ def status(server: Server, path: str, seconds: float = 30) -> int:
 
 
 def answers(server: Server, pool: ThreadPoolExecutor, count: int) -> list[Future[httpx.Response]]:
-    """Send so many images at once."""
+    """Send this many images at once."""
     return [pool.submit(server.predict, picture("blue")) for _ in range(count)]
 
 
 @pytest.mark.parametrize("drain_delay", [0, 6])
 def test_sigterm_loses_nothing_that_was_accepted(slow_store: Store, drain_delay: float) -> None:
     count = 100
-    # A second's work, and none of it late however slow the machine is.
+    # One second of work, with a deadline that no machine is too slow for.
     started = serving(slow_store, ".", THREADS="1", DRAIN_DELAY=f"{drain_delay}", DEADLINE_MS="60000")
     with started as server, ThreadPoolExecutor(count) as pool:
         waiting = answers(server, pool, count)
@@ -87,17 +87,17 @@ def test_sigterm_loses_nothing_that_was_accepted(slow_store: Store, drain_delay:
         assert "Traceback" not in server.log.read_text()
 
 
-def test_a_server_without_work_ends_at_once(slow_store: Store) -> None:
+def test_an_idle_server_stops_at_once(slow_store: Store) -> None:
     with serving(slow_store, ".", DRAIN_DELAY="0") as server:
         with httpx.Client(base_url=server.url) as idle:
             assert idle.get("/livez").status_code == 200
             started = time.monotonic()
-            # A connection that says nothing must not hold it up.
+            # A silent connection must not delay the shutdown.
             assert server.stop() == 0
         assert time.monotonic() - started < 10
 
 
-def test_a_client_that_reads_nothing_does_not_hold_up_the_end(slow_store: Store) -> None:
+def test_a_client_that_reads_nothing_does_not_delay_the_shutdown(slow_store: Store) -> None:
     with serving(slow_store, ".", DRAIN_DELAY="0", RECEIVE_TIMEOUT="1") as server, socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(("127.0.0.1", server.port))
@@ -109,7 +109,7 @@ def test_a_client_that_reads_nothing_does_not_hold_up_the_end(slow_store: Store)
 
 @contextlib.contextmanager
 def stopped_thread(tid: int) -> Iterator[None]:
-    """Keep one thread of another process from running (ptrace(2)), and nothing else of it."""
+    """Stop one thread of another process, and no other thread of it (ptrace(2))."""
     seize, interrupt, detach, all_children = 0x4206, 0x4207, 17, 0x40000000
     ptrace = ctypes.CDLL(None, use_errno=True).ptrace
     ptrace.argtypes = [ctypes.c_long] * 4
@@ -123,7 +123,7 @@ def stopped_thread(tid: int) -> Iterator[None]:
         ptrace(detach, tid, 0, 0)
 
 
-def test_a_hung_model_fails_liveness_and_nothing_else_does(slow_store: Store) -> None:
+def test_only_a_hung_model_fails_liveness(slow_store: Store) -> None:
     with serving(slow_store, ".", THREADS="1", HANG_TIMEOUT="1") as server, ThreadPoolExecutor(20) as pool:
         assert server.predict(picture("red")).status_code == 200
         tasks = Path(f"/proc/{worker(server).pid}/task").iterdir()
@@ -132,11 +132,11 @@ def test_a_hung_model_fails_liveness_and_nothing_else_does(slow_store: Store) ->
             waiting = answers(server, pool, 10)
             wait_for(lambda: status(server, "/livez") == 503)
             assert server.get("/livez").json()["code"] == "not_live"
-            # Nor does it want requests, until it is restarted.
+            # It is not ready either, until it is restarted.
             assert server.get("/readyz").json()["code"] == "not_live"
             assert status(server, "/metrics") == 200
             assert not any(future.done() and future.result().status_code == 200 for future in waiting)
-            # Past the deadline of those that wait for their turn.
+            # Longer than the deadline of the images that wait.
             time.sleep(2)
         done = [future.result() for future in waiting]
         assert {response.status_code for response in done} <= {200, 503}
@@ -156,7 +156,7 @@ def test_load_alone_never_fails_liveness(slow_store: Store) -> None:
         assert {future.result().status_code for future in waiting} <= {200, 429, 503}
 
 
-def test_a_stopped_process_times_the_probe_out_and_goes_on_where_it_was(slow_store: Store) -> None:
+def test_a_stopped_process_times_out_the_probe_and_resumes_its_work(slow_store: Store) -> None:
     with serving(slow_store, ".", THREADS="1") as server:
         process = worker(server)
         process.suspend()
@@ -175,7 +175,7 @@ def test_a_killed_worker_is_replaced(slow_store: Store) -> None:
         wait_for(lambda: server.metric("image_classifier_in_flight") > 0)
         killed.kill()
         for future in waiting:
-            # Those it had are lost with it, the next one may get the others; none is answered wrong.
+            # Its own requests are lost, the next worker may get the others, and no answer is wrong.
             with contextlib.suppress(httpx.TransportError):
                 answer = future.result().json()
                 assert answer.get("code") == "not_ready" or answer["predicted_class"] == "blue"
@@ -186,7 +186,7 @@ def test_a_killed_worker_is_replaced(slow_store: Store) -> None:
 
 @pytest.fixture
 def full_disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder on a file system of its own that has no byte left."""
+    """A folder on a file system of its own, which is full."""
     place = tmp_path / "full"
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)]
@@ -202,7 +202,7 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
-def test_a_full_disk_keeps_nobody_from_being_served(slow_store: Store, full_disk: Path) -> None:
+def test_a_full_disk_does_not_stop_the_service(slow_store: Store, full_disk: Path) -> None:
     with pytest.raises(OSError, match="No space left"):
         (full_disk / "more").write_bytes(b"\0" * 4096)
     large = picture("blue", "BMP", (2500, 2500))
@@ -216,7 +216,7 @@ def test_a_full_disk_keeps_nobody_from_being_served(slow_store: Store, full_disk
         assert "Traceback" not in server.log.read_text()
 
 
-def test_running_out_of_file_descriptors_harms_only_new_connections(slow_store: Store) -> None:
+def test_running_out_of_file_descriptors_affects_only_new_connections(slow_store: Store) -> None:
     with serving(slow_store, ".", THREADS="1") as server:
         process = worker(server)
         limit = process.num_fds() + 20
@@ -231,5 +231,5 @@ def test_running_out_of_file_descriptors_harms_only_new_connections(slow_store: 
             assert process.num_fds() <= limit
         wait_for(lambda: status(server, "/livez", 1) == 200, 20)
         assert server.predict(picture("red")).json()["predicted_class"] == "red"
-        # Neither the worker nor its log ran wild meanwhile.
+        # Meanwhile the log stayed short.
         assert server.log.stat().st_size < 2**20

@@ -74,7 +74,7 @@ def seeds() -> list[bytes]:
 
 
 def mutated(data: bytes, rng: random.Random, others: list[bytes]) -> bytes:
-    """Flip, cut, repeat, splice and inject, a few times over."""
+    """Flip, cut, repeat, splice and inject bytes, a few times."""
     mutant = bytearray(data)
     for _ in range(rng.randint(1, 6)):
         at = rng.randrange(len(mutant) + 1)
@@ -98,7 +98,7 @@ def mutated(data: bytes, rng: random.Random, others: list[bytes]) -> bytes:
 
 
 def request(number: int, images: list[bytes]) -> bytes:
-    """Return the request of that number, the same in every run."""
+    """Return the request with this number, the same in every run."""
     rng = random.Random(SEED * 1_000_003 + number)
     image = mutated(rng.choice(images), rng, images)
     kind = "image/png"
@@ -152,7 +152,7 @@ def test_mutated_inputs_get_documented_answers(target: Server, tmp_path: Path) -
     with ThreadPoolExecutor(CLIENTS) as pool:
         total = sum(pool.map(client, range(CLIENTS)), Counter[tuple[int, str]]())
     assert sum(total.values()) == INPUTS
-    # The mutations reach everything: enough survives, and enough doesn't.
+    # The mutations reach everything: enough images survive, and enough are refused.
     assert min(total[200, ""], total[422, "corrupt_image"], total[415, "unsupported_media_type"]) > INPUTS // 50
     assert min(total[400, "malformed_request"], total[400, "missing_file"]) > 0
     assert target.predict(picture("green")).json()["predicted_class"] == "green"

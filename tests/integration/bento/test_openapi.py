@@ -12,7 +12,7 @@ from tests.integration.conftest import Server, Store, serving
 
 SCHEMATHESIS = str(Path(sys.executable).parent / "schemathesis")
 
-# Where a schema can't tell right from wrong.
+# Cases in which a schema can't tell right from wrong.
 CONFIG = """
 hooks = "tests.integration.bento.schemathesis_hooks"
 
@@ -33,11 +33,11 @@ parameters = {{ "path.version" = "{version}" }}
 
 
 ALL = len(ROUTES) - 1
-"""Routes of the document, but for its own, which is read."""
+"""Routes that schemathesis tests: all of the document but /openapi.json, which it reads."""
 
 
 def run_schemathesis(server: Server, folder: Path, *options: str, routes: int = ALL) -> None:
-    """Hold so many routes against the document, with all checks and the same requests each time."""
+    """Test this many routes against the document, with all checks and the same requests each time."""
     version = server.get("/livez").headers["x-model-version"].partition(":")[2]
     config = folder / "schemathesis.toml"
     config.write_text(CONFIG.format(version=version))
@@ -55,9 +55,9 @@ def run_schemathesis(server: Server, folder: Path, *options: str, routes: int = 
     assert f"Tested: {routes}\n" in done.stdout, done.stdout
 
 
-def test_the_service_keeps_to_its_document(server: Server, tmp_path: Path) -> None:
-    # This model has no Keras form; training/test_explanations.py sends the same to one that has.
-    posts = [route for route, method in ROUTES.items() if method == "POST" and route != "/explain"]
+def test_the_service_behaves_as_its_document_says(server: Server, tmp_path: Path) -> None:
+    # This model has no Keras form; training/test_explanations.py sends the same to one that has one.
+    posts = [route.path for route in ROUTES if route.method == "POST" and route.path != "/explain"]
     wanted = [(route, code) for route in posts for code in ("200", "400")]
 
     def counts() -> list[float]:
@@ -69,7 +69,9 @@ def test_the_service_keeps_to_its_document(server: Server, tmp_path: Path) -> No
         assert now > least, f"never seen: {kind}"
 
 
-def test_with_api_keys_the_service_keeps_to_its_document(colour_store: tuple[Store, str], tmp_path: Path) -> None:
+def test_with_api_keys_the_service_behaves_as_its_document_says(
+    colour_store: tuple[Store, str], tmp_path: Path
+) -> None:
     with serving(colour_store[0], ".", API_KEYS="open-sesame") as server:
         assert "securitySchemes" in server.get("/openapi.json").json()["components"]
         run_schemathesis(server, tmp_path, "--header", "X-API-Key: open-sesame")

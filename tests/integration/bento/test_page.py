@@ -22,7 +22,7 @@ from tests.stored import picture
 
 SECONDS = 30
 
-# What a person does, less the mouse: WebDriver can't drag a file in from outside of the browser.
+# What a person does without the mouse: WebDriver can't drag a file into the browser.
 DROP = """
 const files = new DataTransfer();
 for (const [name, type, base64] of arguments[1]) {
@@ -58,12 +58,12 @@ class Page:
         return [str(found.text) for found in self.browser.find_elements(By.CSS_SELECTOR, selector)]
 
     def until(self, condition: Any) -> None:
-        # What was found may be replaced by the page before it is read.
+        # The page may replace an element between finding and reading it.
         replaced = [StaleElementReferenceException]
         WebDriverWait(self.browser, SECONDS, 0.05, ignored_exceptions=replaced).until(lambda _: condition())
 
     def drop(self, *files: tuple[str, bytes], by: str = "drop") -> None:
-        """Let files fall on the page, and wait for what becomes of them."""
+        """Drop files on the page, and wait for the result."""
         self.browser.execute_script("document.getElementById('results').ariaBusy = null")
         sent = [(name, "image/png", b64encode(content).decode()) for name, content in files]
         self.browser.execute_script(DROP, self.find("#drop"), sent, by)
@@ -84,8 +84,8 @@ def page(browser: webdriver.Chrome, server: Server) -> Iterator[Page]:
 
 
 def complaints(browser: Any) -> list[dict[str, Any]]:
-    """What the browser has to say of scripts that failed or broke the policy, since it was last asked."""
-    # A refused image is a line from the network.
+    """Return what the browser has logged of failed scripts and broken policies since the last call."""
+    # The browser also logs refused images, as errors of the network.
     return [entry for entry in browser.get_log("browser") if entry["source"] != "network"]
 
 
@@ -100,7 +100,7 @@ def test_a_dropped_image_shows_its_class_scores_and_times(page: Page, server: Se
     assert "round trip" in times
     stages = page.texts("#results table:last-child th")
     assert stages == ["receive", "decode", "queue", "inference", "the rest"]
-    # Heard, too.
+    # Screen readers announce it too.
     assert page.find("#status").get_attribute("role") == "status"
     assert page.text("#status") == "green, 99.2%"
 
@@ -139,7 +139,7 @@ def test_several_images_have_a_row_each(page: Page) -> None:
     assert page.text("#status") == "26 of 27 images classified"
 
 
-def test_more_than_a_body_takes_goes_in_several(
+def test_images_that_exceed_one_body_are_sent_in_several(
     browser: webdriver.Chrome, colour_store: tuple[Store, str], tmp_path: Path
 ) -> None:
     with serving(colour_store[0], ".", MAX_BODY_BYTES="2000") as server:
@@ -167,7 +167,7 @@ def test_a_file_over_the_limit_shows_the_reason(page: Page, tmp_path: Path) -> N
     page.until(lambda: page.texts("#results code") == ["413 payload_too_large"])
 
 
-def test_without_the_service_that_is_said(browser: webdriver.Chrome, colour_store: tuple[Store, str]) -> None:
+def test_the_page_says_so_if_the_service_is_down(browser: webdriver.Chrome, colour_store: tuple[Store, str]) -> None:
     with serving(colour_store[0], ".") as server:
         page = Page(browser, server.url)
     page.drop(("some.png", picture("red")))
@@ -192,7 +192,7 @@ def test_nothing_scrolls_sideways(page: Page, width: int) -> None:
         page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
-def test_what_a_class_or_a_reason_is_called_is_never_markup(page: Page) -> None:
+def test_names_of_classes_and_reasons_are_never_markup(page: Page) -> None:
     name = "<img src=x onerror=alert(1)>"
     answer = {"predicted_class": name, "confidence_score": 1, "top_k": [{"class": name, "score": 1}]}
     page.browser.execute_script(ANSWERING, json.dumps(answer), 200, "application/json")
@@ -202,7 +202,7 @@ def test_what_a_class_or_a_reason_is_called_is_never_markup(page: Page) -> None:
 
 
 @pytest.mark.parametrize(("status", "code"), [(429, "queue_full"), (503, "draining")])
-def test_a_busy_service_is_said_to_be_and_when_to_come_again(page: Page, status: int, code: str) -> None:
+def test_the_page_says_that_the_service_is_busy_and_when_to_try_again(page: Page, status: int, code: str) -> None:
     problem = json.dumps({"status": status, "code": code, "detail": "too many"})
     page.browser.execute_script("window.realFetch = fetch")
     page.browser.execute_script(ANSWERING, problem, status, "application/problem+json")
@@ -215,13 +215,13 @@ def test_a_busy_service_is_said_to_be_and_when_to_come_again(page: Page, status:
     page.until(lambda: page.texts("#results h2") == ["green"])
 
 
-def test_a_proxys_own_error_is_no_riddle(page: Page) -> None:
+def test_an_error_of_a_proxy_is_shown_clearly(page: Page) -> None:
     page.browser.execute_script(ANSWERING, "<h1>Bad Gateway</h1>", 502, "text/html")
     page.drop(("some.png", picture("green")))
     assert page.text("#results code").startswith("502")
 
 
-def test_the_api_key_is_asked_for_and_kept_for_the_tab(
+def test_the_page_asks_for_the_api_key_and_keeps_it_for_the_tab(
     browser: webdriver.Chrome, colour_store: tuple[Store, str]
 ) -> None:
     with serving(colour_store[0], ".", API_KEYS="open-sesame") as server:
@@ -240,7 +240,7 @@ def test_the_api_key_is_asked_for_and_kept_for_the_tab(
         assert page.text("#results h2") == "red"
 
 
-def test_the_curl_line_asks_the_same_and_can_be_copied(page: Page, server: Server) -> None:
+def test_the_curl_line_sends_the_same_request_and_can_be_copied(page: Page, server: Server) -> None:
     assert page.text("#curl") == f'curl -X POST {server.url}/predict -F "file=@image.jpg"'
     page.drop(("it's.png", picture("red")), ("b.png", picture("red")))
     assert (

@@ -1,4 +1,4 @@
-"""What a connection may do, over raw sockets: refusals without an ASGI task, limits of time and size."""
+"""Connections over raw sockets: early refusals, and the limits of time and size."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def connection(target: Server) -> Iterator[socket.socket]:
 
 @pytest.fixture
 def full(target: Server) -> Iterator[None]:
-    """While this lasts, the one place is taken."""
+    """Keep the only place in the queue taken during a test."""
     statuses: list[int] = []
 
     def client() -> None:
@@ -68,7 +68,7 @@ def request(*headers: bytes, body: bytes | None = None, target: bytes = b"/predi
 
 
 def answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
-    """Read one answer off a connection that may carry more after it."""
+    """Read one answer from a connection that may carry more after it."""
     data = b""
     while b"\r\n\r\n" not in data:
         piece = connection.recv(1)
@@ -83,7 +83,7 @@ def answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
 
 
 @pytest.mark.usefixtures("full")
-def test_a_refusal_says_all_that_other_errors_say_and_leaves_the_connection_open(
+def test_an_early_refusal_is_a_complete_problem_and_leaves_the_connection_open(
     target: Server, connection: socket.socket
 ) -> None:
     before = target.metric("image_classifier_shed_total", reason="queue_full")
@@ -119,7 +119,9 @@ def test_a_refusal_says_all_that_other_errors_say_and_leaves_the_connection_open
     ],
     ids=["expect", "close", "http-1.0", "batch", "infer"],
 )
-def test_the_longer_way_refuses_just_as_well(connection: socket.socket, data: bytes) -> None:
+def test_requests_that_cannot_be_refused_early_are_refused_by_the_application(
+    connection: socket.socket, data: bytes
+) -> None:
     connection.sendall(data)
     status, headers, body = answer(connection)
     assert (status, json.loads(body)["code"]) == (429, "queue_full")
@@ -127,10 +129,10 @@ def test_the_longer_way_refuses_just_as_well(connection: socket.socket, data: by
 
 
 @pytest.mark.usefixtures("full")
-def test_a_client_of_http_1_0_is_let_go_once_it_is_refused(connection: socket.socket) -> None:
+def test_a_refused_client_of_http_1_0_is_disconnected(connection: socket.socket) -> None:
     connection.sendall(request(b"Connection: keep-alive").replace(b"HTTP/1.1", b"HTTP/1.0"))
     status, headers, _ = answer(connection)
-    # Else it waits for the end, for it can't know that the connection is kept.
+    # Otherwise the client waits for the end, because it can't know that the connection stays open.
     assert (status, headers.get("connection")) == (429, "close")
     assert closed(connection) == b""
 
@@ -142,7 +144,7 @@ def test_a_connection_that_was_refused_is_served_next_time(target: Server, conne
     connection.sendall(request())
     assert answer(connection)[0] == 429
     while first.is_alive():
-        # Idle for longer than KEEP_ALIVE, which an image may take on a busy machine, it would be closed.
+        # On a busy machine an image may take longer than KEEP_ALIVE, and an idle connection would be closed.
         connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
         assert answer(connection)[0] == 200
         time.sleep(0.1)
@@ -172,21 +174,21 @@ def test_a_refused_upload_is_not_kept_in_memory_and_the_next_request_is_found(
 
 
 def closed(connection: socket.socket) -> bytes:
-    """Read until the server closes; returns what came."""
+    """Return all bytes until the server closes the connection."""
     data = b""
     while piece := connection.recv(65536):
         data += piece
     return data
 
 
-def test_a_head_that_never_ends_is_ended(connection: socket.socket) -> None:
+def test_an_endless_head_ends_the_connection(connection: socket.socket) -> None:
     connection.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nX-Slow: ")
     data = closed(connection)
     assert data.startswith(b"HTTP/1.1 408 ")
     assert b"request_timeout" in data
 
 
-def test_a_body_that_stalls_is_ended(target: Server, connection: socket.socket) -> None:
+def test_a_body_that_stalls_ends_the_connection(target: Server, connection: socket.socket) -> None:
     connection.sendall(request()[:-10])
     data = closed(connection)
     assert data.startswith(b"HTTP/1.1 408 ")
@@ -198,7 +200,7 @@ def test_a_connection_that_sends_nothing_is_closed(connection: socket.socket) ->
     assert closed(connection) == b""
 
 
-def test_an_idle_connection_is_closed_after_its_time(connection: socket.socket) -> None:
+def test_an_idle_connection_is_closed_after_the_keep_alive_time(connection: socket.socket) -> None:
     connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
     assert answer(connection)[0] == 200
     assert closed(connection) == b""
@@ -206,7 +208,7 @@ def test_an_idle_connection_is_closed_after_its_time(connection: socket.socket) 
 
 @contextlib.contextmanager
 def unread(target: Server) -> Iterator[socket.socket]:
-    """A client that asks for far more than fits into the buffers between, and takes none of it."""
+    """A client that asks for far more than the sockets' buffers hold, and reads nothing."""
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(("127.0.0.1", target.port))
@@ -220,23 +222,23 @@ def served(target: Server) -> float:
     return target.metric("image_classifier_requests_total", route="/docs/swagger-ui-bundle.js")
 
 
-def test_who_takes_nothing_of_an_answer_is_let_go(target: Server) -> None:
+def test_a_client_that_reads_nothing_of_its_answer_is_disconnected(target: Server) -> None:
     (worker,) = psutil.Process(target.process.pid).children()
     with unread(target) as connection:
         own = connection.getsockname()[1]
         until(lambda: own not in [other.raddr.port for other in worker.net_connections() if other.raddr])
 
 
-def test_who_leaves_in_the_middle_of_several_answers_is_no_error(target: Server) -> None:
+def test_a_client_that_leaves_between_pipelined_answers_causes_no_error(target: Server) -> None:
     with unread(target) as connection:
-        # Closing now sends a reset, not an end.
+        # With this option, closing sends a reset instead of an end.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     assert target.get("/livez").status_code == 200
     assert "Traceback" not in target.log.read_text()
 
 
 @pytest.mark.parametrize("piece", [b"X: " + b"a" * 1000 + b"\r\n", b"a" * 1000], ids=["many", "one"])
-def test_trailers_without_end_are_ended(connection: socket.socket, piece: bytes) -> None:
+def test_endless_trailers_end_the_connection(connection: socket.socket, piece: bytes) -> None:
     connection.sendall(
         b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nT: "
     )

@@ -1,4 +1,4 @@
-"""Batches of images, API keys, the answer cache, versions and timings, asked of real servers."""
+"""Batches of images, API keys, the answer cache, versions and timings, tested against real servers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_batch_is_answered_in_its_order_and_a_bad_image_harms_no_other(server:
     assert answers[1]["status"] == 415
 
 
-def test_a_batch_far_larger_than_the_queue_is_answered_whole(colour_store: tuple[Store, str]) -> None:
+def test_a_batch_far_larger_than_the_queue_is_answered_completely(colour_store: tuple[Store, str]) -> None:
     with serving(colour_store[0], ".", QUEUE_LIMIT="8") as small:
         colours = [CLASSES[i % 3] for i in range(200)]
         answers = batch(small, *(picture(colour) for colour in colours), query="?top_k=1").json()
@@ -68,7 +68,7 @@ def test_a_service_without_keras_says_how_to_get_explanations(server: Server) ->
     assert server.metric("image_classifier_requests_total", route="/explain", code="404") > 0
 
 
-def test_with_api_keys_every_post_wants_one_and_no_key_is_logged(colour_store: tuple[Store, str]) -> None:
+def test_with_api_keys_every_post_needs_one_and_no_key_is_logged(colour_store: tuple[Store, str]) -> None:
     with serving(colour_store[0], ".", API_KEYS="first-secret, second-secret", LOG_LEVEL="debug") as locked:
         for path in ("/predict", "/predict/batch", "/explain", "/v2/models/image_classifier/infer"):
             response = httpx.post(locked.url + path, files={"file": picture("red")})
@@ -100,7 +100,7 @@ def test_a_cached_answer_needs_no_call_of_the_model(colour_store: tuple[Store, s
         assert cached.predict(b"junk").status_code == 415
 
 
-def test_version_tells_what_answers_depend_on(server: Server, colour_store: tuple[Store, str]) -> None:
+def test_the_version_lists_everything_that_answers_depend_on(server: Server, colour_store: tuple[Store, str]) -> None:
     about = server.get("/version").json()
     assert about["model"] == colour_store[1]
     assert re.fullmatch(r"[0-9a-f]{64}", about["digest"])
@@ -111,7 +111,7 @@ def test_version_tells_what_answers_depend_on(server: Server, colour_store: tupl
     assert {"bentoml", "onnxruntime", "pillow", "numpy", "python"} < set(about["versions"])
 
 
-def test_an_answer_tells_how_long_each_stage_took(server: Server) -> None:
+def test_an_answer_reports_the_time_of_each_stage(server: Server) -> None:
     timing = server.predict(picture("red")).headers["server-timing"]
     stages = re.findall(r"(\w+);dur=([0-9.]+)", timing)
     assert [name for name, _ in stages] == ["receive", "decode", "queue", "inference"]
@@ -128,7 +128,7 @@ def test_every_execution_gives_the_same_answers(colour_store: tuple[Store, str])
     assert answers[0] == answers[1]
 
 
-def test_recommended_settings_are_ones_the_service_takes(colour_store: tuple[Store, str]) -> None:
+def test_the_service_accepts_the_recommended_settings(colour_store: tuple[Store, str]) -> None:
     command = [sys.executable, "-m", "bento.recommend", "--p99-ms"]
     environment = colour_store[0].environment
     done = subprocess.run([*command, "200"], env=environment, capture_output=True, text=True, check=False)
@@ -143,7 +143,7 @@ def test_recommended_settings_are_ones_the_service_takes(colour_store: tuple[Sto
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_the_log_is_a_json_object_a_line(colour_store: tuple[Store, str]) -> None:
+def test_the_log_has_one_json_object_per_line(colour_store: tuple[Store, str]) -> None:
     with serving(colour_store[0], ".") as server:
         assert server.predict(picture("red")).status_code == 200
         ours = [line for line in server.log.read_text().splitlines() if line.startswith("{")]

@@ -1,4 +1,4 @@
-"""The HTTP contract of docs/service.md, asked of a real server."""
+"""The HTTP contract of docs/service.md, tested against a real server."""
 
 from __future__ import annotations
 
@@ -66,11 +66,11 @@ def test_top_k_lists_the_best_classes_in_order(server: Server) -> None:
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "x", "1.5", "", "%FF", "9" * 5000, "\u0663"])
-def test_a_senseless_top_k_is_refused(server: Server, value: str) -> None:
+def test_an_invalid_top_k_is_refused(server: Server, value: str) -> None:
     assert problem(server.predict(picture("red"), f"/predict?top_k={value}")) == (400, "malformed_request")
 
 
-def test_a_sane_request_id_comes_back_and_another_is_replaced(server: Server) -> None:
+def test_a_valid_request_id_comes_back_and_an_invalid_one_is_replaced(server: Server) -> None:
     image = picture("red")
     assert server.predict(image, **{"x-request-id": "trace-1/2"}).headers["x-request-id"] == "trace-1/2"
     assert server.predict(image, **{"x-request-id": "a" * 500}).headers["x-request-id"] != "a" * 500
@@ -155,7 +155,7 @@ def test_answers_are_never_mixed_up_between_concurrent_clients(server: Server) -
     assert answers == colours
 
 
-def test_a_client_that_leaves_in_mid_body_leaves_no_trace(server: Server) -> None:
+def test_a_client_that_leaves_during_its_body_leaves_nothing_behind(server: Server) -> None:
     for _ in range(5):
         with socket.create_connection(("127.0.0.1", server.port)) as connection:
             connection.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc")
@@ -193,7 +193,7 @@ def test_serving_loads_no_tensorflow(server: Server) -> None:
     assert "tensorflow" not in maps
 
 
-def test_a_body_over_the_limit_is_refused_whether_or_not_its_length_is_told(colour_store: tuple[Store, str]) -> None:
+def test_a_body_over_the_limit_is_refused_with_and_without_content_length(colour_store: tuple[Store, str]) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     out = io.BytesIO()
     Image.fromarray(noise).save(out, "PNG")
@@ -206,7 +206,7 @@ def test_a_body_over_the_limit_is_refused_whether_or_not_its_length_is_told(colo
         assert small.metric("image_classifier_model_info", runtime="onnx") == 1
 
 
-def test_the_problem_of_a_failed_request_says_nothing_of_the_server(server: Server) -> None:
+def test_a_problem_reveals_nothing_about_the_server(server: Server) -> None:
     body = server.predict(b"\x89PNG\r\n\x1a\n" + b"x" * 100).json()
     assert "/" not in body["detail"]
     assert json.dumps(body).count("Traceback") == 0

@@ -1,4 +1,4 @@
-"""A built Bento in stores that changed since, or that never saw it built. With real servers."""
+"""A built Bento, served from stores that changed since the build and from other stores, by real servers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def built(store: Store, tmp_path: Path) -> tuple[str, str]:
     return done.stdout.strip().splitlines()[-1].removeprefix("__tag__:"), model
 
 
-def test_newer_models_do_not_matter_whatever_they_lack(store: Store, built: tuple[str, str], tmp_path: Path) -> None:
+def test_a_bento_ignores_newer_models_even_broken_ones(store: Store, built: tuple[str, str], tmp_path: Path) -> None:
     bento, pinned = built
     store.publish(write_entry(tmp_path / "newer", int8=False))
     foreign = "import bentoml\nwith bentoml.models.create('image_classifier'): pass"
@@ -39,7 +39,7 @@ def test_newer_models_do_not_matter_whatever_they_lack(store: Store, built: tupl
     assert "Traceback" not in done.stderr
 
 
-def test_a_pinned_model_that_is_gone_is_one_line(store: Store, built: tuple[str, str], tmp_path: Path) -> None:
+def test_a_missing_pinned_model_is_an_error_of_one_line(store: Store, built: tuple[str, str], tmp_path: Path) -> None:
     bento, pinned = built
     store.publish(write_entry(tmp_path / "newer"))
     shutil.rmtree(store.home / "models" / pinned.replace(":", "/"))
@@ -49,7 +49,7 @@ def test_a_pinned_model_that_is_gone_is_one_line(store: Store, built: tuple[str,
     assert len(done.stderr.splitlines()) == 1, done.stderr
 
 
-def test_an_exported_bento_serves_where_it_is_imported(store: Store, built: tuple[str, str], tmp_path: Path) -> None:
+def test_an_exported_bento_serves_after_its_import(store: Store, built: tuple[str, str], tmp_path: Path) -> None:
     bento, pinned = built
     archive = str(tmp_path / "exported.bento")
     assert store.bentoml("export", bento, archive).returncode == 0

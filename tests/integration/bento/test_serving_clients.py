@@ -1,4 +1,4 @@
-"""What a caller is told where the answer could get lost: late readers, an address that is taken. With real servers."""
+"""Answers and errors that could get lost: late readers, an address that is taken. With real servers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.integration.conftest import Server, Store
 
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["content-length", "chunked"])
-def test_a_client_that_sends_all_before_it_reads_gets_its_413(server: Server, chunked: bool) -> None:
+def test_a_client_that_sends_everything_before_it_reads_gets_its_413(server: Server, chunked: bool) -> None:
     # Far over what the socket buffers hold; httpx reads an answer even after a failed write, and hides a reset.
     pieces = [b"x" * 2**20] * 64
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
@@ -27,7 +27,7 @@ def test_a_client_that_sends_all_before_it_reads_gets_its_413(server: Server, ch
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "203.0.113.1"], ids=["port-in-use", "no-such-address"])
-def test_an_address_that_cannot_be_had_is_one_line(colour_store: tuple[Store, str], host: str) -> None:
+def test_an_address_that_is_not_available_is_an_error_of_one_line(colour_store: tuple[Store, str], host: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         done = colour_store[0].bentoml("serve", ".", "--host", host, "--port", port)

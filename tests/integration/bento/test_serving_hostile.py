@@ -1,4 +1,4 @@
-"""What a stranger can send: always a client error, never a trace in the log, a 5xx or a harmed neighbour."""
+"""Hostile requests: each gets a client error, with no traceback, no 5xx and no effect on other requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LARGEST = 20 * 2**20
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of this module's own, whose whole log is looked at in the end."""
+    """A server for this module alone, whose whole log is checked at the end."""
     root = tmp_path_factory.mktemp("hostile")
     store = Store(root / "home")
     store.publish(write_entry(root / "entry"))
@@ -29,7 +29,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(autouse=True)
 def unharmed(target: Server) -> Iterator[None]:
-    """After each test the server answers as before, counted no 500 and logged no traceback."""
+    """Check after each test that the server answers as before, counted no 500 and logged no traceback."""
     yield
     assert target.predict(picture("green")).json()["predicted_class"] == "green"
     assert target.metric("image_classifier_requests_total", code="500") == 0
@@ -44,7 +44,7 @@ def post(server: Server, body: bytes, headers: dict[str, str]) -> httpx.Response
 
 
 def raw(server: Server, request: bytes) -> bytes:
-    """Send bytes as they are; returns the answer's status line."""
+    """Send bytes as they are, and return the status line of the answer."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
         connection.sendall(request)
         return connection.recv(65536).split(b"\r\n")[0]
@@ -65,15 +65,15 @@ def raw(server: Server, request: bytes) -> bytes:
         (
             b"GET /predict HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-            b"40",  # 403 where a websocket library is installed, 405 where not
+            b"40",  # 403 if a websocket library is installed, 405 if not
         ),
     ],
 )
-def test_odd_http_is_a_client_error(target: Server, request_: bytes, status: bytes) -> None:
+def test_unusual_http_is_a_client_error(target: Server, request_: bytes, status: bytes) -> None:
     assert raw(target, request_).split(b" ")[1].startswith(status)
 
 
-def test_an_endless_number_is_no_top_k(target: Server) -> None:
+def test_an_endless_number_is_refused_as_top_k(target: Server) -> None:
     response = target.predict(picture("red"), "/predict?top_k=000001" + "9" * 5000)
     assert response.json()["code"] == "malformed_request"
 
@@ -93,7 +93,7 @@ def test_the_clients_request_id_is_kept_on_errors_too(target: Server) -> None:
     ],
     ids=["padding", "parts", "header", "almost-boundaries"],
 )
-def test_a_form_without_end_is_malformed(target: Server, body: bytes) -> None:
+def test_an_endless_form_is_malformed(target: Server, body: bytes) -> None:
     assert post(target, body, FORM).json()["code"] == "malformed_request"
 
 
@@ -113,39 +113,39 @@ def test_mutated_images_are_refused_or_classified(target: Server) -> None:
     assert {200, 422} <= statuses
 
 
-def test_clients_that_leave_while_their_image_is_worked_on(target: Server) -> None:
+def test_clients_may_leave_while_their_images_are_classified(target: Server) -> None:
     image = picture("red", "BMP", (1500, 1500))
     head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/bmp\r\nContent-Length: %d\r\n\r\n" % len(image)
     for _ in range(10):
         with socket.create_connection(("127.0.0.1", target.port)) as connection:
             connection.sendall(head + image)
-            # Closing now sends a reset, not an end.
+            # With this option, closing sends a reset instead of an end.
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 @pytest.mark.parametrize("told", [True, False], ids=["content-length", "chunked"])
-def test_a_body_far_over_the_limit_is_answered_not_reset(target: Server, told: bool) -> None:
+def test_a_body_far_over_the_limit_gets_an_answer_instead_of_a_reset(target: Server, told: bool) -> None:
     piece = b"x" * 2**20
     body = piece * 64 if told else (piece for _ in range(64))
     response = httpx.post(target.url + "/predict", content=body, headers={"content-type": "image/png"}, timeout=60)
     assert (response.status_code, response.json()["code"]) == (413, "payload_too_large")
 
 
-def test_the_largest_body_is_taken(target: Server) -> None:
+def test_the_largest_allowed_body_is_accepted(target: Server) -> None:
     image = picture("blue", "BMP", (2600, 2600))
     assert LARGEST - 2**20 < len(image) < LARGEST
     assert target.predict(image).json()["predicted_class"] == "blue"
 
 
 @pytest.mark.parametrize("path", ["/livez", "/healthz", "/readyz", "/metrics"])
-def test_head_of_a_probe_has_its_length_and_no_body(target: Server, path: str) -> None:
+def test_head_of_a_probe_has_a_content_length_and_no_body(target: Server, path: str) -> None:
     response = httpx.head(target.url + path)
     assert response.status_code == 200
     assert int(response.headers["content-length"]) > 0
     assert response.content == b""
 
 
-def test_a_hostile_file_name_is_not_looked_at(target: Server) -> None:
+def test_a_hostile_file_name_is_ignored(target: Server) -> None:
     name = "é/../\\%00" * 100
     response = httpx.post(target.url + "/predict", files={"file": (name, picture("red"), "text/html")}, timeout=30)
     assert response.status_code == 200

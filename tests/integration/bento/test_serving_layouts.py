@@ -1,4 +1,4 @@
-"""Where a Bento's model comes from: chosen at build, or carried inside the Bento as in an image. With real servers."""
+"""The source of a Bento's model: chosen at build, or inside the Bento as in an image. With real servers."""
 
 from __future__ import annotations
 

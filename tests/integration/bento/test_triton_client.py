@@ -1,4 +1,4 @@
-"""The Open Inference Protocol, spoken by Triton's own client to a real server."""
+"""The Open Inference Protocol: Triton's own client against a real server."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def as_input(images: np.ndarray, *, binary: bool, name: str = "image", datatype:
 
 
 def predicted(server: Server, image: np.ndarray) -> dict[str, float]:
-    """Class and score of each class, by /predict."""
+    """Return the score of each class, as /predict gives it."""
     out = io.BytesIO()
     Image.fromarray(image).save(out, "PNG")
     answer = server.predict(out.getvalue(), "/predict?top_k=3").json()
     return {entry["class"]: entry["score"] for entry in answer["top_k"]}
 
 
-def test_health_is_told(client: Any) -> None:
+def test_the_client_reads_health(client: Any) -> None:
     assert client.is_server_live()
     assert client.is_server_ready()
     assert client.is_model_ready(MODEL)
@@ -56,13 +56,13 @@ def test_health_is_told(client: Any) -> None:
     assert not client.is_model_ready(MODEL, "another")
 
 
-def test_health_is_told_in_the_bodies_that_other_clients_read(server: Server) -> None:
+def test_the_bodies_of_health_are_those_that_other_clients_read(server: Server) -> None:
     assert server.get("/v2/health/live").json() == {"live": True}
     assert server.get("/v2/health/ready").json()["ready"] is True
     assert server.get(f"/v2/models/{MODEL}/ready").json() == {"name": MODEL, "ready": True}
 
 
-def test_metadata_is_told(client: Any, colour_store: tuple[Store, str]) -> None:
+def test_the_client_reads_the_metadata(client: Any, colour_store: tuple[Store, str]) -> None:
     version = colour_store[1].split(":")[1]
     assert client.get_server_metadata()["extensions"] == ["binary_tensor_data"]
     about = client.get_model_metadata(MODEL)
@@ -84,7 +84,7 @@ def test_tensors_get_the_probabilities_that_predict_gives(
     probabilities = result.as_numpy("probabilities")
     assert (probabilities.shape, probabilities.dtype) == ((4, 3), np.float32)
     for image, row in zip(images, probabilities, strict=True):
-        # The same float32, not only nearly: it is the same model on the same pixels.
+        # Exactly the same float32, because the same model gets the same pixels.
         assert {name: np.float32(score) for name, score in predicted(server, image).items()} == dict(
             zip(CLASSES, row, strict=True)
         )
@@ -115,7 +115,7 @@ def test_more_images_than_a_batch_are_answered_in_order(client: Any) -> None:
         (np.zeros((10_000, SIZE, SIZE, 3), np.uint8), {}, "10000 images in one request"),
     ],
 )
-def test_a_wrong_tensor_is_an_exception_that_says_why(
+def test_a_wrong_tensor_raises_an_exception_with_the_reason(
     client: Any, images: np.ndarray, options: dict[str, str], said: str
 ) -> None:
     with pytest.raises(InferenceServerException) as caught:
@@ -124,7 +124,7 @@ def test_a_wrong_tensor_is_an_exception_that_says_why(
     assert caught.value.status() == "400"
 
 
-def test_an_unknown_model_version_or_output_is_an_exception_too(client: Any) -> None:
+def test_an_unknown_model_version_or_output_raises_an_exception(client: Any) -> None:
     tensor = as_input(pixels("red"), binary=True)
     for model, version in (("another", ""), (MODEL, "another")):
         with pytest.raises(InferenceServerException) as caught:
@@ -143,7 +143,7 @@ def test_an_error_is_a_problem_and_has_the_protocol_s_own_member(server: Server)
     assert body["error"] == body["detail"] == "the request has no inputs"
 
 
-def test_a_request_by_hand_is_answered_with_json(server: Server) -> None:
+def test_a_handwritten_request_is_answered_with_json(server: Server) -> None:
     tensor = {"name": "image", "datatype": "UINT8", "shape": [1, SIZE, SIZE, 3], "data": pixels("blue").tolist()}
     response = httpx.post(f"{server.url}/v2/models/{MODEL}/infer", content=json.dumps({"inputs": [tensor]}))
     assert response.headers["content-type"] == "application/json"

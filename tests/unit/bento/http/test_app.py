@@ -1,4 +1,4 @@
-"""The application driven in process, where its states can be held still: loading, failed, a model that breaks."""
+"""The application in process, where each state can be held: loading, failed, a model that breaks, draining."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.application_host import PNG, TAG, Host, Messages, predict_scope
 from tests.stored import SIZE, picture
 
 
-def test_while_the_model_loads_it_lives_but_is_not_ready(model: WarmModel) -> None:
+def test_the_service_is_live_but_not_ready_while_the_model_loads(model: WarmModel) -> None:
     may_load = threading.Event()
 
     def load() -> WarmModel:
@@ -64,7 +64,7 @@ def test_a_model_that_does_not_load_is_reported_once_in_one_line() -> None:
     assert asyncio.run(scenario()).failures == ["the model can't be loaded: first line second line"]
 
 
-def test_a_failure_of_our_own_is_a_bare_500_whose_reason_is_in_the_log(
+def test_an_internal_error_is_a_bare_500_whose_reason_is_in_the_log(
     model: WarmModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(images: np.ndarray) -> np.ndarray:
@@ -83,7 +83,7 @@ def test_a_failure_of_our_own_is_a_bare_500_whose_reason_is_in_the_log(
     assert "RuntimeError: /secret/path" in caplog.text
 
 
-def test_a_form_of_several_parts_is_taken_apart_off_the_event_loop(
+def test_a_form_of_several_parts_is_parsed_off_the_event_loop(
     model: WarmModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads: list[threading.Thread] = []
@@ -132,7 +132,7 @@ def test_a_large_answer_is_written_off_the_event_loop(model: WarmModel, monkeypa
     assert [thread is threading.main_thread() for thread in threads] == [True, False]
 
 
-def test_who_leaves_before_the_body_is_complete_gets_no_answer(model: WarmModel) -> None:
+def test_a_client_that_leaves_before_its_body_is_complete_gets_no_answer(model: WarmModel) -> None:
     async def scenario() -> Messages:
         host = Host(lambda: model)
         await host.start()
@@ -144,12 +144,12 @@ def test_who_leaves_before_the_body_is_complete_gets_no_answer(model: WarmModel)
 
 
 @pytest.mark.parametrize("inline", [True, False])
-def test_the_images_of_one_request_never_crowd_each_other_out(model: WarmModel, inline: bool) -> None:
+def test_the_images_of_one_request_never_fill_the_queue_for_each_other(model: WarmModel, inline: bool) -> None:
     async def scenario() -> tuple[httpx.Response, httpx.Response]:
         host = Host(lambda: replace(model, inline=inline), Settings(deadline_ms=60_000))
         await host.start()
         await host.until(host.is_ready)
-        # So slow that six may be inside.
+        # At 7 s per image the deadline admits six images.
         host.application.admission.expect(7)
         shape = [50, SIZE, SIZE, 3]
         tensor = {"name": "image", "datatype": "UINT8", "shape": shape, "data": [0] * prod(shape)}
@@ -164,7 +164,7 @@ def test_the_images_of_one_request_never_crowd_each_other_out(model: WarmModel, 
     assert [entry.get("predicted_class") for entry in batch.json()] == ["blue"] * 50
 
 
-def test_while_it_drains_all_are_served_and_once_it_closes_they_are_told_so(model: WarmModel) -> None:
+def test_a_draining_service_serves_every_request_and_a_closed_one_refuses(model: WarmModel) -> None:
     ended: list[int] = []
 
     async def scenario() -> list[httpx.Response]:

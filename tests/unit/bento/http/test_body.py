@@ -1,16 +1,17 @@
-"""One image out of a request's body: what multipart allows, and what its parser must survive."""
+"""Taking images out of a request's body: everything that multipart allows, and hostile input."""
 
 from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from bento.errors import RequestError
-from bento.http.body import MAX_PART_HEAD, MAX_PARTS, image_of, plain_image, read_body
-from bento.http.request import Call
+from bento.http.body import MAX_PART_HEAD, MAX_PARTS, HeldBody, image_of, plain_image
+from bento.http.request import Request
 from bento.inference.admission import Admission
 from bento.inference.work import ClientDisconnected
 from bento.settings import Settings
@@ -63,7 +64,7 @@ def test_header_names_are_case_insensitive_and_a_preamble_and_an_epilogue_are_sk
 
 
 @pytest.mark.parametrize("length", [50_000, 100_000])
-def test_a_long_file_name_is_taken_or_refused_whichever_way_the_form_is_read(length: int) -> None:
+def test_both_parsers_accept_and_refuse_the_same_long_file_names(length: int) -> None:
     head = b'Content-Disposition: form-data; name="file"; filename="%b"\r\n\r\n' % (b"x" * length)
     body = form(head + b"image")
     if length < MAX_PART_HEAD:
@@ -127,19 +128,29 @@ def test_random_bodies_and_types_give_an_image_or_a_client_error() -> None:
             assert error.code in {"missing_file", "multiple_files", "malformed_request"}  # noqa: PT017
 
 
-def read(receive: Any, announced: bytes | None, limit: int, buffered: int = 100) -> tuple[bytes, Admission]:
+def read(receive: Any, announced: bytes | None, limit: int, buffered: int = 100) -> tuple[bytes, int]:
+    """Return a body, and the bytes that were held while it was in use; none are held afterwards."""
     settings = Settings(max_body_bytes=limit, max_buffered_bytes=buffered, receive_timeout=5)
     admission = Admission(settings)
     headers = [] if announced is None else [(b"content-length", announced)]
-    call = Call({"type": "http", "headers": headers}, receive)
+    request = Request({"type": "http", "headers": headers}, receive)
+
+    async def scenario() -> tuple[bytes, int]:
+        async with HeldBody(request, settings, admission) as body:
+            return body, admission.buffered
+
     try:
-        return asyncio.run(read_body(call, settings, admission)), admission
-    except Exception:
+        return asyncio.run(scenario())
+    finally:
         assert admission.buffered == 0
-        raise
 
 
-def test_the_limit_is_on_what_arrives_and_on_what_is_announced() -> None:
+async def use(receive: Any, settings: Settings, admission: Admission, action: Callable[[], object] = bool) -> None:
+    async with HeldBody(Request({"type": "http", "headers": []}, receive), settings, admission):
+        action()
+
+
+def test_the_body_limit_holds_for_received_and_for_announced_bytes() -> None:
     assert read(chunked(b"ab", b"cd"), None, 4)[0] == b"abcd"
     assert read(chunked(b"ab", b"cd"), b"4", 4)[0] == b"abcd"
     for receive, announced in ((chunked(b"ab", b"cde"), None), (chunked(b"ab", b"cde"), b"2"), (chunked(), b"5")):
@@ -149,17 +160,30 @@ def test_the_limit_is_on_what_arrives_and_on_what_is_announced() -> None:
 
 
 def test_all_bodies_together_have_a_limit_too() -> None:
-    assert read(chunked(b"ab", b"cd"), None, 4, buffered=4)[1].buffered == 4
+    assert read(chunked(b"ab", b"cd"), None, 4, buffered=4)[1] == 4
     settings = Settings(max_body_bytes=4, max_buffered_bytes=5)
     admission = Admission(settings)
     admission.hold(2)
     with pytest.raises(RequestError) as caught:
-        asyncio.run(read_body(Call({"type": "http", "headers": []}, chunked(b"ab", b"cd")), settings, admission))
+        asyncio.run(use(chunked(b"ab", b"cd"), settings, admission))
     assert caught.value.code == "queue_full"
     assert admission.buffered == 2
 
 
-def test_a_body_that_ends_early_has_nobody_to_answer() -> None:
+def test_a_body_is_given_back_when_its_use_fails() -> None:
+    settings = Settings()
+    admission = Admission(settings)
+
+    def fail() -> None:
+        assert admission.buffered == 4
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        asyncio.run(use(chunked(b"ab", b"cd"), settings, admission, fail))
+    assert admission.buffered == 0
+
+
+def test_a_client_that_leaves_during_its_body_counts_as_disconnected() -> None:
     with pytest.raises(ClientDisconnected):
         read(chunked(b"ab", end=False), b"4", 4)
 
@@ -171,11 +195,11 @@ def test_a_body_that_stalls_is_a_timeout() -> None:
 
     settings = Settings(receive_timeout=0.05)
     with pytest.raises(RequestError) as caught:
-        asyncio.run(read_body(Call({"type": "http", "headers": []}, receive), settings, Admission(settings)))
+        asyncio.run(use(receive, settings, Admission(settings)))
     assert caught.value.code == "request_timeout"
 
 
-def test_the_short_way_and_the_long_way_to_an_image_agree() -> None:
+def test_the_fast_parser_returns_the_same_image_as_the_full_one() -> None:
     rng = random.Random(1)
     heads = [
         HEAD,

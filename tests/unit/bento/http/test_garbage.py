@@ -1,4 +1,4 @@
-"""What requests leave behind in memory for the garbage collector: nothing, or clients would wait for it."""
+"""Requests leave nothing for the garbage collector, because clients would have to wait for it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_an_answered_request_leaves_nothing_to_collect(model: WarmModel) -> None
             return sum(isinstance(thing, RequestResponseCycle) for thing in gc.get_objects())
 
     try:
-        # The connection keeps its last one.
+        # The connection keeps its last request.
         assert asyncio.run(scenario()) <= 1
     finally:
         gc.enable()
@@ -53,10 +53,10 @@ DAMAGED = b"\xff\xd8\xff" + bytes(100)
         ("/v2/models/image_classifier/infer", b"application/json", INFER, 400),
     ],
 )
-def test_what_is_refused_leaves_nothing_to_collect(
+def test_a_refused_request_leaves_nothing_to_collect(
     model: WarmModel, inline: bool, path: str, content_type: bytes, body: bytes, status: int
 ) -> None:
-    """An error holds the frames it went through; held by one of them, it would keep the bytes of the request."""
+    """An error holds its frames; if one of them held the error, the request's bytes would stay in memory."""
 
     async def scenario() -> None:
         host = Host(lambda: replace(model, inline=inline))
@@ -71,7 +71,7 @@ def test_what_is_refused_leaves_nothing_to_collect(
         async def is_gone() -> bool:
             return not [thing for thing in gc.get_objects() if isinstance(thing, Work | ImageError | RequestError)]
 
-        # The threads let go a little later.
+        # The threads drop their references a little later.
         await host.until(is_gone)
 
     try:

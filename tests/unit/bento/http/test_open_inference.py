@@ -1,4 +1,4 @@
-"""The Open Inference Protocol's bodies, taken apart and put together."""
+"""Parsing and writing the bodies of the Open Inference Protocol."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bento.errors import RequestError
-from bento.http.open_inference import InferRequest, infer_response, model_metadata, parse_infer, server_metadata
+from bento.http.open_inference import InferRequest, infer_response, parse_infer
 
 SIZE, MOST = 2, 4
 IMAGES = np.arange(24, dtype=np.uint8).reshape(2, SIZE, SIZE, 3) * 11
@@ -22,7 +22,7 @@ BINARY = {"parameters": {"binary_data_size": 24}}
 
 
 def tensor(**members: Any) -> dict[str, Any]:
-    """An input; `data=...` leaves a member out."""
+    """Return an input tensor; a member given as `...` is left out."""
     whole = {"name": "image", "datatype": "UINT8", "shape": [2, SIZE, SIZE, 3], "data": FLAT} | members
     return {key: value for key, value in whole.items() if value is not ...}
 
@@ -97,7 +97,7 @@ def test_json_data_may_come_with_a_header_length_too() -> None:
         ({"parameters": {"anything": "else", "priority": 3}, "unknown": [1, {}]}, False),
     ],
 )
-def test_the_output_is_binary_where_it_is_asked_for(members: dict[str, Any], expected: bool) -> None:
+def test_the_output_is_binary_if_the_request_asks_for_it(members: dict[str, Any], expected: bool) -> None:
     assert parse(request(**members)).binary_output is expected
 
 
@@ -151,7 +151,7 @@ def test_the_output_is_binary_where_it_is_asked_for(members: dict[str, Any], exp
         (request(tensor(data=IMAGES.tolist())).replace(b"[[[[0", b"[0[[["), "0 to 255"),
         (request(tensor(data=FLAT, **BINARY)), "Inference-Header-Content-Length"),
         (request(tensor(data=..., parameters={"shared_memory_region": "a"})), "shared memory"),
-        (request(tensor(data=...), parameters={"data": FLAT}), "belongs into the input"),
+        (request(tensor(data=...), parameters={"data": FLAT}), "must have one 'data' with an array"),
         (request(parameters={"x": float("inf")}), "valid JSON"),
         (request(parameters={"x": "y" * 2**20}), "over 1048576 bytes"),
         (request(parameters=3), "'parameters' must be an object"),
@@ -165,13 +165,13 @@ def test_the_output_is_binary_where_it_is_asked_for(members: dict[str, Any], exp
         (request(id=3), "id must be a string"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(body: bytes, said: str) -> None:
+def test_an_error_is_described_in_one_line(body: bytes, said: str) -> None:
     assert said in refusal(body)
 
 
 @pytest.mark.parametrize("value", [256, -1, 1.5, 1.0, True, None, "1", {}, 10**30, float("nan"), float("inf")])
 @pytest.mark.parametrize("nested", [True, False])
-def test_a_value_that_is_no_byte_is_refused(value: object, nested: bool) -> None:
+def test_a_value_outside_the_range_of_a_byte_is_refused(value: object, nested: bool) -> None:
     data: Any = IMAGES.tolist() if nested else [*FLAT]
     (data[1][1][1] if nested else data)[-1] = value
     assert "whole numbers from 0 to 255" in refusal(request(tensor(data=data)))
@@ -182,7 +182,7 @@ def test_a_header_length_outside_the_body_is_refused(value: bytes) -> None:
     assert "Inference-Header-Content-Length must be from 0 to" in refusal(request(), value)
 
 
-def test_a_binary_tensor_must_have_the_size_that_everything_says() -> None:
+def test_a_binary_tensor_must_have_the_size_that_shape_and_parameters_give() -> None:
     header = request(tensor(data=..., **BINARY))
     assert "23 bytes follow" in refusal(*binary(header, IMAGES.tobytes()[1:]))
     assert "25 bytes follow" in refusal(*binary(header, IMAGES.tobytes() + b"x"))
@@ -225,7 +225,7 @@ documents = st.fixed_dictionaries({"inputs": st.lists(entries, max_size=2)}, opt
 
 @settings(max_examples=500, deadline=None, database=None)
 @given(st.binary() | (trees | documents).map(json.dumps).map(str.encode), st.none() | st.binary(max_size=4))
-def test_no_body_does_more_than_being_refused(body: bytes, header_length: bytes | None) -> None:
+def test_a_random_body_is_parsed_or_refused(body: bytes, header_length: bytes | None) -> None:
     # Anything but a RequestError fails the test.
     with contextlib.suppress(RequestError):
         assert parse(body, header_length).images.shape[1:] == (SIZE, SIZE, 3)
@@ -248,7 +248,7 @@ PROBABILITIES = np.array([[0.1, 0.9], [0.7, 0.3]], np.float32)
 
 
 def test_an_answer_carries_its_numbers_as_json() -> None:
-    # An id like what the numbers are put in place of.
+    # An id that looks like the place where the numbers are inserted.
     id_ = '7, "data": []'
     body, headers = infer_response(InferRequest(id_, IMAGES, False), PROBABILITIES, "image_classifier", "v1")
     answer = json.loads(body)
@@ -259,7 +259,7 @@ def test_an_answer_carries_its_numbers_as_json() -> None:
     assert headers == [(b"content-type", b"application/json")]
 
 
-def test_an_answer_carries_its_numbers_as_bytes_where_asked() -> None:
+def test_an_answer_carries_its_numbers_as_bytes_if_asked() -> None:
     body, headers = infer_response(InferRequest(None, IMAGES, True), PROBABILITIES, "image_classifier", "v1")
     fields = dict(headers)
     length = int(fields[b"inference-header-content-length"])
@@ -271,15 +271,7 @@ def test_an_answer_carries_its_numbers_as_bytes_where_asked() -> None:
 
 
 @pytest.mark.parametrize("as_bytes", [True, False])
-def test_an_answer_that_is_no_number_is_an_error_of_ours(as_bytes: bool) -> None:
+def test_an_answer_that_is_not_a_number_is_an_internal_error(as_bytes: bool) -> None:
     with pytest.raises(RequestError) as caught:
         infer_response(InferRequest(None, IMAGES, as_bytes), PROBABILITIES * np.float32("nan"), "m", "1")
     assert caught.value.code == "internal_error"
-
-
-def test_metadata_names_the_tensors() -> None:
-    assert server_metadata("1.2")["extensions"] == ["binary_tensor_data"]
-    about = model_metadata("image_classifier", "v1", 32, 10)
-    assert (about["name"], about["versions"], about["platform"]) == ("image_classifier", ["v1"], "onnxruntime_onnx")
-    assert about["inputs"] == [{"name": "image", "datatype": "UINT8", "shape": [-1, 32, 32, 3]}]
-    assert about["outputs"] == [{"name": "probabilities", "datatype": "FP32", "shape": [-1, 10]}]

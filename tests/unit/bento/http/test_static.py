@@ -27,7 +27,7 @@ def test_every_file_has_the_type_that_its_ending_says() -> None:
         assert body, path
 
 
-def test_our_files_fetch_nothing_from_elsewhere_and_hold_no_inline_code() -> None:
+def test_our_files_load_nothing_from_other_servers_and_have_no_inline_code() -> None:
     for path in Path("bento/http/page").iterdir():
         text = path.read_text().replace("http://www.w3.org/2000/svg", "")
         assert "://" not in text, path
@@ -35,7 +35,7 @@ def test_our_files_fetch_nothing_from_elsewhere_and_hold_no_inline_code() -> Non
         assert not re.search(r"<script(?![^>]*src)|<style|\sstyle=|\son\w+=\"", text), path
 
 
-def test_the_policy_allows_nothing_from_elsewhere() -> None:
+def test_the_policy_allows_nothing_from_other_servers() -> None:
     policy = dict(static.HEADERS)[b"content-security-policy"].decode()
     assert policy.startswith("default-src 'none';")
     assert "unsafe" not in policy

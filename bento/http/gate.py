@@ -1,0 +1,71 @@
+"""What a connection asks before it lets a request in: whether there is room, and what to answer if there is none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Set
+
+from bento.errors import RequestError
+from bento.http.route import Route
+from bento.http.sweeper import Quiet, Sweeper
+from bento.inference.admission import Admission
+from bento.lifecycle import Lifecycle
+from bento.settings import Settings
+
+
+class AdmissionGate:
+    """Answers for the whole service, whose connections all share it.
+
+    Args:
+        settings: the service's.
+        admission: counts the images inside.
+        lifecycle: knows whether the service takes requests.
+        routes: the table.
+        version_header: goes into every answer.
+
+    Attributes:
+        receive_timeout: seconds that a request may take to arrive, and a client to read from its answer.
+        keep_alive: seconds that an idle connection stays open.
+        version_header: as given.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        admission: Admission,
+        lifecycle: Lifecycle,
+        routes: Iterable[Route],
+        version_header: tuple[bytes, bytes],
+    ) -> None:
+        self.receive_timeout = settings.receive_timeout
+        self.keep_alive = settings.keep_alive
+        self.version_header = version_header
+        self._admission = admission
+        self._lifecycle = lifecycle
+        self._sweeper = Sweeper()
+        self._early = {(route.method.encode(), route.path.encode()): route.path for route in routes if route.early}
+
+    def opened(self, connections: Set[Quiet], loop: asyncio.AbstractEventLoop) -> None:
+        """Count a new connection, one of `connections`, and watch all of them."""
+        self._admission.connections += 1
+        self._sweeper.watch(connections, loop)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the service only finishes what it has admitted."""
+        return self._lifecycle.state == "closed"
+
+    def early_route(self, method: bytes, url: bytes) -> str | None:
+        """Return the template of the route if the connection may refuse its requests before their bodies arrive."""
+        return self._early.get((method, url.partition(b"?")[0]))
+
+    def refuses_next(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Tell whether the queue has no place for a request that begins now.
+
+        A service that isn't ready says so in its handlers, so nothing is refused here until it is.
+        """
+        return self._lifecycle.state == "ready" and self._admission.refuses_next(loop)
+
+    def refusal(self) -> RequestError:
+        """Return the answer to a request that was refused, and count it as shed."""
+        return self._admission.refusal()
