@@ -6,10 +6,10 @@ import argparse
 from typing import Any
 
 from k8s import candidate, options
+from k8s.canary import same_chart, without_canary
 from k8s.change import Change, recover, required
 from k8s.helm import Helm
 from k8s.lock import Lock
-from k8s.verbs.canary import same_chart, without_canary
 from k8s.waiting import Deadline
 
 HELP = "take the canary away, and what a killed command left"

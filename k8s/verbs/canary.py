@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from k8s import candidate, images, options
+from k8s.canary import PARTS, promoted, same_chart
 from k8s.change import Change, recover, required
 from k8s.cluster import Cluster, Json
 from k8s.errors import K8sError
@@ -16,9 +17,6 @@ from k8s.lock import Lock
 from k8s.waiting import Deadline, deployment
 
 HELP = "give a second version a share of the requests"
-
-PARTS = ("image", "model")
-"""The sections of `canary` that say what it runs; those of the same name at the top say what the stable one does."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -124,40 +122,3 @@ def canary_replicas(stable: int, weight: int, routed: bool) -> int:
     if weight in (0, 100):
         raise K8sError(f"--weight {weight} needs a route that weighs (httpRoute.enabled); without, pods share evenly")
     return max(1, round(stable * weight / (100 - weight)))
-
-
-def promoted(values: Json) -> Json:
-    """Return values with the canary's image and model as the stable ones, merged as the chart merges them."""
-    result = dict(values)
-    for part in PARTS:
-        own = _filled(values.get("canary", {}).get(part) or {})
-        # A tag of its own isn't overruled by the stable version's digest.
-        stable = values.get(part, {}) | ({"digest": ""} if "tag" in own else {})
-        if own:
-            result[part] = overlaid(stable, own)
-    return result
-
-
-def _filled(section: Json) -> Json:
-    """Return a section without what is empty, which the chart takes as left out."""
-    inner = {key: _filled(value) if isinstance(value, dict) else value for key, value in section.items()}
-    return {key: value for key, value in inner.items() if value not in ("", None, {})}
-
-
-def without_canary(values: Json) -> Json:
-    """Return a release's values with the canary off, and nothing left of what it ran."""
-    kept = {
-        key: value for key, value in values.get("canary", {}).items() if key not in {*PARTS, "weight", "replicaCount"}
-    }
-    return values | {"canary": kept | {"enabled": False}}
-
-
-def same_chart(helm: Helm, chart: str, revision: Json) -> None:
-    """Make sure that a change of weights isn't a change of the chart.
-
-    Raises:
-        K8sError: the release was made by another.
-    """
-    given = helm.chart(chart)
-    if given != revision["chart"]:
-        raise K8sError(f"the release runs chart {revision['chart']}, {chart} is {given}; pass the same with --chart")

@@ -6,12 +6,12 @@ import argparse
 from typing import Any
 
 from k8s import options
+from k8s.canary import promoted, same_chart, without_canary
 from k8s.change import Change, recover, required
 from k8s.cluster import Json
 from k8s.errors import K8sError
 from k8s.helm import Helm
 from k8s.lock import Lock
-from k8s.verbs.canary import promoted, same_chart, without_canary
 from k8s.waiting import Deadline
 
 HELP = "make the canary's version the stable one"

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from k8s import job
+from k8s import job, training
 from k8s.cluster import Json
 from k8s.errors import K8sError
-from k8s.verbs import train
 from k8s.workers import spread
 
 HELP = "search options as a Job of several workers; -- and options of `python -m training tune` come last"
@@ -26,7 +25,7 @@ exec python -m training tune "$@" --study "$RUN" --out "$run"
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the verb's flags: those of `train`, for each worker, and its own."""
-    train.common(parser)
+    training.flags(parser)
     group = parser.add_argument_group("search")
     group.add_argument("--workers", type=int, default=2, metavar="N", help="pods that do trials (2)")
     group.add_argument(
@@ -46,24 +45,25 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     taken = [option for option in _TAKEN if any(entry.split("=")[0] == option for entry in args.rest)]
     if taken:
         raise K8sError(f"{taken[0]}: the folder, the study and its storage come from NAME and --storage-secret")
-    return train.submit(args, manifest(train.request(args), args.workers, args.storage_secret, args.storage_key))
+    asked = training.request(args)
+    return training.submit(args, manifest(asked, args.workers, args.storage_secret, args.storage_key))
 
 
-def manifest(training: job.Training, workers: int, secret: str, key: str) -> Json:
+def manifest(each: job.Training, workers: int, secret: str, key: str) -> Json:
     """Return the Job: that of a training, once a worker, on nodes of their own where there are enough.
 
     Args:
-        training: what each worker is given; its arguments are those of `python -m training tune`.
+        each: what each worker is given; its arguments are those of `python -m training tune`.
         workers: their number; each is started again by itself.
         secret: name of the Secret that has the storage's URL, the password in it.
         key: its entry.
     """
-    made = job.manifest(training)
+    made = job.manifest(each)
     made["spec"] |= {
         "completionMode": "Indexed",
         "completions": workers,
         "parallelism": workers,
-        "backoffLimit": workers * training.attempts,
+        "backoffLimit": workers * each.attempts,
     }
     pod = made["spec"]["template"]["spec"]
     pod["topologySpreadConstraints"] = [spread(made["metadata"]["name"])]

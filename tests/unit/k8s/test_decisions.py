@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from k8s.canary import promoted, without_canary
 from k8s.candidate import alone
 from k8s.change import good_revision
 from k8s.errors import Forbidden, K8sError, NotFound, Unreachable
@@ -13,7 +14,7 @@ from k8s.golden import Example, compare, tolerance
 from k8s.helm import explain, overlaid
 from k8s.images import parse
 from k8s.options import duration
-from k8s.verbs.canary import canary_replicas, promoted, without_canary
+from k8s.verbs.canary import canary_replicas
 from k8s.verbs.rollback import earlier
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4

@@ -12,7 +12,7 @@ import pytest
 
 from k8s.errors import K8sError
 from k8s.job import Training, manifest
-from k8s.verbs import train
+from k8s.training import flags, request
 from k8s.workers import service
 from training.distributed.workers import from_environment
 from training.errors import WorkersApart, WorkersLost
@@ -64,8 +64,8 @@ def test_a_secret_in_a_url_never_gets_into_a_job(url: str) -> None:
 
 def request_of(*arguments: str, rest: list[str]) -> Training:
     parser = argparse.ArgumentParser()
-    train.add(parser)
-    return train.request(argparse.Namespace(**vars(parser.parse_args(arguments)), rest=rest))
+    flags(parser)
+    return request(argparse.Namespace(**vars(parser.parse_args(arguments)), rest=rest))
 
 
 def test_mistakes_are_not_tried_again_but_kills_are() -> None:
