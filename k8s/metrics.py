@@ -1,12 +1,11 @@
-"""Figures from a pod's Prometheus text: the 99th percentile and the share of work that was shed. Pure."""
+"""Compute the 99th percentile and the shed rate from a pod's Prometheus text. Pure."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
-_SAMPLE = re.compile(r"(?P<name>[a-z_]+)(?:\{(?P<labels>.*)\})? (?P<value>\S+)")
-_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+from k8s.errors import K8sError, one_line
+
 _ROUTE = "/predict"
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -24,13 +23,22 @@ class Figures:
 
 
 def parse(text: str) -> Samples:
-    """Read the exposition format; comments are passed over."""
+    """Read the Prometheus text format.
+
+    Raises:
+        K8sError: `text` isn't in that format.
+    """
+    from prometheus_client.parser import text_string_to_metric_families
+
     samples: Samples = {}
-    for line in text.splitlines():
-        found = _SAMPLE.fullmatch(line.strip())
-        if found and not line.startswith("#"):
-            labels = frozenset(_LABEL.findall(found["labels"] or ""))
-            samples[(found["name"], labels)] = float(found["value"])
+    try:
+        for family in text_string_to_metric_families(text):
+            for name, labels, value, *_ in family.samples:
+                if name.endswith("_bucket"):
+                    float(labels["le"])  # `figures` relies on it
+                samples[name, frozenset(labels.items())] = float(value)
+    except (ValueError, LookupError, OverflowError) as error:
+        raise K8sError(f"GET /metrics: not Prometheus text: {one_line(error)[:200] or type(error).__name__}") from error
     return samples
 
 

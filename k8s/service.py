@@ -58,7 +58,7 @@ class Service:
 
     def metrics(self) -> str:
         """Return the Prometheus text."""
-        return self._ask("GET", "/metrics").decode()
+        return self._ask("GET", "/metrics").decode("utf-8", "replace")
 
     def predict(self, image: bytes, name: str) -> tuple[str, float]:
         """Return class and confidence of an encoded image."""
