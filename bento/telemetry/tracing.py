@@ -68,6 +68,7 @@ class Tracer:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
         from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+        from opentelemetry.semconv.attributes import error_attributes, http_attributes, url_attributes
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
         class IdGenerator(RandomIdGenerator):
@@ -83,6 +84,7 @@ class Tracer:
         if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):
             resource = resource.merge(Resource({SERVICE_NAME: "image_classifier"}))
         self._api = trace
+        self._http, self._url, self._error = http_attributes, url_attributes, error_attributes
         self._no_context = Context()
         self._propagator = TraceContextTextMapPropagator()
         # Not made the process's global one: BentoML would send its own spans to it.
@@ -117,16 +119,17 @@ class Tracer:
             stages: begin and end of each, the same way; each becomes a child.
             attributes: further ones.
         """
+        other = method == "other"
         known: dict[str, str | int] = {
-            "http.request.method": "_OTHER" if method == "other" else method,
-            "http.response.status_code": status,
-            "url.scheme": "http",
+            self._http.HTTP_REQUEST_METHOD: self._http.HttpRequestMethodValues.OTHER.value if other else method,
+            self._http.HTTP_RESPONSE_STATUS_CODE: status,
+            self._url.URL_SCHEME: "http",
         }
         if route != "other":
-            known["http.route"] = route
+            known[self._http.HTTP_ROUTE] = route
         if status >= 500:
-            known["error.type"] = str(status)
-        name = " ".join(["HTTP" if method == "other" else method] + ([] if route == "other" else [route]))
+            known[self._error.ERROR_TYPE] = str(status)
+        name = " ".join(["HTTP" if other else method] + ([] if route == "other" else [route]))
         kind = self._api.SpanKind.SERVER
         span = self._tracer.start_span(
             name, self._parent(headers), kind, {**known, **attributes}, start_time=started_ns
