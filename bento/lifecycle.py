@@ -49,7 +49,7 @@ class Lifecycle:
         return retry_after("draining", "the server is shutting down", 1) if self.state == "draining" else self.refusal()
 
     def drain_on_sigterm(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Put the drain delay between SIGTERM and the HTTP server's own handler, which closes the listener."""
+        """Put the drain delay between SIGTERM and uvicorn's `Server.handle_exit`, which closes the listener."""
         handler = signal.getsignal(signal.SIGTERM)
         if threading.current_thread() is not threading.main_thread() or not callable(handler):
             return
