@@ -15,7 +15,7 @@ def return_large_blocks() -> None:
     """Have malloc unmap each large block once it is freed.
 
     Left to itself, glibc raises the size that it maps to that of the largest block freed so far, 32 MiB at most, and
-    takes all others from heaps that hardly ever shrink: after one image of 49 megapixels a worker kept 570 MB more
+    takes all others from heaps that hardly ever shrink: after one image of 49 megapixels the service kept 570 MB more
     (tests/integration/bento/test_bad_images.py looks). Decoding a photo costs the same either way.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

@@ -1,7 +1,7 @@
 """Serve a built Bento as one process: `python -m bento.serve`, what the image starts.
 
-It runs BentoML's own worker without the supervisor that `bentoml serve` puts in front: Kubernetes supervises a pod, and
-a second Python would double memory and cold start, and hide from it how the worker ended.
+It runs BentoML's server process without the supervisor of `bentoml serve`. Kubernetes supervises the pod; a second
+Python process would double memory and cold start, and would hide how the server ended.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def main() -> int:
     except OSError as error:
         sys.stderr.write(f"error: can't listen: {error.strerror}; choose another BENTOML_HOST or BENTOML_PORT\n")
         return 1
-    from _bentoml_impl.worker.service import main as worker
+    from _bentoml_impl.worker.service import main as server
 
-    worker.main([str(bento), "--fd", str(listener.detach()), "--service-name", NAME], standalone_mode=False)
+    server.main([str(bento), "--fd", str(listener.detach()), "--service-name", NAME], standalone_mode=False)
     return 0
 
 

@@ -63,7 +63,7 @@ class ImageClassifierService(Service[Any]):  # type: ignore[misc]
     """Puts our own ASGI application in front of BentoML's."""
 
     def to_asgi(self, is_main: bool = True) -> Any:
-        """Return the application that a worker serves."""
+        """Return the application that the server process serves."""
         startup.ended("imports")
         logs.configure(settings.log_level, settings.log_format)
         memory.return_large_blocks()
@@ -82,7 +82,7 @@ def _give_up(reason: str) -> None:
     if server_context.worker_index is None:
         # Without a supervisor, and without a request taken in: whoever started us learns that it failed.
         os._exit(1)
-    # The supervisor would start worker after worker, each to fail alike; it and we end instead.
+    # The supervisor would restart this process for ever, and each start would fail alike. So both end.
     os.kill(os.getppid(), signal.SIGTERM)
     os.kill(os.getpid(), signal.SIGTERM)
 

@@ -66,34 +66,34 @@ class Cluster:
 
         return CoordinationV1Api(self.client)
 
-    def text(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> str:
-        """Call a method of one of the APIs and return its answer as it is.
+    def text(self, method: Callable[..., Any], *arguments: Any, **options: Any) -> str:
+        """Return the answer of an API's method, unparsed.
 
         Raises:
-            K8sError: what the answer, or the lack of one, means.
+            K8sError: the API server refuses the request or doesn't answer.
         """
         from kubernetes.client import ApiException
         from urllib3.exceptions import HTTPError
 
         try:
-            answer = call(*arguments, _preload_content=False, _request_timeout=_SECONDS, **options)
+            answer = method(*arguments, _preload_content=False, _request_timeout=_SECONDS, **options)
             return str(answer.data.decode("utf-8", "replace"))
         except ApiException as error:
             raise from_api(error) from error
         except HTTPError as error:
             raise unreachable(error, self.host) from error
 
-    def ask(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Json:
-        """Do the same for a JSON object."""
+    def ask(self, method: Callable[..., Any], *arguments: Any, **options: Any) -> Json:
+        """Return the answer of an API's method, a JSON object; raise as `text` does."""
         try:
-            document: Json = json.loads(self.text(call, *arguments, **options))
+            document: Json = json.loads(self.text(method, *arguments, **options))
         except ValueError as error:
             raise Unreachable(f"{self.host} doesn't answer as a Kubernetes API server") from error
         return document
 
-    def items(self, call: Callable[..., Any], selector: str) -> list[Json]:
+    def items(self, method: Callable[..., Any], selector: str) -> list[Json]:
         """Return the objects of this namespace that a label selector finds."""
-        found: list[Json] = self.ask(call, self.namespace, label_selector=selector)["items"]
+        found: list[Json] = self.ask(method, self.namespace, label_selector=selector)["items"]
         return found
 
     def check(self) -> None:

@@ -1,4 +1,7 @@
-"""Several pods that train one model: an Indexed Job, and the headless Service by which they find the first. Pure."""
+"""Build the Indexed Job of a training on several pods, and the headless Service by which they find the first. Pure.
+
+A worker is one pod of a Job that trains or searches.
+"""
 
 from __future__ import annotations
 

@@ -121,9 +121,9 @@ class InferenceThread:
     def start(self, batch: list[Work]) -> None:
         """Begin a call; `finished` follows."""
         self._began = perf_counter()
-        self._thread.submit(self._call, batch)
+        self._thread.submit(self._classify, batch)
 
-    def _call(self, batch: list[Work]) -> None:
+    def _classify(self, batch: list[Work]) -> None:
         began = perf_counter()
         answers = classify(self._run, batch)
         ended = perf_counter()

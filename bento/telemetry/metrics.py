@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import cache
 
-# BentoML sets it for several workers a port; we have one, whose registry needs no files in between.
+# BentoML sets it for several processes on one port. The service is one process, whose registry needs no shared files.
 os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
