@@ -1,4 +1,4 @@
-"""The values of a release with a canary: what `canary`, `promote` and `abort` make of them."""
+"""Compute the values of a release with a canary, for `canary`, `promote` and `abort`."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from k8s.errors import K8sError
 from k8s.helm import Helm, overlaid
 
 PARTS = ("image", "model")
-"""The sections of `canary` that say what it runs; those of the same name at the top say what the stable one does."""
+"""Sections of `canary` that say what the canary runs. At the top, the same names say what the stable version runs."""
 
 
 def promoted(values: Json) -> Json:
-    """Return values with the canary's image and model as the stable ones, merged as the chart merges them."""
+    """Return values whose stable image and model are the canary's, merged as the chart merges them."""
     result = dict(values)
     for part in PARTS:
         own = _filled(values.get("canary", {}).get(part) or {})
-        # A tag of its own isn't overruled by the stable version's digest.
+        # The stable version's digest must not override a tag of the canary's own.
         stable = values.get(part, {}) | ({"digest": ""} if "tag" in own else {})
         if own:
             result[part] = overlaid(stable, own)
@@ -23,13 +23,13 @@ def promoted(values: Json) -> Json:
 
 
 def _filled(section: Json) -> Json:
-    """Return a section without what is empty, which the chart takes as left out."""
+    """Return a section without empty values, which the chart treats as unset."""
     inner = {key: _filled(value) if isinstance(value, dict) else value for key, value in section.items()}
     return {key: value for key, value in inner.items() if value not in ("", None, {})}
 
 
 def without_canary(values: Json) -> Json:
-    """Return a release's values with the canary off, and nothing left of what it ran."""
+    """Return values with the canary off and without what the canary ran."""
     kept = {
         key: value for key, value in values.get("canary", {}).items() if key not in {*PARTS, "weight", "replicaCount"}
     }
@@ -37,11 +37,13 @@ def without_canary(values: Json) -> Json:
 
 
 def same_chart(helm: Helm, chart: str, revision: Json) -> None:
-    """Make sure that a change of weights isn't a change of the chart.
+    """Check that `chart` is the chart of the release, so that a change of weights doesn't change the chart.
 
     Raises:
-        K8sError: the release was made by another.
+        K8sError: the release runs another chart.
     """
     given = helm.chart(chart)
     if given != revision["chart"]:
-        raise K8sError(f"the release runs chart {revision['chart']}, {chart} is {given}; pass the same with --chart")
+        raise K8sError(
+            f"the release runs chart {revision['chart']}, but {chart} is {given}; pass the release's chart with --chart"
+        )

@@ -13,13 +13,13 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 @dataclass(frozen=True)
 class Figures:
-    """Of the requests to `/predict`; None where there were none."""
+    """Figures of the requests to `/predict`."""
 
     requests: float
     p99: float | None
-    """Seconds; an upper bound from the histogram's buckets, interpolated as PromQL does."""
+    """99th percentile in seconds, interpolated within the histogram's buckets as in PromQL; None without requests."""
     shed: float | None
-    """Share of the work, in 0..1."""
+    """Fraction of the requests that were shed, in 0..1; None without requests."""
 
 
 def parse(text: str) -> Samples:
@@ -43,7 +43,7 @@ def parse(text: str) -> Samples:
 
 
 def figures(now: Samples, before: Samples | None = None) -> Figures:
-    """Return what happened between two scrapes, or since the pod started where nothing did or there is one."""
+    """Return the figures between two scrapes, or since the pod started if there were no requests or no first scrape."""
     since = {key: value - (before or {}).get(key, 0.0) for key, value in now.items()}
     found = _figures(since)
     return found if before is None or found.requests else _figures(now)
@@ -64,9 +64,9 @@ def _figures(samples: Samples) -> Figures:
 
 
 def quantile(share: float, buckets: list[tuple[float, float]]) -> float | None:
-    """Return the quantile of cumulative buckets [(upper bound, count), ...], linear within one.
+    """Return the quantile of cumulative buckets [(upper bound, count), ...], interpolated linearly.
 
-    One in the last, endless bucket is the bound before it.
+    A quantile in the last bucket, which has no upper bound, is that bucket's lower bound.
     """
     total = buckets[-1][1] if buckets else 0
     if not total:

@@ -1,4 +1,4 @@
-"""What `train` and `tune` share: the flags of a Job that trains, and how it is submitted and followed."""
+"""Read the flags of a Job that trains, and submit and follow it. Shared by `train` and `tune`."""
 
 from __future__ import annotations
 
@@ -19,46 +19,66 @@ _SECRET = re.compile(r"://[^/]*:[^/]*@|://[^?]*\?")
 
 
 def flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of every Job that trains."""
-    parser.add_argument("name", metavar="NAME", help="of the Job, and of the run in the store")
+    """Add the flags that `train` and `tune` share."""
+    parser.add_argument("name", metavar="NAME", help="name of the Job, and of the run in the store")
     parser.add_argument("--image", required=True, metavar="IMAGE", help="training image")
-    parser.add_argument("--store-claim", required=True, metavar="PVC", help="gets the model store and the runs")
-    parser.add_argument("--data-claim", default="", metavar="PVC", help="holds the images; mounted read-only")
-    parser.add_argument("--data-path", default="", metavar="PATH", help="folder in the claim")
     parser.add_argument(
-        "--env-secret", default="", metavar="NAME", help="Secret of variables: the credentials of -- --data s3://..."
-    )
-    parser.add_argument("--cpu", default="2", help="cores asked for (2)")
-    parser.add_argument("--memory", default="4Gi", help="memory asked for, and allowed (4Gi)")
-    parser.add_argument("--gpus", type=int, default=0, metavar="N", help="NVIDIA GPUs (0)")
-    parser.add_argument(
-        "--attempts", type=int, default=3, metavar="N", help="restarts after a kill, from the checkpoint (3)"
+        "--store-claim", required=True, metavar="PVC", help="PersistentVolumeClaim for the model store and the runs"
     )
     parser.add_argument(
-        "--keep", type=options.duration, default=86400, metavar="T", help="keep the ended Job for (24h)"
+        "--data-claim", default="", metavar="PVC", help="PersistentVolumeClaim of the images, mounted read-only"
     )
-    parser.add_argument("--pull-policy", choices=("Always", "IfNotPresent", "Never"), default="IfNotPresent")
-    parser.add_argument("--pull-secret", default="", metavar="NAME", help="imagePullSecret")
-    parser.add_argument("--timeout", type=options.duration, default=86400, metavar="T", help="stop waiting after (24h)")
-    parser.add_argument("--dry-run", action="store_true", help="print what would be made")
+    parser.add_argument("--data-path", default="", metavar="PATH", help="folder of the images in --data-claim")
+    parser.add_argument(
+        "--env-secret",
+        default="",
+        metavar="NAME",
+        help="Secret of environment variables, such as the credentials for -- --data s3://...",
+    )
+    parser.add_argument("--cpu", default="2", help="CPU request, in cores (2)")
+    parser.add_argument("--memory", default="4Gi", help="memory request and limit (4Gi)")
+    parser.add_argument("--gpus", type=int, default=0, metavar="N", help="number of NVIDIA GPUs (0)")
+    parser.add_argument(
+        "--attempts", type=int, default=3, metavar="N", help="restarts from the checkpoint after a kill (3)"
+    )
+    parser.add_argument(
+        "--keep", type=options.duration, default=86400, metavar="T", help="time to keep the finished Job (24h)"
+    )
+    parser.add_argument(
+        "--pull-policy",
+        choices=("Always", "IfNotPresent", "Never"),
+        default="IfNotPresent",
+        help="imagePullPolicy of the pods (%(default)s)",
+    )
+    parser.add_argument("--pull-secret", default="", metavar="NAME", help="Secret with the registry's credentials")
+    parser.add_argument(
+        "--timeout",
+        type=options.duration,
+        default=86400,
+        metavar="T",
+        help="stop following the Job after this time (24h)",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print the objects, without creating them")
 
 
 def request(args: argparse.Namespace) -> job.Training:
-    """Read the flags.
+    """Return the training that the flags describe.
 
     Raises:
-        K8sError: one makes no sense.
+        K8sError: a flag is wrong.
     """
     images.parse(args.image)
     given = tuple(args.rest)
     taken = [option for option in ("--out", "--resume") if any(entry.split("=")[0] == option for entry in given)]
     if taken:
-        raise K8sError(f"{taken[0]}: the run's folder is the store's runs/{args.name}; leave it out")
+        raise K8sError(f"{taken[0]}: leave it out; the run's folder is runs/{args.name} in the store")
     if any(_SECRET.search(entry) for entry in given):
-        raise K8sError("a URL after -- has a password, which everybody who sees the Job would read; use --env-secret")
+        raise K8sError(
+            "a URL after -- has a password, which everybody who can read the Job would see; use --env-secret"
+        )
     if not any(entry.split("=")[0] in ("--data", "--config") for entry in given):
         if not args.data_claim:
-            raise K8sError("say what to train on: --data-claim PVC, or -- --data s3://BUCKET/DIR, or -- --data digits")
+            raise K8sError("no training data; pass --data-claim PVC, -- --data s3://BUCKET/DIR or -- --data digits")
         given = ("--data", job.DATA, *given)
     return job.Training(
         options.release_name(args.name),
@@ -79,34 +99,36 @@ def request(args: argparse.Namespace) -> job.Training:
 
 
 def submit(args: argparse.Namespace, manifest: Json) -> dict[str, Any]:
-    """Have a Job's manifest run and follow it, or print it.
+    """Create the Job of a manifest and follow it, or print the manifest.
+
+    A Job of that name that hasn't ended is followed instead.
 
     Raises:
-        K8sError: as of `run`.
+        K8sError: the Job can't be created, can't start, or failed.
     """
     if args.dry_run:
         import yaml
 
-        made = {"manifest": manifest} | ({"service": workers.service(manifest)} if workers.are_in(manifest) else {})
+        made = {"manifest": manifest} | ({"service": workers.service(manifest)} if workers.in_job(manifest) else {})
         return made | {"message": yaml.safe_dump_all(made.values(), sort_keys=False).rstrip()}
     cluster, deadline = options.cluster_of(args), Deadline(args.timeout, undoing=False)
     for claim in filter(None, (args.store_claim, args.data_claim)):
         cluster.ask(cluster.core.read_namespaced_persistent_volume_claim, claim, cluster.namespace)
     try:
         found = cluster.ask(cluster.batch.create_namespaced_job, cluster.namespace, manifest)
-        logger.info("job %s is made", args.name)
+        logger.info("job %s is created", args.name)
     except Conflict as error:
         found = cluster.ask(cluster.batch.read_namespaced_job, args.name, cluster.namespace)
         if following.ended(found):
             away = f"kubectl delete job {args.name} --namespace {cluster.namespace}"
-            raise K8sError(f"job {args.name} has ended already; choose another NAME, or {away}") from error
-        logger.info("job %s is under way; following it", args.name)
-    if workers.are_in(found):
-        with contextlib.suppress(Conflict):  # it is there
+            raise K8sError(f"job {args.name} has already ended; choose another NAME, or run: {away}") from error
+        logger.info("job %s is already running; following it", args.name)
+    if workers.in_job(found):
+        with contextlib.suppress(Conflict):  # the Service exists
             service = workers.service(found, found["metadata"]["uid"])
             cluster.ask(cluster.core.create_namespaced_service, cluster.namespace, service)
     try:
         return following.follow(cluster, args.name, deadline)
     except KeyboardInterrupt:
-        logger.warning("job %s goes on without us; the same command follows it again", args.name)
+        logger.warning("job %s keeps running; the same command follows it again", args.name)
         raise

@@ -1,4 +1,4 @@
-"""Figures out of a pod's Prometheus text."""
+"""Figures from a pod's Prometheus text."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ image_classifier_request_duration_seconds_bucket{le="+Inf",route="/metrics"} 500
 """
 
 
-def test_only_predict_counts() -> None:
+def test_only_requests_to_predict_are_counted() -> None:
     found = figures(parse(TEXT))
     assert (found.requests, found.shed) == (100, 0.1)
     assert found.p99 == pytest.approx(0.198)
 
 
-def test_two_scrapes_tell_of_the_time_between() -> None:
+def test_two_scrapes_give_the_figures_of_the_time_between() -> None:
     later = TEXT.replace('/predict"} 90.0', '/predict"} 140.0').replace('/predict"} 100.0', '/predict"} 150.0')
     later = later.replace('le="0.1",route="/predict"} 50.0', 'le="0.1",route="/predict"} 100.0')
     found = figures(parse(later), parse(TEXT))
@@ -38,7 +38,7 @@ def test_two_scrapes_tell_of_the_time_between() -> None:
     assert found.p99 == pytest.approx(0.099)
 
 
-def test_without_requests_in_between_the_whole_life_is_told() -> None:
+def test_without_requests_between_two_scrapes_the_figures_are_since_the_start() -> None:
     assert figures(parse(TEXT), parse(TEXT)).requests == 100
     assert figures(parse("")).p99 is None
 
