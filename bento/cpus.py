@@ -1,4 +1,4 @@
-"""How many CPUs this process may use: the container's limit, not the host's cores."""
+"""Find the number of CPUs that this process may use: the container's limit, not the host's cores."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 def available_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
     """Return the CPU limit rounded up, at least 1.
 
-    The smaller of the scheduling affinity and the cgroup's quota: `cpu.max` in version 2, the pair of
-    `cpu.cfs_*_us` in version 1. Neither `os.cpu_count` nor ONNX Runtime looks at the quota.
+    The limit is the smaller of the scheduling affinity and the cgroup's quota, which is `cpu.max` in version 2 and the
+    pair of `cpu.cfs_*_us` in version 1. `os.cpu_count` and ONNX Runtime ignore the quota.
     """
     affinity = len(os.sched_getaffinity(0))
     quota = _quota_v2(cgroup) or _quota_v1(cgroup)

@@ -1,4 +1,4 @@
-"""What a client is told when a request fails: RFC 9457 problem details with stable codes."""
+"""Answers to failed requests: RFC 9457 problem details with stable codes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ STATUS = {
 
 
 class RequestError(Exception):
-    """Ends a request; `code` is a key of `STATUS`, `headers` go into the answer."""
+    """An error that ends a request. `code` is a key of `STATUS`; `headers` are added to the answer."""
 
     def __init__(self, code: str, detail: str, headers: list[tuple[bytes, bytes]] | None = None) -> None:
         super().__init__(detail)
@@ -44,12 +44,12 @@ class RequestError(Exception):
 
 
 def retry_after(code: str, detail: str, seconds: float) -> RequestError:
-    """Return an error that says when to come again; whole seconds (RFC 9110, 10.2.3), at least one."""
+    """Return an error with `Retry-After`: `seconds` rounded up, at least one (RFC 9110, 10.2.3)."""
     return RequestError(code, detail, [(b"retry-after", b"%d" % max(1, -int(-seconds // 1)))])
 
 
 def problem(code: str, detail: str) -> dict[str, Any]:
-    """Return the members of RFC 9457 that tell of a failed request."""
+    """Return the members of RFC 9457 for a failed request."""
     status = STATUS[code]
     return {
         "type": f"urn:image-classifier:{code}",
@@ -61,5 +61,5 @@ def problem(code: str, detail: str) -> dict[str, Any]:
 
 
 def problem_body(code: str, detail: str, **members: str) -> bytes:
-    """Return the body of the answer to a failed request; `members` are further ones of ours."""
+    """Return the body of the answer to a failed request. `members` are added to those of RFC 9457."""
     return json.dumps(problem(code, detail) | members).encode()

@@ -1,4 +1,4 @@
-"""From loading to ready to draining to closed: who may send requests when, and what SIGTERM does."""
+"""The life cycle of the service: loading, ready, draining, closed. It decides which requests are accepted."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Lifecycle:
     """The state of the service.
 
     Attributes:
-        state: `draining` still serves, while those who send requests learn not to; `closed` serves only what
-            it has taken in.
+        state: `draining` still accepts requests, but fails `/readyz` so that clients stop sending; `closed` answers
+            only the requests that it has accepted.
     """
 
     def __init__(self, drain_delay: float) -> None:
@@ -30,26 +30,26 @@ class Lifecycle:
         self._timer: asyncio.TimerHandle | None = None
 
     def ready(self) -> None:
-        """Requests are welcome from now on."""
+        """Start to accept requests."""
         if self.state == "loading":
             self.state = "ready"
             metrics.ready.set(1)
 
     def refusal(self) -> RequestError | None:
-        """Return why no request can be taken, or None."""
+        """Return why no request is accepted, or None."""
         if self.state == "loading":
-            return retry_after("not_ready", "the model is being loaded", 1)
+            return retry_after("not_ready", "the model is still loading", 1)
         if self.state == "closed":
             metrics.shed.labels("draining").inc()
             return retry_after("draining", "the server is shutting down", 1)
         return None
 
     def unready(self) -> RequestError | None:
-        """Return why no requests should be sent any more, or yet, or None."""
+        """Return why clients shouldn't send requests, or None."""
         return retry_after("draining", "the server is shutting down", 1) if self.state == "draining" else self.refusal()
 
     def drain_on_sigterm(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Put the drain delay between SIGTERM and the HTTP server's own handler, which closes the listener."""
+        """Put the drain delay between SIGTERM and uvicorn's `Server.handle_exit`, which closes the listener."""
         handler = signal.getsignal(signal.SIGTERM)
         if threading.current_thread() is not threading.main_thread() or not callable(handler):
             return
@@ -64,12 +64,12 @@ class Lifecycle:
             self.state = "draining"
             self._timer = loop.call_later(self._drain_delay, self._close)
         else:
-            # Told twice, or with nothing to drain.
+            # This is the second signal, or there is nothing to drain.
             self._close()
 
     def _close(self) -> None:
         if self.state == "closed":
-            # The HTTP server raises the signal anew when it is done.
+            # The HTTP server raises the signal again when it is done.
             return
         logger.info("closing")
         self.state = "closed"

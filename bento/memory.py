@@ -1,25 +1,25 @@
-"""Give the memory of large images back to the kernel."""
+"""Return the memory of large images to the kernel."""
 
 from __future__ import annotations
 
 import ctypes
 
-# The numbers of malloc.h.
+# Parameters of mallopt, from malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 _LARGE = 4 << 20
-"""Bytes from which on a block is mapped by itself: less than the pieces in which Pillow keeps large images."""
+"""Smallest block, in bytes, that gets a mapping of its own. Pillow keeps large images in larger blocks."""
 
 
 def return_large_blocks() -> None:
-    """Have malloc unmap each large block once it is freed.
+    """Make malloc unmap each large block when it is freed.
 
-    Left to itself, glibc raises the size that it maps to that of the largest block freed so far, 32 MiB at most, and
-    takes all others from heaps that hardly ever shrink: after one image of 49 megapixels a worker kept 570 MB more
-    (tests/integration/bento/test_bad_images.py looks). Decoding a photo costs the same either way.
+    By default, glibc raises the threshold for mappings to the largest block freed so far, up to 32 MiB, and takes
+    smaller blocks from heaps that rarely shrink. After one image of 49 megapixels the service kept 570 MB
+    (tests/integration/bento/test_bad_images.py checks that). Decoding a photo costs the same either way.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    # Another C library has another malloc.
+    # Other C libraries have no mallopt.
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _LARGE)
         mallopt(_M_TRIM_THRESHOLD, 2 * _LARGE)

@@ -1,4 +1,4 @@
-"""Measure what a stored model costs here, and print the settings that keep a target: `python -m bento.recommend`."""
+"""Measure a stored model on this machine and print the settings that keep a p99: `python -m bento.recommend`."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from model_format.layout import FILES
 NAME = "image_classifier"
 
 _USABLE = 0.8
-"""Share of the target that is planned with; the rest is left for HTTP and for what else runs on the machine."""
+"""Share of the target for decoding and the model. The rest is for HTTP and for other processes on the machine."""
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """Settings by name, and the images a second that they allow for."""
+    """Settings by name, and the rate in images per second that they allow."""
 
     settings: dict[str, str]
     rate: float
 
 
 def recommend(cost: CostCurve, decode_seconds: float, target: float, most: int, inline: bool) -> Recommendation | None:
-    """Choose the settings under which an accepted image is answered within the target.
+    """Return the settings under which an accepted image is answered within the target.
 
     Args:
         cost: of the model.
-        decode_seconds: for one image.
-        target: the 99th percentile wanted, in seconds.
-        most: images a call.
+        decode_seconds: seconds to decode one image.
+        target: the 99th percentile to keep, in seconds.
+        most: largest number of images per call.
         inline: whether images are classified on the event loop.
 
     Returns:
-        None where not even a lone image is answered in time.
+        None if not even a lone image is answered in time.
     """
     usable = _USABLE * target - decode_seconds
-    # The worst case: a call has just begun, and the image waits for all of it and for its own.
-    # The event loop takes all that fits into a turn, since it can't answer any of them before the turn ends.
+    # In the worst case a call has just begun, and the image waits for that call and its own.
+    # The event loop takes all images that fit into an iteration, as it can answer none before the iteration ends.
     largest = most if inline else cost.best_size(most)
     fitting = [size for size in range(1, largest + 1) if 2 * cost.seconds(size) <= usable]
     if not fitting:
@@ -50,7 +50,7 @@ def recommend(cost: CostCurve, decode_seconds: float, target: float, most: int, 
     size = fitting[-1]
     call = cost.seconds(size)
     spare = usable - 2 * call
-    # On the event loop decoding takes its time from the model.
+    # On the event loop, decoding and the model share the time.
     rate = size / (call + (size * decode_seconds if inline else 0))
     chosen = {
         "MAX_BATCH_SIZE": str(size),
@@ -64,20 +64,24 @@ def recommend(cost: CostCurve, decode_seconds: float, target: float, most: int, 
 
 def _table(cost: CostCurve, most: int) -> str:
     sizes = sorted({2**i for i in range(most.bit_length()) if 2**i <= most} | {most})
-    lines = ["images a call   ms a call   ms an image   images/s"]
+    lines = ["images per call   ms per call   ms per image   images/s"]
     for n in sizes:
         seconds = cost.seconds(n)
-        lines.append(f"{n:13}   {1e3 * seconds:9.2f}   {1e3 * seconds / n:11.2f}   {n / seconds:8.0f}")
+        lines.append(f"{n:15}   {1e3 * seconds:11.2f}   {1e3 * seconds / n:12.2f}   {n / seconds:8.0f}")
     return "\n".join(lines)
 
 
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bento.recommend", description=__doc__)
-    parser.add_argument("--tag", help="model-store tag; the newest model if left out")
-    parser.add_argument("--runtime", choices=FILES, help="form of the model; chosen as the service does if left out")
-    parser.add_argument("--p99-ms", type=float, default=100, help="wanted 99th percentile (default: 100)")
+    parser.add_argument("--tag", help="model-store tag (default: the newest model)")
+    parser.add_argument("--runtime", choices=FILES, help="form of the model (default: the service's choice)")
+    parser.add_argument(
+        "--p99-ms", type=float, default=100, help="99th percentile to keep, in milliseconds (default: 100)"
+    )
     parser.add_argument("--max-batch-size", type=int, default=32, help="largest batch to consider (default: 32)")
-    parser.add_argument("--threads", type=int, default=available_cpus(), help="as THREADS; else the CPU limit")
+    parser.add_argument(
+        "--threads", type=int, default=available_cpus(), help="value of THREADS (default: the CPU limit)"
+    )
     parsed = parser.parse_args(arguments)
     if parsed.p99_ms <= 0 or not 1 <= parsed.max_batch_size <= 1024 or not 1 <= parsed.threads <= 256:
         parser.error("--p99-ms must be above 0, --max-batch-size in 1..1024, --threads in 1..256")
@@ -94,7 +98,7 @@ def _measured(served: ServedModel, most: int, threads: int) -> tuple[CostCurve, 
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
+    """Run the command line and return the exit status."""
     options = _arguments(arguments)
     try:
         served = model.find(NAME, options.tag, options.runtime)
@@ -106,17 +110,18 @@ def main(arguments: list[str] | None = None) -> int:
     found = recommend(cost, decode_seconds, target, options.max_batch_size, inline)
     write = sys.stdout.write
     a, b = cost.line
-    write(f"{served.tag} by {served.runtime}, {1 if inline else options.threads} threads a call\n")
-    write(f"decoding {1e3 * decode_seconds:.2f} ms an image; a call of n images {1e3 * a:.3f} n + {1e3 * b:.3f} ms\n\n")
+    write(f"{served.tag} by {served.runtime}, {1 if inline else options.threads} threads per call\n")
+    write(f"decoding takes {1e3 * decode_seconds:.2f} ms per image; ")
+    write(f"a call of n images takes {1e3 * a:.3f} n + {1e3 * b:.3f} ms\n\n")
     write(_table(cost, options.max_batch_size) + "\n\n")
     if found is None:
         least = (2 * cost.seconds(1) + decode_seconds) / _USABLE
         sys.stderr.write(
-            f"error: no settings reach {options.p99_ms:g} ms, {1e3 * least:.2g} ms is the least on this machine; "
-            "give it more CPUs, RUNTIME=onnx-int8, or a smaller model\n"
+            f"error: no settings reach {options.p99_ms:g} ms; this machine needs at least {1e3 * least:.2g} ms; "
+            "use more CPUs, RUNTIME=onnx-int8 or a smaller model\n"
         )
         return 1
-    write(f"# 99 % within {options.p99_ms:g} ms; decoding and the model allow for {found.rate:.0f} images/s\n")
+    write(f"# p99 within {options.p99_ms:g} ms; decoding and the model allow {found.rate:.0f} images/s\n")
     write("".join(f"{name}={value}\n" for name, value in found.settings.items()))
     return 0
 

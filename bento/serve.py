@@ -1,7 +1,7 @@
-"""Serve a built Bento as one process: `python -m bento.serve`, what the image starts.
+"""Serve a built Bento as one process: `python -m bento.serve`, the command of the image.
 
-It runs BentoML's own worker without the supervisor that `bentoml serve` puts in front: Kubernetes supervises a pod, and
-a second Python would double memory and cold start, and hide from it how the worker ended.
+It runs BentoML's server process without the supervisor of `bentoml serve`. Kubernetes supervises the pod; a second
+Python process would double memory and cold start, and would hide how the server ended.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ NAME = "image_classifier"
 
 
 def main() -> int:
-    """Run until SIGTERM or Ctrl-C; returns the exit status."""
+    """Run until SIGTERM or Ctrl-C, and return the exit status."""
     startup.ended("process")
-    # The first process of a container ignores every signal that it doesn't handle. The HTTP server takes these over
-    # while it runs, and raises the one it got anew when it has answered everything.
+    # The first process of a container ignores every signal without a handler. While the HTTP server runs, it handles
+    # these signals, and raises the one it received again when it has answered everything.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     bento = Path(__file__).parents[2]
     if not (bento / "bento.yaml").exists():
-        sys.stderr.write("error: this is no built Bento; serve a checkout by: bentoml serve\n")
+        sys.stderr.write("error: this is not a built Bento; to serve a checkout, run: bentoml serve\n")
         return 2
     try:
         tempfile.gettempdir()
@@ -43,18 +43,18 @@ def main() -> int:
     except OSError as error:
         sys.stderr.write(f"error: can't listen: {error.strerror}; choose another BENTOML_HOST or BENTOML_PORT\n")
         return 1
-    from _bentoml_impl.worker.service import main as worker
+    from _bentoml_impl.worker.service import main as server
 
-    worker.main([str(bento), "--fd", str(listener.detach()), "--service-name", NAME], standalone_mode=False)
+    server.main([str(bento), "--fd", str(listener.detach()), "--service-name", NAME], standalone_mode=False)
     return 0
 
 
 def _bind(host: str, port: str) -> socket.socket:
-    """Take the port, but listen only when there is a server: until then a refused connection tells the truth.
+    """Bind the port without listening, so that connections are refused until there is a server.
 
     Raises:
-        ValueError: it is no address or no port.
-        OSError: it can't be had.
+        ValueError: the host is no IP address, or the port is invalid.
+        OSError: the port can't be bound.
     """
     try:
         version = ipaddress.ip_address(host).version

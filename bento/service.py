@@ -1,4 +1,4 @@
-"""The BentoML service `image_classifier`: what `bentoml serve` and `bentoml build` load."""
+"""The BentoML service `image_classifier`, which `bentoml serve` and `bentoml build` load."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from bento.telemetry import logs
 NAME = "image_classifier"
 
 _BASE_IMAGE = f"docker.io/library/python:{sys.version_info.major}.{sys.version_info.minor}-slim"
-"""What `bentoml containerize` builds on; BASE_IMAGE, when the Bento is built, names another."""
+"""Base image for `bentoml containerize`. BASE_IMAGE overrides it when the Bento is built."""
 
 logger = logging.getLogger(NAME)
 
 
 def _pinned_tag() -> str | None:
-    """The model that was the newest when this Bento was built; None in a checkout."""
+    """Return the tag of the model pinned in this Bento, or None in a checkout."""
     root = Path(__file__).parents[2]
-    # Not `Service.bento`, which BentoML sets only after this module has been imported.
+    # `Service.bento` is set only after this module has been imported.
     if not (root / "bento.yaml").exists():
         return None
     models = bentoml.Bento.from_path(str(root)).info.all_models
@@ -48,10 +48,10 @@ def _one_line_for_the_address(kind: type[BaseException], error: BaseException, t
         sys.__excepthook__(kind, error, trace)
 
 
-# BentoML's supervisor imports this module before it binds, and lets a failed bind through.
+# BentoML's supervisor imports this module before it binds the port, and doesn't handle a failed bind.
 sys.excepthook = _one_line_for_the_address
 
-# Found wanting here, a mistake ends `bentoml serve` and `bentoml build` before they start anything.
+# Checked here, a mistake ends `bentoml serve` and `bentoml build` before they start anything.
 try:
     settings = read_settings()
     served = model.find(NAME, settings.model_tag or _pinned_tag(), settings.runtime)
@@ -60,15 +60,15 @@ except (SettingsError, model.ModelError) as error:
 
 
 class ImageClassifierService(Service[Any]):  # type: ignore[misc]
-    """Puts our own ASGI application in front of BentoML's."""
+    """A BentoML service with our ASGI application in front of BentoML's."""
 
     def to_asgi(self, is_main: bool = True) -> Any:
-        """Return the application that a worker serves."""
+        """Return the application that the server process serves."""
         startup.ended("imports")
         logs.configure(settings.log_level, settings.log_format)
         memory.return_large_blocks()
         logger.info("settings: %s", settings.model_dump(exclude_none=True))
-        # BentoML leaves the choice to uvicorn, and this is the table that uvicorn looks it up in.
+        # BentoML leaves the choice of the protocol to uvicorn, which looks it up in this table.
         uvicorn.config.HTTP_PROTOCOLS["auto"] = "bento.http.protocol:Protocol"
         return Application(settings, served, _warm_up, super().to_asgi(is_main), _give_up)
 
@@ -80,9 +80,9 @@ def _warm_up() -> WarmModel:
 def _give_up(reason: str) -> None:
     logger.error("%s", reason)
     if server_context.worker_index is None:
-        # Without a supervisor, and without a request taken in: whoever started us learns that it failed.
+        # There is no supervisor, and no request to answer. The exit code reports the failure.
         os._exit(1)
-    # The supervisor would start worker after worker, each to fail alike; it and we end instead.
+    # The supervisor would restart this process for ever, and each start would fail alike. So both end.
     os.kill(os.getppid(), signal.SIGTERM)
     os.kill(os.getpid(), signal.SIGTERM)
 
@@ -93,10 +93,10 @@ def _give_up(reason: str) -> None:
     workers=1,
     metrics={"enabled": False},
     logging={"access": {"enabled": False}},
-    # An unknown distribution, because for those it knows BentoML installs compilers and git; the lock has wheels only.
+    # For a known distribution BentoML installs compilers and git, which the lock, with wheels only, doesn't need.
     image=bentoml.images.Image(base_image=os.environ.get("BASE_IMAGE") or _BASE_IMAGE, distro="none"),
 )
 class ImageClassifier:
-    """Carries the reference by which `bentoml build` pins the model; the work is done by `bento.http.app`."""
+    """Holds the reference by which `bentoml build` pins the model. `bento.http.app` does the work."""
 
     model = bentoml.models.BentoModel(served.tag)

@@ -1,4 +1,4 @@
-"""Every setting of the service, read once from the environment. docs/settings.md is held against this."""
+"""Every setting of the service, read once from the environment. A test compares docs/settings.md with it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import imaging
 from bento.cpus import available_cpus
 
 _PILLOW_LIMIT = 89_478_485
-"""Beyond it Pillow itself takes an image for a decompression bomb."""
+"""Above this number of pixels, Pillow treats an image as a decompression bomb."""
 
 
 def _drain_delay() -> float:
-    # Only there does somebody still send requests for a while: proxies learn late that the pod is leaving.
+    # In Kubernetes, proxies still send requests for a while, because they learn late that the pod is ending.
     return 5 if "KUBERNETES_SERVICE_HOST" in os.environ else 0
 
 
 class Settings(BaseSettings):
-    """Environment variables by the fields' names in capitals; the descriptions are the documentation's."""
+    """Settings, whose environment variables are the field names in capitals. The docs repeat the descriptions."""
 
     model_tag: str | None = Field(
         None,
@@ -116,14 +116,14 @@ class Settings(BaseSettings):
 
 
 class SettingsError(Exception):
-    """An environment variable has a value that makes no sense; the message is one line."""
+    """An environment variable has an invalid value. The message is one line."""
 
 
 def read_settings() -> Settings:
-    """Read the environment; an empty variable counts as unset.
+    """Read the environment. An empty variable counts as unset.
 
     Raises:
-        SettingsError: names the variable, its value and what is wrong with it.
+        SettingsError: a value is invalid; the message names the variable, its value and the reason.
     """
     try:
         return Settings(_env_ignore_empty=True)

@@ -1,4 +1,4 @@
-"""How long each phase of a start took, from the moment the kernel made this process. Measures, and never acts."""
+"""Measure how long each phase of a start took, since the kernel created this process."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _ended: dict[Phase, float] = {}
 
 
 def age() -> float:
-    """Return the seconds that this process has lived, to a hundredth; 0 where the kernel doesn't tell."""
+    """Return the age of this process in seconds, to a hundredth; 0 if the kernel doesn't report it."""
     try:
-        # The name, in parentheses, may hold spaces.
+        # The name, in parentheses, may contain spaces.
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return 0.0
@@ -23,12 +23,12 @@ def age() -> float:
 
 
 def ended(phase: Phase) -> None:
-    """A phase ends now; those before it must have ended already."""
+    """Record that a phase ends now. Earlier phases must have ended already."""
     _ended.setdefault(phase, age())
 
 
 def phases() -> dict[Phase, float]:
-    """Return the seconds of each phase that has ended, in their order."""
+    """Return the seconds of each phase that has ended, in order."""
     before = 0.0
     seconds: dict[Phase, float] = {}
     for phase, at in _ended.items():

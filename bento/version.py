@@ -1,4 +1,4 @@
 """The version of the project."""
 
 VERSION = "0.1.0"
-"""The project's; pyproject.toml says the same."""
+"""The same as in pyproject.toml."""

@@ -1,1 +1,1 @@
-"""Release the classifier to Kubernetes. Speaks API, YAML and HTTP; imports nothing of ours."""
+"""Release the classifier to Kubernetes by its API, by YAML and by HTTP."""

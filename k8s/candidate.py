@@ -1,7 +1,7 @@
-"""The candidate: the new version as a release of its own, one pod, which no Service or route of the real one selects.
+"""Prove a new version as a candidate: a release of its own with one pod, which users can't reach.
 
-Whatever is wrong with image, model, settings or chart shows there. Its pod needs the room that the rollout's surge
-would need anyway, and taking it away undoes everything.
+A fault in image, model, settings or chart shows there. The candidate needs room for one extra pod, which the rollout's
+surge reuses afterwards. Removing it undoes everything.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ logger = logging.getLogger(__name__)
 
 _SUFFIX = "-candidate"
 LONGEST_NAME = 53 - len(_SUFFIX)
-"""Of a release; helm takes 53 characters."""
+"""Longest name of a release, in characters. Helm allows 53."""
 
 _ALONE: Json = {
-    # What would reach users, scale, raise alarms, or clash with the real release's objects.
+    # Nothing that reaches users, scales, raises alerts, or clashes with the objects of the release.
     "autoscaling": {"enabled": False},
     "keda": {"enabled": False},
     "canary": {"enabled": False},
@@ -35,7 +35,7 @@ _ALONE: Json = {
     "dashboard": {"enabled": False},
     "extraObjects": [],
     "service": {"type": "ClusterIP"},
-    # One pod, soon there and soon gone.
+    # One pod that starts and ends quickly.
     "replicaCount": 1,
     "rollout": {"minReadySeconds": 0},
     "shutdown": {"preStopSeconds": 0},
@@ -44,10 +44,10 @@ _ALONE: Json = {
 
 
 def prove(helm: Helm, name: str, chart: str, values: Json, checks: Checks, deadline: Deadline, lock: Lock) -> None:
-    """Start the candidate, check it, and take it away, whatever comes of it.
+    """Start the candidate, check it, and remove it in any case.
 
     Raises:
-        Refused: it doesn't start, or fails a check. The release is as it was.
+        Refused: the candidate doesn't start or fails a check. The release is unchanged.
     """
     candidate = name + _SUFFIX
     remove(helm, name)
@@ -59,26 +59,26 @@ def prove(helm: Helm, name: str, chart: str, values: Json, checks: Checks, deadl
         checks.levels(pods)
     except K8sError as error:
         _remove_after(helm, name)
-        raise type(error)(f"{error}; {name} is as it was") from error
+        raise type(error)(f"{error}; {name} is unchanged") from error
     except KeyboardInterrupt:
         _remove_after(helm, name)
-        logger.warning("interrupted: %s is as it was", name)
+        logger.warning("interrupted: %s is unchanged", name)
         raise
     remove(helm, name)
     wait_until_gone(checks.cluster, candidate, deadline)
 
 
 def alone(values: Json, candidate: str) -> Json:
-    """Return the values with which a version runs where nobody meets it."""
+    """Return the values with which a version runs as a candidate."""
     own: Json = {"fullnameOverride": candidate}
     account = values.get("serviceAccount", {})
     if account.get("create", True) and account.get("name"):
-        own["serviceAccount"] = {"name": ""}  # the real release's can't be made twice
+        own["serviceAccount"] = {"name": ""}  # the name is taken by the release's own account
     return overlaid(overlaid(values, _ALONE), own)
 
 
 def remove(helm: Helm, name: str) -> None:
-    """Take a candidate away, if there is one, also that of a command that was killed."""
+    """Remove the candidate if there is one, including the candidate of a killed command."""
     helm.uninstall(name + _SUFFIX)
 
 
@@ -86,4 +86,4 @@ def _remove_after(helm: Helm, name: str) -> None:
     try:
         remove(helm, name)
     except K8sError as error:
-        raise NotUndone(f"the candidate stays: helm uninstall {name}{_SUFFIX}: {error}") from error
+        raise NotUndone(f"the candidate can't be removed: {error}; by hand: helm uninstall {name}{_SUFFIX}") from error

@@ -1,4 +1,4 @@
-"""Change a release and see it through, or put it back: the one place that undoes, whatever ended the attempt."""
+"""Change a release, wait for its pods, and undo the change if anything ends the attempt."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def latest(history: list[Json]) -> int | None:
 
 
 def good_revision(history: list[Json], trying: int | None) -> int | None:
-    """Return the revision to go back to.
+    """Return the revision to roll back to, or None if there is none.
 
     Args:
-        history: as helm tells it, oldest first.
-        trying: the one that an attempt which was killed would have gone back to.
+        history: the revisions as helm lists them, oldest first.
+        trying: the revision to which a killed attempt would have rolled back.
     """
     revisions = {int(entry["revision"]): entry["status"] for entry in history}
     if trying in revisions:
@@ -55,9 +55,9 @@ def required(helm: Helm, name: str, cluster: Cluster) -> list[Json]:
 
 
 def recover(helm: Helm, cluster: Cluster, name: str, lock: Lock) -> None:
-    """Take a release out of the state in which a killed helm leaves it, and which helm itself refuses to touch.
+    """Repair a release that a killed helm left `pending` or `uninstalling`, which helm itself refuses to change.
 
-    Only the lock's holder may: a helm that is still at work looks the same.
+    Call it only while holding the lock, because a running helm leaves the same state.
     """
     history = helm.history(name)
     if not history or not history[-1]["status"].startswith(("pending", "uninstalling")):
@@ -65,19 +65,24 @@ def recover(helm: Helm, cluster: Cluster, name: str, lock: Lock) -> None:
     stuck, status = int(history[-1]["revision"]), history[-1]["status"]
     good = good_revision(history, lock.trying)
     if good is None or status == "uninstalling":
-        logger.info("%s: revision %d was left %s, and none before it is good: removing it", name, stuck, status)
+        logger.info(
+            "%s: revision %d was left %s and no earlier revision was deployed: removing the release",
+            name,
+            stuck,
+            status,
+        )
         helm.uninstall(name)
     else:
-        logger.info("%s: revision %d was left %s: going back to revision %d", name, stuck, status, good)
+        logger.info("%s: revision %d was left %s: rolling back to revision %d", name, stuck, status, good)
         helm.rollback(name, good)
-        # Its objects are undone; the record would be `pending` in the history for ever.
+        # The rollback undoes the objects, but the record would stay `pending` in the history.
         delete = cluster.core.delete_namespaced_secret
         cluster.ask(delete, f"sh.helm.release.v1.{name}.v{stuck}", cluster.namespace)
     lock.end()
 
 
 class Change:
-    """One attempt: helm does something, pods follow, checks judge."""
+    """One attempt to change a release: helm acts, pods roll out, checks pass or fail."""
 
     def __init__(self, cluster: Cluster, helm: Helm, name: str, lock: Lock, deadline: Deadline) -> None:
         self._cluster, self._helm, self._name = cluster, helm, name
@@ -86,15 +91,15 @@ class Change:
         self.good = good_revision(self._before, lock.trying)
 
     def make(self, act: Callable[[], None], check: Callable[[str, list[Json]], None], *, proved: bool = True) -> int:
-        """Do it; returns the new revision.
+        """Make the change and return the new revision.
 
         Args:
-            act: calls helm.
+            act: runs helm.
             check: takes a component and its ready pods; raises Refused.
-            proved: the result is whole: a later rollback may go to it.
+            proved: whether a later rollback may return to the result.
 
         Raises:
-            K8sError: it failed; the release is back at the revision before, as the message says.
+            K8sError: the change failed and is undone, as the message says.
         """
         self._lock.begin(self.good)
         try:
@@ -115,7 +120,7 @@ class Change:
         return wait_for_rollout(self._cluster, self._name, component, deadline, self._lock.check)
 
     def _undo(self, why: BaseException) -> str:
-        """Go back; returns what was done."""
+        """Undo the change and return what was done."""
         name, good = self._name, self.good
         logger.info("%s: undoing", name)
         try:
@@ -123,7 +128,7 @@ class Change:
                 done = "nothing was changed"
             elif good is None:
                 self._helm.uninstall(name)
-                done = f"{name}, which was new, is removed"
+                done = f"the new release {name} is removed"
             else:
                 self._helm.rollback(name, good)
                 self._wait("server", self._deadline.for_undoing())
@@ -137,4 +142,4 @@ class Change:
 
     def _fail(self, why: BaseException, error: object) -> NoReturn:
         back = f"helm rollback {self._name} {self.good}" if self.good else f"helm uninstall {self._name}"
-        raise NotUndone(f"{str(why) or 'interrupted'}; undoing it failed too: {error}; by hand: {back}")
+        raise NotUndone(f"{str(why) or 'interrupted'}; undoing the change failed too: {error}; by hand: {back}")

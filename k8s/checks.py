@@ -1,4 +1,4 @@
-"""What pods must pass before users meet them: the golden set on each, and service levels under load."""
+"""Check pods before users reach them: the golden set on each pod, and service levels under load."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Checks:
-    """The checks of one command. `passed` collects their figures."""
+    """The checks of one command. `passed` collects one line of figures for each passed check."""
 
     cluster: Cluster
     golden_folder: Path | None
-    """None: the set of the model that the pods serve."""
+    """Folder of the golden set; None for the set of the model that the pods serve."""
     with_golden: bool
     load: loading.Load
     deadline: Deadline
@@ -34,7 +34,7 @@ class Checks:
     """The golden set that was asked for last."""
 
     def answers(self, pods: list[Json]) -> None:
-        """Ask each pod for the golden set.
+        """Send the golden set to each pod.
 
         Raises:
             Refused: a pod's answers differ.
@@ -54,23 +54,25 @@ class Checks:
             self._pass(f"{name}: {line}")
 
     def levels(self, pods: list[Json]) -> None:
-        """Put load on pods that no user meets.
+        """Load pods that users can't reach, and compare the result with the service levels.
 
         Raises:
-            Refused: a service level doesn't hold.
+            Refused: a service level isn't kept.
         """
         if self.load.slo:
             if self.deadline.left < self.load.seconds:
-                raise Refused(f"load: --timeout leaves {self.deadline.left:.0f} s for {self.load.seconds:g} s of it")
+                raise Refused(
+                    f"load: --timeout leaves {self.deadline.left:.0f} s, but the load takes {self.load.seconds:g} s"
+                )
             logger.info("load: %g requests/s for %g s", self.load.rate, self.load.seconds)
             with Forward(self.cluster, [pod["metadata"]["name"] for pod in pods]) as forward:
                 self._pass(f"service levels: {loading.run(forward.url, self.load, self.deadline, self.images)}")
 
     def door(self, url: str) -> None:
-        """Ask a gateway for the golden set that the pods have answered, as users would.
+        """Send the golden set that the pods have answered to a gateway, as users would.
 
         Raises:
-            Refused: its answers differ.
+            Refused: the gateway's answers differ.
         """
         with Service(url, self.deadline) as service:
             try:

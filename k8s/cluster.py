@@ -1,4 +1,4 @@
-"""The connection to one namespace of a cluster. Answers are the API's own JSON, never the client's classes."""
+"""Connect to one namespace of a cluster. Answers are the API's JSON, never the client's classes."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 _SECONDS = 30
-"""For one request to be answered."""
+"""Timeout of one request."""
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where commands go: what the helm CLI is told too."""
+    """The cluster and namespace of a command; the helm CLI gets the same flags."""
 
     client: Any
     """The `kubernetes` package's ApiClient."""
@@ -66,40 +66,43 @@ class Cluster:
 
         return CoordinationV1Api(self.client)
 
-    def text(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> str:
-        """Call a method of one of the APIs and return its answer as it is.
+    def text(self, method: Callable[..., Any], *arguments: Any, **options: Any) -> str:
+        """Return the answer of an API's method, unparsed.
 
         Raises:
-            K8sError: what the answer, or the lack of one, means.
+            K8sError: the API server refuses the request or doesn't answer.
         """
         from kubernetes.client import ApiException
         from urllib3.exceptions import HTTPError
 
         try:
-            answer = call(*arguments, _preload_content=False, _request_timeout=_SECONDS, **options)
+            answer = method(*arguments, _preload_content=False, _request_timeout=_SECONDS, **options)
             return str(answer.data.decode("utf-8", "replace"))
         except ApiException as error:
             raise from_api(error) from error
         except HTTPError as error:
             raise unreachable(error, self.host) from error
 
-    def ask(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Json:
-        """Do the same for a JSON object."""
+    def ask(self, method: Callable[..., Any], *arguments: Any, **options: Any) -> Json:
+        """Return the answer of an API's method, a JSON object; raise as `text` does."""
         try:
-            document: Json = json.loads(self.text(call, *arguments, **options))
+            document: Json = json.loads(self.text(method, *arguments, **options))
         except ValueError as error:
             raise Unreachable(f"{self.host} doesn't answer as a Kubernetes API server") from error
         return document
 
-    def items(self, call: Callable[..., Any], selector: str) -> list[Json]:
+    def items(self, method: Callable[..., Any], selector: str) -> list[Json]:
         """Return the objects of this namespace that a label selector finds."""
-        found: list[Json] = self.ask(call, self.namespace, label_selector=selector)["items"]
+        found: list[Json] = self.ask(method, self.namespace, label_selector=selector)["items"]
         return found
 
     def check(self) -> None:
-        """Fail early, in one line, where the namespace or the cluster isn't there.
+        """Fail early if the cluster doesn't answer or lacks the namespace.
 
-        A right to see the namespace isn't needed: whoever lacks it learns of a wrong one from the first object.
+        The right to get the namespace isn't needed. Without it, the first object shows a wrong namespace.
+
+        Raises:
+            K8sError: the cluster doesn't answer, or there is no such namespace.
         """
         try:
             self.ask(self.core.read_namespace, self.namespace)
@@ -110,15 +113,15 @@ class Cluster:
 
 
 def connect(namespace: str | None, kubeconfig: str | None, context: str | None) -> Cluster:
-    """Read the kubeconfig as kubectl does, or take a pod's own service account where there is none.
+    """Connect as kubectl does: by the kubeconfig, or by a pod's service account if there is no kubeconfig.
 
     Raises:
-        Unreachable: there is neither, or what is there makes no sense.
+        Unreachable: there is neither, or the kubeconfig is invalid.
     """
     import yaml
     from kubernetes import client, config
 
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it would tell of each of its own retries
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it logs each of its retries
     configuration = client.Configuration()
     given = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
     complaints = _Complaints()
@@ -133,21 +136,21 @@ def connect(namespace: str | None, kubeconfig: str | None, context: str | None) 
             default = _namespace(given, context)
     except (config.ConfigException, OSError, ValueError) as error:
         if "No configuration found" in str(error):
-            message = f"no cluster: {given} isn't there or is empty; set KUBECONFIG or --kubeconfig"
+            message = f"no cluster: {given} doesn't exist or is empty; set KUBECONFIG or --kubeconfig"
             raise Unreachable(message) from error
         raise Unreachable(f"kubeconfig: {one_line(error)}") from error
-    except (yaml.YAMLError, TypeError, KeyError, AttributeError) as error:  # the client checks no shapes
-        raise Unreachable(f"kubeconfig: {given} can't be read as one: {one_line(error)}") from error
+    except (yaml.YAMLError, TypeError, KeyError, AttributeError) as error:  # the client doesn't validate it
+        raise Unreachable(f"kubeconfig: {given} is invalid: {one_line(error)}") from error
     finally:
         logging.getLogger().removeHandler(complaints)
     if complaints.first:
-        raise Unreachable(f"kubeconfig: no credentials from its command: {complaints.first}")
+        raise Unreachable(f"kubeconfig: its credential command failed: {complaints.first}")
     configuration.retries = _retries()
     return Cluster(client.ApiClient(configuration), namespace or default, kubeconfig, context)
 
 
 class _Complaints(logging.Handler):
-    """Keeps what the client logs where a credential command fails, after which it goes on as nobody."""
+    """Keep what the client logs when a credential command fails, because it then continues without credentials."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -160,7 +163,7 @@ class _Complaints(logging.Handler):
 def _retries() -> Any:
     from urllib3.util import Retry
 
-    # Reading and connecting again are harmless; urllib3 repeats no POST that may have arrived.
+    # Connecting and reading again is harmless. urllib3 doesn't repeat a POST that may have arrived.
     return Retry(connect=2, read=2, redirect=0, status=0, other=0, backoff_factor=0.3)
 
 

@@ -1,4 +1,4 @@
-"""A training Job, watched from here: its pods' logs as they come, and what its end means. Changes nothing."""
+"""Follow a training Job: show its pods' logs as they arrive and report how it ended. Changes nothing."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ logger = logging.getLogger(__name__)
 
 _INTERVAL = 1.0
 _TAG = re.compile(r"[\w.-]+:[\w.-]+")
-"""The line with which `python -m training` tells what it has published."""
+"""The line in which `python -m training` reports the model that it has published."""
 
 
 class TrainingFailed(K8sError):
-    """The training ended with a code of its own, which is passed on."""
+    """The training failed; the command exits with the training's own code."""
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
@@ -31,22 +31,22 @@ class TrainingFailed(K8sError):
 
 
 def follow(cluster: Cluster, name: str, deadline: Deadline) -> dict[str, Any]:
-    """Write the logs of a Job's pods out until it ends; returns what came of it.
+    """Show the logs of a Job's pods until the Job ends, and return its result.
 
     Raises:
-        TrainingFailed: it ended otherwise than well.
-        Refused: its pods can't start, or the time is up; the Job stays as it is.
+        TrainingFailed: the Job failed.
+        Refused: its pods can't start, or the time is up. The Job stays as it is.
     """
     logged, troubled, said = set[str](), dict[str, float](), ""
     while True:
         pods = cluster.items(cluster.core.list_namespaced_pod, f"batch.kubernetes.io/job-name={name}")
-        telling = [pod for pod in pods if workers.tells_of_all(pod) is not False]
-        for pod in sorted(telling, key=lambda pod: str(pod["metadata"].get("creationTimestamp"))):
+        shown = [pod for pod in pods if workers.speaks_for_all(pod) is not False]
+        for pod in sorted(shown, key=lambda pod: str(pod["metadata"].get("creationTimestamp"))):
             started = pod.get("status", {}).get("phase") in ("Running", "Succeeded", "Failed")
             if started and pod["metadata"]["name"] not in logged:
                 logged.add(pod["metadata"]["name"])
                 said += "\n" + _log(cluster, pod["metadata"]["name"], deadline)
-                break  # the others' states have changed meanwhile
+                break  # the states of the other pods have changed by now
         else:
             found = cluster.ask(cluster.batch.read_namespaced_job, name, cluster.namespace)
             if ended(found):
@@ -56,21 +56,21 @@ def follow(cluster: Cluster, name: str, deadline: Deadline) -> dict[str, Any]:
             _give_up_on(name, pods, troubled)
             time.sleep(_INTERVAL)
         if deadline.left <= 0:
-            raise Refused(f"job {name} hasn't ended after {deadline.seconds:.0f} s (--timeout); it goes on")
+            raise Refused(f"job {name} hasn't ended after {deadline.seconds:.0f} s (--timeout); it keeps running")
 
 
 def _log(cluster: Cluster, pod: str, deadline: Deadline) -> str:
-    """Write a pod's log out as it comes, until it ends or the time is up; returns its end.
+    """Show a pod's log as it arrives, until it ends or the time is up, and return its last 500 characters.
 
     Raises:
-        Forbidden: the right to read it is missing.
+        Forbidden: the right to read the log is missing.
     """
     from kubernetes.client import ApiException
     from urllib3.exceptions import HTTPError
 
     last, decoder = "", codecs.getincrementaldecoder("utf-8")("replace")
     read = cluster.core.read_namespaced_pod_log
-    limits = (30, max(deadline.left, 1))  # to connect, and without a byte
+    limits = (30, max(deadline.left, 1))  # seconds to connect, and seconds without a byte
     try:
         stream = read(pod, cluster.namespace, follow=True, _preload_content=False, _request_timeout=limits)
         for chunk in stream.stream(decode_content=False):
@@ -82,17 +82,17 @@ def _log(cluster: Cluster, pod: str, deadline: Deadline) -> str:
                 stream.close()
                 break
     except HTTPError as error:
-        logger.warning("the log of %s broke off: %s", pod, error)
+        logger.warning("the log of %s was cut off: %s", pod, error)
     except ApiException as error:
         why = from_api(error)
         if isinstance(why, Forbidden):
             raise why from error
-        logger.warning("no log of %s: %s", pod, why)  # a pod may be gone already
+        logger.warning("no log of %s: %s", pod, why)  # the pod may be gone
     return last
 
 
 def ended(found: Json) -> str:
-    """Return the condition that a Job has ended with, Complete or Failed, or nothing."""
+    """Return the condition with which a Job ended, Complete or Failed, or an empty string if it runs."""
     conditions = found.get("status", {}).get("conditions", [])
     return next((c["type"] for c in conditions if c["type"] in ("Complete", "Failed") and c["status"] == "True"), "")
 
@@ -109,10 +109,10 @@ def _verdict(name: str, found: Json, pods: list[Json], said: list[str]) -> dict[
 
 
 def _culprit(pods: list[Json]) -> Json | None:
-    """Return the pod that ended last; of several workers, one that didn't end because of another."""
+    """Return the pod at fault: the last one to end that no other pod made end; otherwise the last one to end."""
     ended = [pod for pod in pods if _terminated(pod)]
     ended.sort(key=lambda pod: str(pod["metadata"].get("creationTimestamp")), reverse=True)
-    # A Job that fails has those of its pods stopped that still run.
+    # A Job that fails stops its remaining pods.
     passive = (0, workers.LOST, 130, 137, 143)
     own = [pod for pod in ended if _terminated(pod)["exitCode"] not in passive]
     return next(iter(own + ended), None)
@@ -134,7 +134,7 @@ def _exit(pods: list[Json]) -> tuple[int | None, str]:
 
 
 def _give_up_on(name: str, pods: list[Json], troubled: dict[str, float]) -> None:
-    """Raise where no pod of the Job can start."""
+    """Raise Refused if no pod of the Job can start."""
     waiting = [pod for pod in pods if pod.get("status", {}).get("phase") == "Pending"]
     probe: Json = {"metadata": {}, "spec": {}, "status": {"observedGeneration": 1}}
     trouble: Trouble | None = rollout_state(probe, waiting).trouble

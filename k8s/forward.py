@@ -1,7 +1,7 @@
-"""A loopback port whose connections end in pods, as `kubectl port-forward` makes it.
+"""Forward a loopback port to pods, as `kubectl port-forward` does.
 
-It goes through the API server and the kubelet, so it needs no tool, no gateway, and no hole in a NetworkPolicy, which
-requests through the API server's own proxy would.
+Connections go through the API server and the kubelet, so they need no tool, no gateway and no opening in a
+NetworkPolicy. Requests through the API server's proxy would need such an opening.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from k8s.tunnel import frames, open_tunnel
 logger = logging.getLogger(__name__)
 
 _DATA, _ERROR = 0, 1
-"""The two channels of the first port."""
+"""Channels of the first port."""
 _CHUNK = 64 * 1024
 
 
 class Forward:
-    """A context manager; `url` is what clients speak to. Each connection goes to the next of `pods`."""
+    """A context manager that listens at `url`. Each connection goes to the next of `pods`, in turn."""
 
     def __init__(self, cluster: Cluster, pods: list[str], port: int = 3000) -> None:
         self._cluster, self._port = cluster, port
@@ -34,7 +34,7 @@ class Forward:
         self._server = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
         self.error: K8sError | None = None
-        """Why the last connection to a pod failed."""
+        """The error of the last connection that failed."""
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
     def __enter__(self) -> Forward:
@@ -42,7 +42,7 @@ class Forward:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown(socket.SHUT_RDWR)  # close alone doesn't wake `accept`
+        self._server.shutdown(socket.SHUT_RDWR)  # closing alone doesn't wake `accept`
         self._server.close()
         self._thread.join()
 
@@ -64,18 +64,18 @@ class Forward:
                 self.error = error
                 logger.debug("%s", error)
                 return
-            # Either end may go at any moment: that ends the connection, as it would without a tunnel.
+            # Either end may close at any moment. That ends the connection, as it would without a tunnel.
             with contextlib.suppress(WebSocketException, OSError):
                 self._pump(connection, tunnel, pod)
                 tunnel.send_close()
             tunnel.shutdown()
 
     def _pump(self, connection: socket.socket, tunnel: Any, pod: str) -> None:
-        """Copy both ways until either side ends. One thread: OpenSSL's sockets don't bear two."""
+        """Copy in both directions until either end closes. One thread, as OpenSSL allows one per socket."""
         from websocket import ABNF
 
         greeted, arriving = set[int](), frames(tunnel)
-        # Load is measured through this: no piece of an answer may wait for the client's delayed acknowledgement.
+        # Latency is measured through this port, so no piece of an answer may wait for a delayed acknowledgement.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         while True:
             pending = getattr(tunnel.sock, "pending", lambda: 0)()
@@ -86,7 +86,7 @@ class Forward:
                     return
                 channel, data = frame
                 if channel not in greeted:
-                    greeted.add(channel)  # each channel opens with the port's number
+                    greeted.add(channel)  # each channel begins with the port's number
                     data = data[2:]
                 if channel == _ERROR and data:
                     self.error = K8sError(f"portforward to pod {pod}: {one_line(data.decode('utf-8', 'replace'))}")

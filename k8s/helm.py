@@ -1,4 +1,4 @@
-"""The helm CLI: one method a command that we use. It never waits for pods; `waiting` does, and sees more."""
+"""Run the helm CLI, one method per command. Helm never waits for pods here: `waiting` does, with better errors."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from k8s.errors import K8sError, NotFound, Refused, Unreachable, forbidden, one_
 logger = logging.getLogger(__name__)
 
 CHART = Path(__file__).parents[1] / "helm" / "image-classifier"
-"""The one in this checkout, where `--chart` names no other."""
+"""The chart of this checkout, the default of `--chart`."""
 
 _OWN = CHART.parents[1] / "scripts" / "helm"
 
 
 def overlaid(values: Json, more: Json) -> Json:
-    """Return `values` with `more` on top, mapping by mapping, as helm lays one file over another."""
+    """Return `values` overlaid with `more`, mapping by mapping, as helm merges values files."""
     result = dict(values)
     for key, value in more.items():
         below = result.get(key)
@@ -34,15 +34,17 @@ def overlaid(values: Json, more: Json) -> Json:
 
 
 def executable() -> str:
-    """Return the helm command: HELM's, the one on PATH, or the one that this checkout builds for itself, once.
+    """Return the helm command: HELM, the one on PATH, or the one that this checkout builds once.
 
     Raises:
-        K8sError: there is none.
+        K8sError: there is no helm.
     """
     wanted = os.environ.get("HELM", "helm")
     found = shutil.which(wanted)
     if found is None and "HELM" not in os.environ and _OWN.exists():
-        built = subprocess.run([_OWN, "which"], stdout=subprocess.PIPE, text=True, check=False)  # it says what it does
+        built = subprocess.run(
+            [_OWN, "which"], stdout=subprocess.PIPE, text=True, check=False
+        )  # it reports its progress
         found = built.stdout.strip() if built.returncode == 0 else None
     if found is None:
         raise K8sError(f"{wanted}: no such command; install Helm 3 or 4, or set HELM to its path")
@@ -61,7 +63,7 @@ class Helm:
             self._connection += ["--kube-context", cluster.context] if cluster.context else []
 
     def history(self, name: str) -> list[Json]:
-        """Return the revisions, oldest first; none where there is no such release."""
+        """Return the revisions, oldest first; an empty list if there is no such release."""
         try:
             history: list[Json] = json.loads(self._run("history", name, "--output", "json", "--max", "1000"))
         except NotFound:
@@ -69,54 +71,54 @@ class Helm:
         return history
 
     def values(self, name: str) -> Json:
-        """Return what the release's makers set, without the chart's defaults."""
+        """Return the values set for the release, without the chart's defaults."""
         return json.loads(self._run("get", "values", name, "--output", "json")) or {}
 
     def chart(self, reference: str) -> str:
-        """Return NAME-VERSION of a chart, as `history` shows it."""
+        """Return NAME-VERSION of a chart, in the form of `history`."""
         import yaml
 
         about = yaml.safe_load(self._run("show", "chart", reference))
         return f"{about['name']}-{about['version']}"
 
     def resolve(self, base: Json, files: list[str], sets: list[str]) -> Json:
-        """Return `base`, overlaid with values files and then with --set, read as helm reads them.
+        """Return `base` overlaid with values files, then with --set, as helm reads them.
 
         Raises:
-            K8sError: one of them can't be read.
+            K8sError: a file or a --set can't be read.
         """
         given = [part for file in files for part in ("--values", file)]
         given += [part for entry in sets for part in ("--set", entry)]
         with _as_file(base) as file, tempfile.TemporaryDirectory() as chart:
-            # Of no chart: whether ours takes the result is told where the cluster is known.
+            # An empty chart: the real one validates the values later, when the cluster is known.
             Path(chart, "Chart.yaml").write_text("{apiVersion: v2, name: values, version: 0.0.0}\n")
             options = ["--values", file, *given, "--dry-run=client", "--output", "json"]
             return json.loads(self._run("install", "values", chart, *options)).get("config") or {}
 
     def upgrade(self, name: str, chart: str, values: Json, *, dry_run: bool = False) -> None:
-        """Install or upgrade; returns once the API server has taken the objects."""
+        """Install or upgrade, and return once the API server has accepted the objects."""
         with _as_file(values) as file:
             options = ["--install", "--reset-values", "--values", file, *(["--dry-run=server"] if dry_run else [])]
             self._run("upgrade", name, chart, *options)
 
     def template(self, name: str, chart: str, base: Json, files: list[str], *options: str) -> str:
-        """Return the rendered objects, without tests and hooks: values files, then `base`, then options. No cluster."""
+        """Return the rendered objects without tests and hooks. `base` overrides `files`. Needs no cluster."""
         given = [part for file in files for part in ("--values", file)]
         with _as_file(base) as file:
             return self._run("template", name, chart, "--no-hooks", *given, "--values", file, *options)
 
     def rollback(self, name: str, revision: int) -> None:
-        """Make the objects those of an earlier revision, as a new revision."""
+        """Restore the objects of an earlier revision, as a new revision."""
         self._run("rollback", name, str(revision))
 
     def uninstall(self, name: str) -> None:
-        """Delete the release, if it is there."""
+        """Delete the release if it exists."""
         self._run("uninstall", name, "--ignore-not-found")
 
     def _run(self, *arguments: str) -> str:
         command = [*self._command, *arguments, *self._connection]
         logger.debug("%s", " ".join(command))
-        # In a session of its own: the terminal's Ctrl-C must not cut helm off between two objects.
+        # A session of its own, so that the terminal's Ctrl-C doesn't stop helm between two objects.
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
@@ -143,16 +145,16 @@ def _as_file(values: Json) -> Iterator[str]:
 
 
 def explain(stderr: str) -> K8sError:
-    """Return the error that helm's complaint stands for, in one line."""
-    complaint = stderr[stderr.find("Error: ") + len("Error: ") :] if "Error: " in stderr else stderr
-    missing = forbidden(complaint)
+    """Return the error for what helm wrote to standard error, in one line."""
+    message = stderr[stderr.find("Error: ") + len("Error: ") :] if "Error: " in stderr else stderr
+    missing = forbidden(message)
     if missing is not None:
         return missing
-    # Which of its commands we use is nothing to the user.
-    text = re.sub(r"^(INSTALLATION|UPGRADE) FAILED: ", "", one_line(complaint))
-    # Helm 4 writes /image/tag and nothing, Helm 3 image.tag and (root).
-    schema = re.findall(r"- at '([^']*)': (.*)", complaint)
-    schema = schema or re.findall(r"^- (?:\(root\)|([\w.]+)): (.*)", complaint, re.M)
+    # Users needn't know which helm command ran.
+    text = re.sub(r"^(INSTALLATION|UPGRADE) FAILED: ", "", one_line(message))
+    # Helm 4 writes paths as /image/tag and the root as an empty path; Helm 3 writes image.tag and (root).
+    schema = re.findall(r"- at '([^']*)': (.*)", message)
+    schema = schema or re.findall(r"^- (?:\(root\)|([\w.]+)): (.*)", message, re.M)
     if schema:
         wrong = [f"{path.strip('/').replace('/', '.') or 'values'}: {what}" for path, what in schema]
         return K8sError(f"chart values: {'; '.join(wrong)}")
@@ -161,5 +163,5 @@ def explain(stderr: str) -> K8sError:
     if "Kubernetes cluster unreachable" in text or "connection refused" in text:
         return Unreachable(text)
     if "another operation (install/upgrade/rollback) is in progress" in text:
-        return Refused("helm: another install, upgrade or rollback of this release is under way")
+        return Refused("helm: another install, upgrade or rollback of this release is in progress")
     return K8sError(f"helm: {text}")

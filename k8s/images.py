@@ -1,4 +1,4 @@
-"""Image references as people and registries write them, and as the chart's values hold them."""
+"""Convert image references between the form of registries and the chart's values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _REFERENCE = re.compile(
 
 @dataclass(frozen=True)
 class Image:
-    """REPOSITORY:TAG, REPOSITORY@DIGEST or both; a digest wins, as it does in Kubernetes."""
+    """REPOSITORY:TAG, REPOSITORY@DIGEST or both. The digest decides, as in Kubernetes."""
 
     repository: str
     tag: str = ""
@@ -25,7 +25,7 @@ class Image:
         return self.repository + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
 
     def values(self) -> dict[str, str]:
-        """Return the chart's `image` section. Without a registry of its own, the release's stays."""
+        """Return the chart's `image` section. A reference without a registry keeps the release's."""
         host, slash, rest = self.repository.partition("/")
         named = bool(slash) and (host == "localhost" or "." in host or ":" in host)
         where = {"registry": host, "repository": rest} if named else {"repository": self.repository}
@@ -33,14 +33,16 @@ class Image:
 
 
 def parse(text: str) -> Image:
-    """Read a reference; one without tag and digest would be `latest`, which nothing could be rolled back to.
+    """Return the image of a reference.
+
+    A tag or digest is required: without one it would be `latest`, to which no rollback could return.
 
     Raises:
-        K8sError: it isn't one.
+        K8sError: the reference is invalid, or has neither tag nor digest.
     """
     found = _REFERENCE.fullmatch(text)
     if found is None:
-        raise K8sError(f"--image {text}: not an image; write REPOSITORY:TAG or REPOSITORY@sha256:DIGEST")
+        raise K8sError(f"--image {text}: not an image reference; write REPOSITORY:TAG or REPOSITORY@sha256:DIGEST")
     if not found["tag"] and not found["digest"]:
-        raise K8sError(f"--image {text}: say which one, as {text}:TAG or {text}@sha256:DIGEST")
+        raise K8sError(f"--image {text}: a tag or digest is missing; write {text}:TAG or {text}@sha256:DIGEST")
     return Image(found["repository"], found["tag"] or "", found["digest"] or "")

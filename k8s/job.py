@@ -1,4 +1,4 @@
-"""The manifest of a training Job. Pure: a request in, an object out, fit for Pod Security `restricted`."""
+"""Build the manifest of a training Job, which satisfies Pod Security `restricted`. Pure."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from k8s.cluster import Json
 
 DATA, STORE, SCRATCH = "/data", "/store", "/tmp"
 _USER = 1034
-"""BentoML's own in the images."""
+"""User id of BentoML in the images."""
 
-# A pod that is started again finds the run of the one before it in the store.
+# A restarted pod finds the run of the previous pod in the store.
 _START = f"""run={STORE}/runs/$RUN
 if [ -e "$run/config.toml" ]; then exec python -m training --resume "$run"; fi
 exec python -m training "$@" --out "$run"
@@ -20,31 +20,31 @@ exec python -m training "$@" --out "$run"
 
 @dataclass(frozen=True)
 class Training:
-    """What is trained, on what, and where the model goes."""
+    """What to train, on which data, and where to store the model."""
 
     name: str
     image: str
     store_claim: str
-    """Of a PersistentVolumeClaim, a model store (`models/`), and the runs beside it (`runs/`)."""
+    """PersistentVolumeClaim that gets the model store (`models/`) and the runs (`runs/`)."""
     arguments: tuple[str, ...]
-    """Of `python -m training`."""
+    """Arguments of `python -m training`."""
     data_claim: str = ""
-    """Mounted read-only at /data."""
+    """PersistentVolumeClaim of the images, mounted read-only at /data."""
     data_path: str = ""
-    """Folder within it."""
+    """Folder in `data_claim`."""
     cpu: str = "2"
     memory: str = "4Gi"
     gpus: int = 0
     attempts: int = 3
-    """Restarts after a kill (of several workers, each); a mistake in data or options isn't tried again."""
+    """Restarts after a kill, per worker. Wrong data or options are not retried."""
     keep: int = 86400
-    """Seconds that the finished Job stays to be looked at."""
+    """Seconds for which the finished Job is kept."""
     pull_policy: str = "IfNotPresent"
     pull_secret: str = ""
     env_secret: str = ""
-    """Its entries become environment variables: credentials for object storage."""
+    """Secret whose entries become environment variables, such as credentials of object storage."""
     workers: int = 1
-    """Pods that train it together."""
+    """Pods that train one model together."""
 
 
 def manifest(training: Training) -> Json:
@@ -64,12 +64,12 @@ def manifest(training: Training) -> Json:
             "ttlSecondsAfterFinished": training.keep,
             "podFailurePolicy": {
                 "rules": [
-                    # docs/training.md: data, options, accuracy. The same would come of it again.
+                    # Wrong data, wrong options, low accuracy (docs/training.md): a retry would fail again.
                     {
                         "action": "FailJob",
                         "onExitCodes": {"containerName": "training", "operator": "In", "values": [1, 2, 3]},
                     },
-                    # A drained node is nobody's failure.
+                    # A drained node doesn't count as a failure.
                     {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
                 ]
             },
@@ -115,9 +115,9 @@ def _container(training: Training) -> Json:
     most: Json = {"memory": training.memory} | ({"nvidia.com/gpu": str(training.gpus)} if training.gpus else {})
     environment = {
         "RUN": training.name,
-        "BENTOML_HOME": STORE,  # so that models are where the chart's model.pvc looks
+        "BENTOML_HOME": STORE,  # the chart's model.pvc expects the models there
         "HOME": SCRATCH,
-        # Decoded images: large, and made again from the data in a moment.
+        # The decoded images are large and quickly made again from the data.
         "XDG_CACHE_HOME": f"{SCRATCH}/cache",
         "MPLCONFIGDIR": f"{SCRATCH}/matplotlib",
         "KERAS_HOME": f"{SCRATCH}/keras",

@@ -1,4 +1,4 @@
-"""A short locust run against a URL, whose verdict on the service levels decides."""
+"""Load a URL with locust for a short time and compare the result with the service levels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from k8s.errors import K8sError, Refused, one_line
 from k8s.waiting import Deadline
 
 _TO_START_AND_END = 60
-"""Seconds that locust may take besides the load."""
+"""Seconds that locust may take to start and to end, besides the load."""
 
 LOCUSTFILE = Path(__file__).parents[1] / "loadtests" / "locustfile.py"
 
@@ -22,18 +22,22 @@ _SLO = re.compile(r"(p\d{1,2}(\.\d+)?=\d+(\.\d+)?(ms|s)|errors=\d+(\.\d+)?%?)")
 
 @dataclass(frozen=True)
 class Load:
-    """How much, how long, and what must hold."""
+    """The rate and length of the load, and the service levels to keep."""
 
     slo: str
-    """As loadtests/slo.py reads it; empty for no load."""
+    """Service levels as loadtests/slo.py reads them; empty for no load."""
     rate: float
-    """Requests a second, of all users together."""
+    """Requests per second, of all users together."""
     seconds: float
     users: int = 8
 
 
 def check_slo(text: str) -> str:
-    """Return `text` if it is a list of service levels; nothing for `none`."""
+    """Return `text` if it is a list of service levels; an empty string for `none`.
+
+    Raises:
+        K8sError: `text` is neither.
+    """
     if text == "none":
         return ""
     for entry in text.split(","):
@@ -43,10 +47,10 @@ def check_slo(text: str) -> str:
 
 
 def run(url: str, load: Load, deadline: Deadline, images: Path | None = None) -> str:
-    """Put load on a service; returns the verdict, one line with figures.
+    """Load a service and return the verdict, one line with figures.
 
     Raises:
-        Refused: a service level doesn't hold, or locust doesn't end in time.
+        Refused: a service level isn't kept, or locust doesn't end in time.
         K8sError: locust isn't installed.
     """
     limit = max(min(load.seconds + _TO_START_AND_END, deadline.left), 0)
@@ -56,7 +60,7 @@ def run(url: str, load: Load, deadline: Deadline, images: Path | None = None) ->
         command += ["--host", url, "--users", str(load.users), "--spawn-rate", str(load.users), "--tags", "predict"]
         command += ["--run-time", f"{load.seconds:g}s", "--rate", f"{load.rate:g}", "--slo", load.slo]
         command += ["--verdict", str(verdict), *(["--images", str(images)] if images else [])]
-        # Its own session, as for helm: Ctrl-C is ours to handle.
+        # A session of its own, as for helm: this process handles Ctrl-C.
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
         )
@@ -71,9 +75,9 @@ def run(url: str, load: Load, deadline: Deadline, images: Path | None = None) ->
         said = verdict.read_text().strip() if verdict.exists() else ""
     if not said:
         if "No module named locust" in output:
-            raise K8sError("locust isn't installed: pip install locust, or --slo none")
+            raise K8sError("locust isn't installed: pip install locust, or pass --slo none")
         last = output.strip().splitlines()[-1:] or ["no output"]
-        raise Refused(f"locust ended with {process.returncode}: {one_line(last[0])[:300]}")
+        raise Refused(f"locust ended with exit code {process.returncode}: {one_line(last[0])[:300]}")
     if process.returncode:
         raise Refused(f"service levels: {said}")
     return said

@@ -1,7 +1,7 @@
-"""One change of a release at a time: a Lease that its holder renews. It also keeps which revisions were proved.
+"""Lock a release with a Lease, so that one command changes it at a time. The Lease also records proved revisions.
 
-No clocks are compared. Who finds the Lease held watches it: renewed, somebody is at work; silent for its whole
-duration, its holder is dead and it is taken over.
+The holder renews the Lease. A command that finds it held watches it: if it is renewed, another command is at work; if
+it stays silent for its whole duration, the holder is dead and the Lease is taken over. No clocks are compared.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from k8s.errors import Busy, Conflict, K8sError, NotFound
 logger = logging.getLogger(__name__)
 
 DURATION = 15
-"""Seconds; the holder renews it three times as often."""
+"""Seconds for which a Lease holds without renewal. The holder renews it three times as often."""
 _PROVED = "image-classifier/proved-revisions"
 _TRYING = "image-classifier/rolls-back-to"
 _KEPT = 10
 
 
 class Lock:
-    """A context manager: holds the Lease of a release, or raises Busy."""
+    """A context manager that holds the Lease of a release. Entering raises Busy if another command holds it."""
 
     def __init__(self, cluster: Cluster, release: str, duration: int = DURATION) -> None:
         self._cluster, self._release, self._duration = cluster, release, duration
@@ -53,34 +53,36 @@ class Lock:
             try:
                 self._write("")
             except K8sError as error:
-                logger.warning("the lock of %s stays for %d s: %s", self._release, self._duration, error)
+                logger.warning(
+                    "the lock of %s can't be released and expires in %d s: %s", self._release, self._duration, error
+                )
 
     def look(self) -> Lock:
-        """Read the Lease without taking it."""
+        """Read the Lease without taking it, and return this lock."""
         self._lease = self._read() or {"metadata": {}, "spec": {}}
         return self
 
     def check(self) -> None:
-        """Raise Busy where somebody else has taken the Lease, or it could not be renewed in time."""
+        """Raise Busy if another command has taken the Lease, or if it couldn't be renewed in time."""
         if self._lost is not None:
             raise Busy(f"lost the lock of {self._release}: {self._lost}")
 
     @property
     def proved(self) -> list[int]:
-        """The revisions that passed every check, oldest first."""
+        """The revisions that passed all their checks, oldest first."""
         return [int(revision) for revision in self._annotation(_PROVED).split(",") if revision]
 
     @property
     def trying(self) -> int | None:
-        """The good revision before an attempt that hasn't ended: after a kill, the one to go back to."""
+        """The revision to roll back to if an attempt was killed; None if no attempt is unfinished."""
         return int(self._annotation(_TRYING) or 0) or None
 
     def begin(self, good: int | None) -> None:
-        """Note that an attempt starts, and which revision is the one to go back to."""
+        """Record that an attempt starts, and the revision to roll back to."""
         self._write(self._identity, {_TRYING: str(good or "")})
 
     def end(self, proved: int | None = None) -> None:
-        """Note that the attempt has ended: undone, or with a revision that passed every check."""
+        """Record that the attempt has ended, undone or with `proved`, a revision that passed all its checks."""
         revisions = [*self.proved, *([proved] if proved else [])]
         self._write(self._identity, {_TRYING: "", _PROVED: ",".join(map(str, revisions[-_KEPT:]))})
 
@@ -112,7 +114,7 @@ class Lock:
             if now["spec"].get("renewTime") != spec.get("renewTime"):
                 since = str(now["spec"].get("acquireTime", "?"))[:19]
                 raise Busy(
-                    f"{self._release} is being changed by {now['spec']['holderIdentity']} since {since}; wait for it"
+                    f"{now['spec']['holderIdentity']} has been changing {self._release} since {since}; try again later"
                 )
         return None
 
@@ -137,15 +139,15 @@ class Lock:
             return None
 
     def _write(self, holder: str, annotations: dict[str, str] | None = None) -> None:
-        """Replace the Lease as it was read; the API server refuses it if somebody wrote in between."""
+        """Replace the Lease as it was read. The API server refuses if it has changed since then."""
         with self._guard:
             try:
                 self._lease = self._replaced(holder, annotations or {})
             except Conflict as error:
-                # An answer that got lost makes the client repeat what was done already.
+                # If an answer was lost, the client repeats a write that has already succeeded.
                 now = self._read()
                 if now is None or now["spec"].get("holderIdentity") != self._identity:
-                    raise Busy(f"{self._release} is being changed by somebody else; wait for it") from error
+                    raise Busy(f"another command is changing {self._release}; try again later") from error
                 self._lease = now
                 self._lease = self._replaced(holder, annotations or {})
 
@@ -167,4 +169,4 @@ def _user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        return str(os.getuid())  # a container's user without an entry in /etc/passwd
+        return str(os.getuid())  # in a container, the user may have no entry in /etc/passwd

@@ -1,12 +1,11 @@
-"""Figures from a pod's Prometheus text: the 99th percentile and the share of work that was shed. Pure."""
+"""Compute the 99th percentile and the shed rate from a pod's Prometheus text. Pure."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
-_SAMPLE = re.compile(r"(?P<name>[a-z_]+)(?:\{(?P<labels>.*)\})? (?P<value>\S+)")
-_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+from k8s.errors import K8sError, one_line
+
 _ROUTE = "/predict"
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -14,28 +13,37 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 @dataclass(frozen=True)
 class Figures:
-    """Of the requests to `/predict`; None where there were none."""
+    """Figures of the requests to `/predict`."""
 
     requests: float
     p99: float | None
-    """Seconds; an upper bound from the histogram's buckets, interpolated as PromQL does."""
+    """99th percentile in seconds, interpolated within the histogram's buckets as in PromQL; None without requests."""
     shed: float | None
-    """Share of the work, in 0..1."""
+    """Fraction of the requests that were shed, in 0..1; None without requests."""
 
 
 def parse(text: str) -> Samples:
-    """Read the exposition format; comments are passed over."""
+    """Read the Prometheus text format.
+
+    Raises:
+        K8sError: `text` isn't in that format.
+    """
+    from prometheus_client.parser import text_string_to_metric_families
+
     samples: Samples = {}
-    for line in text.splitlines():
-        found = _SAMPLE.fullmatch(line.strip())
-        if found and not line.startswith("#"):
-            labels = frozenset(_LABEL.findall(found["labels"] or ""))
-            samples[(found["name"], labels)] = float(found["value"])
+    try:
+        for family in text_string_to_metric_families(text):
+            for name, labels, value, *_ in family.samples:
+                if name.endswith("_bucket"):
+                    float(labels["le"])  # `figures` relies on it
+                samples[name, frozenset(labels.items())] = float(value)
+    except (ValueError, LookupError, OverflowError) as error:
+        raise K8sError(f"GET /metrics: not Prometheus text: {one_line(error)[:200] or type(error).__name__}") from error
     return samples
 
 
 def figures(now: Samples, before: Samples | None = None) -> Figures:
-    """Return what happened between two scrapes, or since the pod started where nothing did or there is one."""
+    """Return the figures between two scrapes, or since the pod started if there were no requests or no first scrape."""
     since = {key: value - (before or {}).get(key, 0.0) for key, value in now.items()}
     found = _figures(since)
     return found if before is None or found.requests else _figures(now)
@@ -56,9 +64,9 @@ def _figures(samples: Samples) -> Figures:
 
 
 def quantile(share: float, buckets: list[tuple[float, float]]) -> float | None:
-    """Return the quantile of cumulative buckets [(upper bound, count), ...], linear within one.
+    """Return the quantile of cumulative buckets [(upper bound, count), ...], interpolated linearly.
 
-    One in the last, endless bucket is the bound before it.
+    A quantile in the last bucket, which has no upper bound, is that bucket's lower bound.
     """
     total = buckets[-1][1] if buckets else 0
     if not total:

@@ -1,4 +1,4 @@
-"""Is a Deployment's rollout done, under way, or stuck? Pure: objects in, verdict out. `waiting` asks it each round."""
+"""Decide whether a Deployment's rollout is done, in progress or stuck. Pure; `waiting` polls."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from k8s.cluster import Json
 _PATIENCE = {
     "InvalidImageName": 0,
     "ErrImageNeverPull": 0,
-    # A registry may hiccup; a Secret or ConfigMap may come a moment later.
+    # A registry may fail for a moment, and a Secret or ConfigMap may be created a moment later.
     "ErrImagePull": 15,
     "ImagePullBackOff": 15,
     "CreateContainerConfigError": 15,
@@ -17,21 +17,22 @@ _PATIENCE = {
     "RunContainerError": 15,
 }
 _ROOM = 60
-"""Seconds for the scheduler: pods that end make room, and so do autoscaled nodes, but those take longer."""
+"""Seconds for the scheduler to find room, which ending pods free. A new node may take longer."""
 _QUOTA = 10
+"""Seconds for a quota to allow another pod."""
 _CRASHES = 2
-"""Restarts that are a loop; one may be an accident."""
+"""Restarts that count as a crash loop. A single one may be an accident."""
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """What won't come right by itself once it has lasted `patience` seconds."""
+    """A problem that is final once it has lasted `patience` seconds."""
 
     reason: str
     detail: str
     patience: int
     pod: str = ""
-    """Whose log may tell more."""
+    """The pod whose log may say more."""
     container: str = ""
 
     def __str__(self) -> str:
@@ -39,13 +40,13 @@ class Trouble:
 
     @property
     def cause(self) -> str:
-        """What stays the same while a kubelet tries again and again."""
+        """The reason, the same one for all states between which a retrying kubelet alternates."""
         return "image" if self.reason in ("ErrImagePull", "ImagePullBackOff") else self.reason
 
 
 @dataclass(frozen=True)
 class Rollout:
-    """Where a rollout stands."""
+    """The state of a rollout."""
 
     done: bool
     progress: str
@@ -56,13 +57,13 @@ def rollout_state(deployment: Json, pods: list[Json]) -> Rollout:
     """Judge a Deployment by the rules of `kubectl rollout status`.
 
     Args:
-        deployment: the object as the API gives it.
-        pods: of its newest revision only; older ones may be in any state.
+        deployment: the object as the API returns it.
+        pods: those of the newest revision; the states of older ones don't matter.
     """
     wanted = deployment["spec"].get("replicas", 1)
     status = deployment.get("status", {})
     if status.get("observedGeneration", 0) < deployment["metadata"].get("generation", 1):
-        return Rollout(False, "the cluster hasn't begun yet")
+        return Rollout(False, "the cluster hasn't started the rollout yet")
     updated, available = status.get("updatedReplicas", 0), status.get("availableReplicas", 0)
     old = status.get("replicas", 0) - updated
     progress = f"{updated} of {wanted} updated, {available} available" + (f", {old} old" if old > 0 else "")
@@ -74,7 +75,7 @@ def rollout_state(deployment: Json, pods: list[Json]) -> Rollout:
 def _of_deployment(status: Json) -> Trouble | None:
     for condition in status.get("conditions", []):
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
-            return Trouble("no pod can be made", condition.get("message", ""), _QUOTA)
+            return Trouble("no pod can be created", condition.get("message", ""), _QUOTA)
     return None
 
 
@@ -104,12 +105,12 @@ def _crash(container: Json) -> str:
 
 
 def unready(pods: list[Json]) -> str:
-    """Describe pods that aren't ready, for when time is up."""
+    """Describe the pods that aren't ready, for the error when the time is up."""
     return "; ".join(f"{pod['metadata']['name']}: {_why(pod)}" for pod in pods if not is_ready(pod)) or "no pod"
 
 
 def is_ready(pod: Json) -> bool:
-    """Whether its Service would send it requests."""
+    """Return whether the pod's Service would send it requests."""
     conditions = pod.get("status", {}).get("conditions", [])
     ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
     return ready and "deletionTimestamp" not in pod["metadata"]

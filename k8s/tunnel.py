@@ -1,4 +1,4 @@
-"""WebSockets through the API server to a pod: what port-forward and exec are made of."""
+"""Open WebSockets through the API server to a pod, for port-forward and exec."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from k8s.cluster import Cluster
 from k8s.errors import K8sError, forbidden, one_line
 
 STDOUT, NONE = 1, -1
-"""Channels: exec's output, and that of a frame without data, such as a ping."""
+"""Channels: the output of exec, and the channel of frames without data, such as pings."""
 
 
 def open_tunnel(cluster: Cluster, pod: str, action: str, query: list[tuple[str, str]]) -> Any:
-    """Return the `websocket` package's connection for an action on a pod.
+    """Return a connection of the `websocket` package for an action on a pod.
 
     Raises:
-        K8sError: the API server or the kubelet refuses.
+        K8sError: the API server or the kubelet refuses the connection.
     """
     from kubernetes.stream.ws_client import create_websocket
     from websocket import WebSocketBadStatusException, WebSocketException
 
     configuration = cluster.client.configuration
     headers = {"sec-websocket-protocol": "v4.channel.k8s.io"}
-    for credential in configuration.auth_settings().values():  # refreshed by then, where they expire
+    for credential in configuration.auth_settings().values():  # reading them refreshes expired ones
         headers["authorization"] = credential["value"]
     path = f"/api/v1/namespaces/{quote(cluster.namespace)}/pods/{quote(pod)}/{action}?{urlencode(query)}"
     host = cluster.host.rstrip("/").replace("http", "ws", 1)
@@ -38,7 +38,7 @@ def open_tunnel(cluster: Cluster, pod: str, action: str, query: list[tuple[str, 
 
 
 def frames(tunnel: Any) -> Iterator[tuple[int, bytes]]:
-    """Yield (channel, data) until the other end closes."""
+    """Yield (channel, data) of each frame until the other end closes."""
     from websocket import ABNF
 
     while True:
@@ -50,10 +50,10 @@ def frames(tunnel: Any) -> Iterator[tuple[int, bytes]]:
 
 
 def execute(cluster: Cluster, pod: str, container: str, command: list[str], seconds: float = 30) -> bytes:
-    """Run a command in a pod and return what it wrote.
+    """Run a command in a pod and return its output.
 
     Raises:
-        K8sError: it can't be run, or takes too long.
+        K8sError: the command can't be run, or takes more than `seconds` between two frames.
     """
     from websocket import WebSocketException
 

@@ -1,4 +1,4 @@
-"""Wait for pods: refresh, test, sleep, all within one deadline. Decides nothing: `rollout` does."""
+"""Wait for pods within one deadline. `rollout` decides whether they are done or stuck."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _GRACE = 5
 
 
 class Deadline:
-    """One limit for all that a command waits for.
+    """The time limit of a whole command.
 
     Args:
-        seconds: from now.
-        undoing: keep the last part of them, a quarter or half a minute, for putting things back.
+        seconds: time from now.
+        undoing: whether to keep the last quarter, at most 30 seconds, for undoing the change.
     """
 
     def __init__(self, seconds: float, *, undoing: bool = True) -> None:
@@ -34,26 +34,26 @@ class Deadline:
 
     @property
     def left(self) -> float:
-        """Seconds; below 0 once the time is up."""
+        """Seconds left; negative once the time is up."""
         return self._end - self._kept - time.monotonic()
 
     def for_undoing(self) -> Deadline:
-        """Return the limit of what puts things back: the same end, and a few seconds of grace."""
+        """Return the limit for undoing the change: the same end, plus a few seconds of grace."""
         return Deadline(self._end + _GRACE - time.monotonic(), undoing=False)
 
 
 def pauses() -> Iterator[float]:
-    """Yield the seconds between looks: what is soon done is soon seen, what takes long asks the API server less."""
+    """Yield the seconds between two polls: short ones first, so that quick changes are seen quickly."""
     return itertools.chain(_FIRST_PAUSES, itertools.repeat(_PAUSE))
 
 
 def selector(release: str, component: str) -> str:
-    """Return the labels of one component, as the chart sets them."""
+    """Return the label selector of a component, as the chart labels it."""
     return f"app.kubernetes.io/instance={release},app.kubernetes.io/component={component}"
 
 
 def deployment(cluster: Cluster, release: str, component: str) -> Json | None:
-    """Return the component's Deployment, if there is one."""
+    """Return the component's Deployment, or None."""
     found = cluster.items(cluster.apps.list_namespaced_deployment, selector(release, component))
     return found[0] if found else None
 
@@ -74,13 +74,13 @@ def newest_pods(cluster: Cluster, found: Json, release: str, component: str) -> 
 def wait_for_rollout(
     cluster: Cluster, release: str, component: str, deadline: Deadline, check: Callable[[], None]
 ) -> list[Json]:
-    """Return the newest revision's ready pods once all of them are.
+    """Wait until all pods of the newest revision are ready, and return them.
 
     Args:
-        check: called each round; raises to end the wait.
+        check: called in each round; raises to end the wait.
 
     Raises:
-        Refused: it is stuck, or the time is up; says why, with figures.
+        Refused: the rollout is stuck, or the time is up. The message says why, with figures.
     """
     began, said, troubled, pause = time.monotonic(), "", dict[str, float](), pauses()
     while True:
@@ -103,13 +103,13 @@ def wait_for_rollout(
             if lasted >= state.trouble.patience:
                 raise Refused(f"{release}: {state.progress}: {state.trouble}{last_words(cluster, state.trouble)}")
         if deadline.left <= 0:
-            after = f"not done after {now - began:.0f} s, which is all that --timeout allows"
+            after = f"not done after {now - began:.0f} s, the limit set by --timeout"
             raise Refused(f"{release}: {after}: {state.progress}: {state.trouble or unready(pods)}")
         time.sleep(next(pause))
 
 
 def last_words(cluster: Cluster, trouble: Trouble) -> str:
-    """Return the last line that a crashing container wrote, if it can be had."""
+    """Return the last log line of a crashing container, for a message; empty if it can't be read."""
     if not trouble.pod:
         return ""
     lines = ""
@@ -127,7 +127,7 @@ def last_words(cluster: Cluster, trouble: Trouble) -> str:
 
 
 def wait_until_gone(cluster: Cluster, release: str, deadline: Deadline) -> None:
-    """Wait until no pod of a release is left: those that still end hold the room that others need."""
+    """Wait until no pod of a release is left, because ending pods take the room that others need."""
     pause = pauses()
     while deadline.left > 0:
         if not cluster.items(cluster.core.list_namespaced_pod, f"app.kubernetes.io/instance={release}"):

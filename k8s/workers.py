@@ -1,11 +1,14 @@
-"""Several pods that train one model: an Indexed Job, and the headless Service by which they find the first. Pure."""
+"""Build the Indexed Job of a training on several pods, and the headless Service by which they find the first. Pure.
+
+A worker is one pod of a Job that trains or searches.
+"""
 
 from __future__ import annotations
 
 from k8s.cluster import Json
 
 PORT = 7733
-"""Where worker 0 listens for the others. Gradients go between all pods of the Job, on ports that the system chooses."""
+"""Port on which worker 0 listens for the others. Gradients use ports that the system chooses."""
 
 LOST = 75
 """Exit code of a worker that lost another one. What ended that one is counted against --attempts; this isn't."""
@@ -14,7 +17,7 @@ INDEX = "batch.kubernetes.io/job-completion-index"
 
 
 def divide(job: Json, count: int) -> Json:
-    """Return the training Job `job` with `count` workers, on nodes of their own where there are enough."""
+    """Return the training Job `job` with `count` workers, spread over the nodes."""
     name, spec = job["metadata"]["name"], job["spec"]
     pod = spec["template"]["spec"]
     (container,) = pod["containers"]
@@ -52,7 +55,7 @@ def divide(job: Json, count: int) -> Json:
 
 
 def spread(name: str) -> Json:
-    """Return what puts the pods of the Job `name` on nodes of their own, where there are enough."""
+    """Return the constraint that spreads the pods of the Job `name` over the nodes."""
     return {
         "maxSkew": 1,
         "topologyKey": "kubernetes.io/hostname",
@@ -61,20 +64,20 @@ def spread(name: str) -> Json:
     }
 
 
-def are_in(job: Json) -> bool:
-    """Whether `divide` made it."""
-    return tells_of_all(job["spec"]["template"]) is not None
+def in_job(job: Json) -> bool:
+    """Return whether `job` comes from `divide`."""
+    return speaks_for_all(job["spec"]["template"]) is not None
 
 
-def tells_of_all(pod: Json) -> bool | None:
-    """Whether a pod's log is that of all workers; None where it is no worker."""
+def speaks_for_all(pod: Json) -> bool | None:
+    """Return whether a pod is worker 0, whose log stands for all workers; None if it is no worker."""
     if "subdomain" not in pod["spec"]:
         return None
     return bool(pod["metadata"].get("labels", {}).get(INDEX) == "0")
 
 
 def service(job: Json, uid: str = "") -> Json:
-    """Return the Service of a divided Job; with the Job's `uid`, it goes when the Job goes."""
+    """Return the Service of a divided Job. With the Job's `uid`, it is deleted with the Job."""
     about = job["metadata"]
     owner = {"apiVersion": "batch/v1", "kind": "Job", "name": about["name"], "uid": uid}
     return {
@@ -84,7 +87,7 @@ def service(job: Json, uid: str = "") -> Json:
         | ({"ownerReferences": [owner]} if uid else {}),
         "spec": {
             "clusterIP": "None",
-            "publishNotReadyAddresses": True,  # they look for each other as soon as they run
+            "publishNotReadyAddresses": True,  # workers look for each other as soon as they run
             "selector": _selector(about["name"]),
             "ports": [{"name": "coordinator", "port": PORT}],
         },
@@ -92,7 +95,7 @@ def service(job: Json, uid: str = "") -> Json:
 
 
 def service_name(job: str) -> str:
-    """Return how the Service of a Job is called."""
+    """Return the name of a Job's Service."""
     return f"{job}-workers"
 
 

@@ -1,1 +1,1 @@
-"""From encoded images to probabilities: admission, batching, the model, answers seen before, explanations."""
+"""From encoded images to probabilities: admission, batching, the model, the answer cache, explanations."""

@@ -1,4 +1,4 @@
-"""Who is let in: a bounded number of images, and never more than can be answered before their deadline."""
+"""Admit a bounded number of images, and never more than can be answered before their deadline."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from bento.settings import Settings
 from bento.telemetry import metrics
 
 _WINDOW = 0.25
-"""Seconds of work over which the service rate is measured."""
+"""Seconds of work over which the rate is measured."""
 
 _BACKLOG = 8
-"""Images inside, or half of those that find a place, from which on the service sets the rate and not those who send."""
+"""Queue depth above which the measured rate is the service's own, not its clients'. At most half the limit."""
 
 _MARGIN = 0.7
-"""Share of the deadline that the wait may be expected to take; the rate isn't known better than that."""
+"""Share of the deadline that the expected wait may take. The rest covers errors of the measured rate."""
 
 
 class Admission:
-    """Counts images from when they are taken in to when they are answered.
+    """The queue's limit, and the images between admission and answer.
 
     Attributes:
-        images: taken in and not yet answered.
+        images: number of images admitted and not yet answered.
         buffered: bytes of request bodies held.
-        connections: that have come in since the start.
+        connections: number of connections opened since the start.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -43,52 +43,52 @@ class Admission:
         metrics.queue_depth.set_function(lambda: self.images)
 
     def expect(self, seconds: float) -> None:
-        """Set what an image is expected to take, before that can be measured."""
+        """Set the expected seconds per image, before they can be measured."""
         self._seconds = max(seconds, 1e-6)
         share = _MARGIN * self._settings.deadline_ms / 1000 / self._seconds
         self._limit = max(1, min(self._settings.queue_limit, int(share + 1e-6)))
 
     @property
     def full(self) -> bool:
-        """Whether another image would be refused."""
+        """Whether another image would be shed."""
         return self.images >= self._limit
 
     @property
     def turn(self) -> int:
-        """How many images of one request may be inside at a time: a call's worth, and never more than half of all.
+        """Number of images of one request to admit at a time: one call's, and at most half the limit.
 
-        Let in at once, those of a large batch would be refused for their own sake alone, however idle the service.
+        If all images of a large request were admitted at once, an idle service would shed some of them.
         """
         return max(1, min(self._settings.max_batch_size, self._limit // 2))
 
     def refuses_next(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """Tell whether a request that begins now would find no place, counting those that began in the same turn.
+        """Return whether a request that begins now would be shed, counting those begun in the same iteration.
 
-        One turn of the loop reads many sockets before any of their requests gets to `enter`; each of them would
-        otherwise see the one place that is free.
+        One iteration of the event loop reads many sockets before any of their requests calls `enter`. Without the
+        count, all of them would see the same free queue slot.
         """
         if self.images + self._begun >= self._limit:
             return True
         if not self._begun:
-            loop.call_soon(self._next_turn)
+            loop.call_soon(self._next_iteration)
         self._begun += 1
         return False
 
-    def _next_turn(self) -> None:
+    def _next_iteration(self) -> None:
         self._begun = 0
 
     @property
     def wait(self) -> float:
-        """Seconds until all that is inside will have been answered."""
+        """Expected seconds until all admitted images are answered."""
         return self.images * self._seconds
 
     def refusal(self) -> RequestError:
-        """Return what to tell those who are not let in."""
+        """Return the error for a shed request, and count it."""
         metrics.shed.labels("queue_full").inc()
         return retry_after("queue_full", f"{self.images} images are waiting", self.wait)
 
     def enter(self) -> None:
-        """Let an image in.
+        """Admit an image.
 
         Raises:
             RequestError: queue_full.
@@ -99,10 +99,10 @@ class Admission:
         self.images += 1
 
     def leave(self, answered: bool) -> None:
-        """Let an image out, and learn how fast that goes from those that were not merely given up."""
+        """Remove an image from the queue, and learn the rate from those that were answered."""
         self._pass_time()
         self.images -= 1
-        # Counted in, those that were dropped would hide that the others have become slow, and be let in for nothing.
+        # Dropped images don't count: they would hide that the service has become slow, and too many would be admitted.
         self._answered += answered
         if self._busy > _WINDOW and self._answered >= 4:
             self._learn(self._answered / self._busy)
@@ -110,7 +110,7 @@ class Admission:
             self._answered = 0
 
     def _pass_time(self) -> None:
-        """Count the time since the last image came or went: not at all while there was none inside."""
+        """Add the time since the last change to the busy time, unless the queue was empty."""
         now = perf_counter()
         if self.images:
             self._busy += now - self._since
@@ -119,10 +119,10 @@ class Admission:
         self._since = now
 
     def _learn(self, rate: float) -> None:
-        """Go three tenths of the way to the images a second that were measured.
+        """Move the expected rate three tenths of the way to the measured rate, in images per second.
 
-        With few inside the rate is theirs who send: it tells what the service can do at least, and never that it has
-        become slow. Rates are averaged and not times, for which one stall would count as much as all before it.
+        With a short queue, the clients set the rate: it is a lower bound, and doesn't show that the service has become
+        slow. The average is over rates, not times, in which one stall would outweigh everything before it.
         """
         believed = 1 / self._seconds
         if rate > believed or self._slack < 0.2 * self._busy:
@@ -132,12 +132,12 @@ class Admission:
         """Add to the bytes held.
 
         Raises:
-            RequestError: queue_full: they would be more than the service may hold.
+            RequestError: queue_full, if the sum would exceed MAX_BUFFERED_BYTES.
         """
         if self.buffered + size > self._settings.max_buffered_bytes:
             raise self.refusal()
         self.buffered += size
 
     def release(self, size: int) -> None:
-        """Take from the bytes held."""
+        """Subtract from the bytes held."""
         self.buffered -= size

@@ -1,7 +1,7 @@
-"""The micro-batcher: images wait here for the model and go into it together. Knows no HTTP and no decoding.
+"""The micro-batcher: decoded images wait for the model and share its calls. It knows nothing of HTTP and decoding.
 
-All of it runs on the event loop but the call of the model, which has a thread of its own. Nothing polls: a call
-starts when an image arrives, when the call before it ends, or when the wait for company is over.
+Everything runs on the event loop, except for the calls of the model, which have a thread of their own. Nothing polls:
+a call starts when an image arrives, when the previous call ends, or when the batching delay is over.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ logger = logging.getLogger("image_classifier")
 Start = Callable[[list[Work]], None]
 
 _NICE = 5
-"""How much more modest the model's thread is than the others (nice(2))."""
+"""Increment of the nice value of the model's thread (nice(2))."""
 
 
 class Batcher:
-    """Decides which images go into the next call of the model, and when.
+    """Decide which images share the next call of the model, and when it starts.
 
     Args:
-        start: begins a call with these images; `finished` must be called after it, on the event loop.
-        cost: the model's, kept up to date by whoever runs it.
-        most: images a call.
-        longest_wait: seconds an idle model waits for company.
-        loop: for its clock and timers.
+        start: starts a call with these images. After the call, `finished` must be called on the event loop.
+        cost: the model's cost curve, which the code that runs the model updates.
+        most: largest number of images per call.
+        longest_wait: longest batching delay of an idle model, in seconds.
+        loop: event loop, for its clock and timers.
     """
 
     def __init__(
@@ -52,42 +52,42 @@ class Batcher:
         self._loop = loop
         self._waiting: deque[Work] = deque()
         self._busy = False
-        self._company = 1
+        self._expected = 1
         self._timer: asyncio.TimerHandle | None = None
 
     def put(self, work: Work) -> None:
         """Queue one decoded image."""
         self._waiting.append(work)
-        self._consider()
+        self._start_if_due()
 
     def finished(self, images: int) -> None:
-        """Note that the call with so many images has ended."""
+        """Record that a call with this number of images has ended."""
         self._busy = False
-        # Those who were answered together, and those who came meanwhile, are likely to come together again.
-        self._company = max(images, len(self._waiting))
-        self._consider()
+        # Images that shared a call, or arrived during it, are likely to arrive together again.
+        self._expected = max(images, len(self._waiting))
+        self._start_if_due()
 
-    def _consider(self) -> None:
+    def _start_if_due(self) -> None:
         if self._busy or not self._waiting:
             return
         size = self._cost.best_size(self._most)
-        if len(self._waiting) >= min(self._company, size):
-            self._go(size)
+        if len(self._waiting) >= min(self._expected, size):
+            self._start_batch(size)
         elif self._timer is None:
-            # Never longer than the fixed cost that company would share: as a ski is bought once the rent has
-            # come to its price, waiting in vain then at most doubles the cost of the call. And since the company
-            # expected is that of the last call, it happens once: a lone client isn't kept waiting.
+            # Waiting costs at most as much as it can save, the fixed cost of a call. So a vain wait at most doubles
+            # the cost of the call. It happens once, since the number expected is that of the last call: a lone client
+            # isn't delayed again.
             wait = min(self._longest_wait, self._cost.line[1])
-            self._timer = self._loop.call_later(wait, self._go, size)
+            self._timer = self._loop.call_later(wait, self._start_batch, size)
 
-    def _go(self, size: int) -> None:
+    def _start_batch(self, size: int) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         batch: list[Work] = []
         while self._waiting and len(batch) < size:
             work = self._waiting.popleft()
-            if not work.dropped(self._cost.seconds(len(batch) + 1)):
+            if not work.drop_if_late(self._cost.seconds(len(batch) + 1)):
                 batch.append(work)
         if batch:
             self._busy = True
@@ -95,35 +95,35 @@ class Batcher:
 
 
 class InferenceThread:
-    """Runs the model in one thread, a call at a time.
+    """Run the model in one thread, one call at a time.
 
     Args:
         run: the model.
-        cost: told of each call.
-        loop: where the images' results are set.
+        cost: the model's cost curve, updated after each call.
+        loop: event loop on which the results of the images are set.
     """
 
     def __init__(self, run: Runtime, cost: CostCurve, loop: asyncio.AbstractEventLoop) -> None:
         self._run = run
         self._cost = cost
         self._loop = loop
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="inference", initializer=_settle)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="inference", initializer=_prepare_thread)
         self._began: float | None = None
         self.finished: Callable[[int], None] = lambda _: None
         """Called on the event loop after each call of the model."""
 
     @property
     def busy_seconds(self) -> float:
-        """How long the present call has been running; 0 with none."""
+        """Seconds that the present call has been running; 0 if there is none."""
         began = self._began
         return 0.0 if began is None else perf_counter() - began
 
     def start(self, batch: list[Work]) -> None:
-        """Begin a call; `finished` follows."""
+        """Start a call. `finished` is called after it."""
         self._began = perf_counter()
-        self._thread.submit(self._call, batch)
+        self._thread.submit(self._classify, batch)
 
-    def _call(self, batch: list[Work]) -> None:
+    def _classify(self, batch: list[Work]) -> None:
         began = perf_counter()
         answers = classify(self._run, batch)
         ended = perf_counter()
@@ -136,20 +136,20 @@ class InferenceThread:
         self.finished(len(batch))
 
     def close(self) -> None:
-        """Let the thread end; a call under way is not waited for."""
+        """End the thread, without waiting for a call in progress."""
         self._thread.shutdown(wait=False)
 
 
 def classify(run: Runtime, batch: list[Work]) -> list[np.ndarray | None]:
-    """Call the model with all images of `batch`, and where it fails with each alone, so that one can't hurt another.
+    """Call the model with all images of `batch`; if that fails, with each alone, so that one can't fail the others.
 
     Returns:
-        Each image's probabilities; None where the model fails on it.
+        The probabilities of each image, (C,) float32; None for an image on which the model fails.
     """
     try:
         return list(run(np.stack([work.pixels for work in batch if work.pixels is not None])))
     except Exception:
-        # Whatever a runtime raises on one image, the others can still be answered.
+        # A runtime may raise anything. The other images can still be answered.
         if len(batch) == 1:
             logger.exception("the model failed on an image")
             return [None]
@@ -157,7 +157,7 @@ def classify(run: Runtime, batch: list[Work]) -> list[np.ndarray | None]:
 
 
 def deliver(batch: list[Work], answers: list[np.ndarray | None], began: float, ended: float) -> None:
-    """Hand the answers of one call over and measure it."""
+    """Deliver the answers of one call, and record its batch size and times."""
     metrics.batch_size.observe(len(batch))
     for work, answer in zip(batch, answers, strict=True):
         work.inference = (began, ended)
@@ -167,10 +167,10 @@ def deliver(batch: list[Work], answers: list[np.ndarray | None], began: float, e
             work.succeed(answer)
 
 
-def _settle() -> None:
-    # Python 3.11 doesn't tell the kernel, which top, py-spy and perf ask; PR_SET_NAME is 15 (prctl(2)).
+def _prepare_thread() -> None:
+    # Python 3.11 doesn't tell the kernel a thread's name, which top, py-spy and perf show. 15 is PR_SET_NAME.
     ctypes.CDLL(None).prctl(15, b"inference", 0, 0, 0)
-    # On a core that both share, the event loop goes first: it needs little, and all clients wait for it.
-    # Relative, since only that is always permitted: the process may have been started as a modest one.
+    # On a shared core the event loop goes first: it needs little CPU, and all clients wait for it. The increment is
+    # relative, because a process with a higher nice value may not lower it.
     thread = threading.get_native_id()
     os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + _NICE)

@@ -1,4 +1,4 @@
-"""Answers to images seen before, the least recently used given up first."""
+"""Cache answers to images; the least recently used one is evicted first."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Key = tuple[str, bytes]
 
 
 class AnswerCache:
-    """Probabilities by the model's tag and the image's hash, so that no model can be given another's answer.
+    """Probabilities by the model's tag and the image's hash, so that a model never gets another model's answer.
 
     Args:
-        tag: of the model that is served.
-        size: how many answers are kept; 0 keeps none.
+        tag: tag of the served model.
+        size: number of answers to keep; 0 turns the cache off.
     """
 
     def __init__(self, tag: str, size: int) -> None:
@@ -27,15 +27,15 @@ class AnswerCache:
 
     @property
     def on(self) -> bool:
-        """Whether any answer is kept."""
+        """Whether the cache keeps answers."""
         return self._size > 0
 
     def key(self, image: bytes) -> Key:
-        """Return what the image's answer is kept under. Takes about a millisecond a megabyte."""
+        """Return the key of the image's answer. Takes about 1 ms per megabyte."""
         return self._tag, hashlib.blake2b(image, digest_size=32).digest()
 
     def get(self, key: Key) -> np.ndarray | None:
-        """Look an answer up, and count whether it was there."""
+        """Return an answer or None, and count the hit or miss."""
         answer = self._answers.get(key)
         metrics.cache_lookups.labels("miss" if answer is None else "hit").inc()
         if answer is not None:
@@ -44,7 +44,7 @@ class AnswerCache:
 
     def put(self, key: Key, probabilities: np.ndarray) -> None:
         """Keep an answer."""
-        # A copy: the array is a view that would keep its whole batch in memory.
+        # A copy, because the array is a view that would keep its whole batch in memory.
         self._answers[key] = probabilities.copy()
         if len(self._answers) > self._size:
             self._answers.popitem(last=False)

@@ -1,34 +1,34 @@
-"""What a call of the model costs by its number of images: seconds = a * n + b, learned while serving."""
+"""Learn the cost of a model call from its number of images n while serving: seconds = a * n + b."""
 
 from __future__ import annotations
 
 import math
 
 _NEWEST = 0.1
-"""Weight of the newest call in the running mean of calls of about its size."""
+"""Weight of the newest call in the running mean of calls of a similar size."""
 
 _NEAR_FLAT = 0.1
-"""A batch is large enough once an image in it costs at most this share over what it would in an endless one."""
+"""A batch is large enough once an image in it costs at most this fraction more than in an infinite batch."""
 
 _REFIT = 16
-"""Calls between two fits of the line: it moves slowly, and small models are called thousands of times a second."""
+"""Calls between two fits of the line, which moves slowly. Small models get thousands of calls per second."""
 
 
 class CostCurve:
     """A line through the mean costs of calls of 1, 2-3, 4-7, ... images.
 
-    A mean for each size, and not one sum over all calls: hours of lone images would make a sum forget what
-    batches cost, and with that, that they are worth making.
+    Each size has its own mean. A sum over all calls would forget the cost of batches after hours of lone images, and
+    then no batch would be made.
     """
 
     def __init__(self) -> None:
         self._means: dict[int, tuple[float, float]] = {}
         self._updates = 0
         self.line = (0.0, 0.0)
-        """The pair (a, b): seconds an image, and fixed seconds a call. Neither is negative."""
+        """The pair (a, b): seconds per image and fixed seconds per call. Neither is negative."""
 
     def update(self, images: int, seconds: float) -> None:
-        """Take in one measured call of the model."""
+        """Learn from one measured call of the model."""
         bucket = images.bit_length()
         known = self._means.get(bucket)
         if known is None:
@@ -42,14 +42,14 @@ class CostCurve:
             self.line = self._fit()
 
     def _fit(self) -> tuple[float, float]:
-        # Weighed by 1/n: what one image costs matters as much as what a large batch does.
+        # Weighted by 1/n, so that the cost of one image matters as much as that of a large batch.
         weight = mean_n = mean_s = 0.0
         for n, s in self._means.values():
             weight, mean_n, mean_s = weight + 1 / n, mean_n + 1, mean_s + s / n
         mean_n, mean_s = mean_n / weight, mean_s / weight
         spread = sum((n - mean_n) ** 2 / n for n, _ in self._means.values())
         if not spread:
-            # Calls of one size show no slope: all is taken to be by the image.
+            # Calls of one size have no slope, so all cost is attributed to the images.
             return mean_s / mean_n, 0.0
         a = sum((n - mean_n) * (s - mean_s) / n for n, s in self._means.values()) / spread
         b = mean_s - a * mean_n
@@ -58,15 +58,14 @@ class CostCurve:
         return (mean_s / mean_n, 0.0) if b < 0 else (a, b)
 
     def seconds(self, images: int) -> float:
-        """Return what a call with so many images is expected to take."""
+        """Return the expected seconds of a call with this number of images."""
         a, b = self.line
         return a * images + b
 
     def best_size(self, most: int) -> int:
-        """Return the least number of images that shares the fixed cost out, at most `most`.
+        """Return the smallest number of images, at most `most`, that makes the fixed cost per image negligible.
 
-        More would make each wait for the others and gain next to nothing: a model whose cost is all by the
-        image is best called with one.
+        With more images, each waits for the others and gains almost nothing. Without a fixed cost, the best size is 1.
         """
         a, b = self.line
         # a + b/n <= (1 + _NEAR_FLAT) * a

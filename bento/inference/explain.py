@@ -1,4 +1,4 @@
-"""Explanations: which places of an image speak for a class. One at a time, in a thread of its own; reads no request."""
+"""Explain answers: which regions of an image support a class. One image at a time, in a separate thread."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from imaging import heatmap
 from imaging.gradcam import GradCam, NotExplainable
 
 _MOST = 16
-"""Images that may wait. Each takes some milliseconds to a second, so the deadline mostly bounds them first."""
+"""Images that may wait. Each takes milliseconds to a second, so the deadline usually limits them first."""
 
 _SIDE = 256
-"""Pixels a side of the picture, at least."""
+"""Shortest side of the picture, in pixels."""
 
 
 def prepare(run: Runtime, pixels: np.ndarray) -> GradCam | str:
-    """Return what explains the model, having tried it on `pixels`, (S, S, 3) uint8; or why nothing can."""
+    """Return the Grad-CAM of the model, tried on `pixels`, (S, S, 3) uint8; or the reason why there is none."""
     if not isinstance(run, KerasModel):
-        return "explanations need the model's Keras form: start the service with RUNTIME=keras"
+        return "explanations need the model's Keras form; start the service with RUNTIME=keras"
     try:
         cam = GradCam(run.keras, run.model)
     except NotExplainable as error:
@@ -37,10 +37,10 @@ def prepare(run: Runtime, pixels: np.ndarray) -> GradCam | str:
 
 
 class Explainer:
-    """Explains classified images.
+    """Explain classified images.
 
     Args:
-        cam: of the model, or why there is none.
+        cam: Grad-CAM of the model, or the reason why there is none.
         class_names: in label order.
     """
 
@@ -53,12 +53,12 @@ class Explainer:
 
     @property
     def busy_seconds(self) -> float:
-        """How long the present explanation has been worked on; 0 with none."""
+        """Seconds that the present explanation has taken; 0 if there is none."""
         began = self._began
         return 0.0 if began is None else perf_counter() - began
 
     def check(self) -> None:
-        """Refuse what would be refused later, before a body is read.
+        """Refuse a request before its body is read, if it would be refused later.
 
         Raises:
             RequestError: explanations_off or queue_full.
@@ -67,10 +67,10 @@ class Explainer:
             raise RequestError("explanations_off", self._cam)
         if self._waiting >= _MOST:
             metrics.shed.labels("queue_full").inc()
-            raise retry_after("queue_full", "too many images wait to be explained", 1)
+            raise retry_after("queue_full", "too many images are waiting to be explained", 1)
 
     def label(self, name: str | None) -> int | None:
-        """Return the label of a class that a client named; None where it named none.
+        """Return the label of the class that a client named; None if it named none.
 
         Raises:
             RequestError: malformed_request.
@@ -87,13 +87,13 @@ class Explainer:
 
         Args:
             probabilities: (C,) float32.
-            work: the image's, decoded.
-            label: the class to explain; None takes the best one.
-            picture: answer a PNG alone, not JSON.
+            work: the decoded image.
+            label: the class to explain; None for the predicted one.
+            picture: return only a PNG, not JSON.
 
         Raises:
             RequestError: queue_full, deadline_exceeded, or internal_error for a model that answers NaN.
-            ClientDisconnected: nobody waits any more.
+            ClientDisconnected: the client has left.
         """
         self.check()
         best = int(probabilities.argmax())
@@ -112,11 +112,11 @@ class Explainer:
             metrics.shed.labels("disconnected").inc()
             raise ClientDisconnected
         metrics.shed.labels("deadline_exceeded").inc()
-        raise retry_after("deadline_exceeded", "the answer would have come too late", 1)
+        raise retry_after("deadline_exceeded", "the answer would come after the deadline", 1)
 
     def _body(self, probabilities: np.ndarray, work: Work, best: int, label: int, picture: bool) -> bytes | None:
-        """In the thread; None where the image isn't worth the work any more."""
-        if work.worthless():
+        """Return the answer, or None if the client has left or the deadline has passed. Runs in the thread."""
+        if work.is_late():
             return None
         assert work.pixels is not None
         assert isinstance(self._cam, GradCam)
@@ -140,5 +140,5 @@ class Explainer:
         ).encode()
 
     def close(self) -> None:
-        """Let the thread end."""
+        """End the thread."""
         self._thread.shutdown(wait=False)

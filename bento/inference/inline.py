@@ -1,6 +1,6 @@
-"""Classify on the event loop: for models so small that handing an image to a thread costs more than the work.
+"""Classify on the event loop, for models so small that handing an image to a thread costs more than the work.
 
-Where there are more CPUs than the loop can use, threads take from what has piled up, several images at a time.
+If there are more CPUs than the loop can use, threads take several waiting images at a time.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from bento.inference.work import Work
 from bento.models.runtime import Runtime
 
 _SLICE = 0.005
-"""Seconds of work before the loop gets to read sockets again. Reading goes first, so that a request which must be
-refused is refused at once instead of ageing in a socket's buffer."""
+"""Seconds of work before the loop reads sockets again, so that a request is shed at once instead of waiting in a
+socket's buffer."""
 
 _HELPED = 0.003
-"""Seconds of work that a thread is given at a time."""
+"""Seconds of work that a thread takes at a time."""
 
-_TURNS = 256
-"""Turns of the loop that may go by without work while connections come in: it takes one of them in a turn."""
+_ITERATIONS = 256
+"""Iterations of the loop without work while connections arrive, since it accepts one per iteration."""
 
 
 class InlineModel:
-    """Takes cheap encoded images and decoded ones, in order.
+    """Classify cheap encoded images and decoded ones, in order.
 
     Args:
-        run: the model; safe to call from several threads.
-        cost: told of each call on the loop.
-        decode: bytes to pixels; returns what it failed with.
-        decode_seconds: what that is expected to take.
-        most: images a call.
-        threads: how many help.
-        admission: counts the connections.
-        loop: the event loop it works on.
+        run: the model, safe to call from several threads.
+        cost: the model's cost curve, updated after each call on the loop.
+        decode: decodes an image; returns the error, or None.
+        decode_seconds: expected seconds to decode an image.
+        most: largest number of images per call.
+        threads: number of helping threads.
+        admission: counter of the connections.
+        loop: the event loop.
     """
 
     def __init__(
@@ -65,14 +65,14 @@ class InlineModel:
         self._scheduled = False
         self._admission = admission
         self._connections_seen = 0
-        self._turns = 0
+        self._iterations = 0
         self._idle = threads
         self._helping: list[float] = []
         self._threads = ThreadPoolExecutor(max(1, threads), thread_name_prefix="inline")
 
     @property
     def busy_seconds(self) -> float:
-        """How long the helping thread that began first has been at it; 0 with none."""
+        """Seconds that the longest-running helping thread has taken; 0 if none helps."""
         return perf_counter() - self._helping[0] if self._helping else 0.0
 
     def put(self, work: Work) -> None:
@@ -83,17 +83,17 @@ class InlineModel:
     def _schedule(self) -> None:
         if self._waiting and not self._scheduled:
             self._scheduled = True
-            # After all that the loop has read in this turn, which then goes into the model together.
+            # Run after everything that the loop reads in this iteration, so that these images share a call.
             self._loop.call_soon(self._work)
 
     def _work(self) -> None:
         connections = self._admission.connections
-        if connections != self._connections_seen and self._turns < _TURNS:
+        if connections != self._connections_seen and self._iterations < _ITERATIONS:
             self._connections_seen = connections
-            self._turns += 1
+            self._iterations += 1
             self._loop.call_soon(self._work)
             return
-        self._turns = 0
+        self._iterations = 0
         each = max(1e-6, self._cost.line[0] + self._decode_seconds)
         while self._idle and len(self._waiting) > 1:
             share = len(self._waiting) // (self._idle + 1)
@@ -103,8 +103,8 @@ class InlineModel:
                 begun = perf_counter()
                 self._helping.append(begun)
                 self._threads.submit(self._help, helped, begun)
-        # All that fit go into one call: one by one, the model would each time have thrown out of the processor's caches
-        # what the code before and after it needs: some hundredths of what a small model's image costs.
+        # All images that fit share one call. With a call each, the model would evict the surrounding code from the
+        # CPU's caches every time, which costs a few percent of a small model's image.
         ends = perf_counter() + _SLICE
         decoded: list[Work] = []
         while True:
@@ -122,12 +122,12 @@ class InlineModel:
         self._schedule()
 
     def _take(self, most: int) -> list[Work]:
-        """Return the next images that are still worth the work."""
+        """Return the next images whose clients wait and whose deadline can be met."""
         taken: list[Work] = []
         seconds = self._cost.seconds(1) + self._decode_seconds
         while self._waiting and len(taken) < most:
             work = self._waiting.popleft()
-            if not work.dropped(seconds):
+            if not work.drop_if_late(seconds):
                 taken.append(work)
         return taken
 
@@ -138,7 +138,7 @@ class InlineModel:
         return error is None
 
     def _help(self, works: list[Work], begun: float) -> None:
-        """Do in a thread what `_work` does on the loop."""
+        """Do the work of `_work` in a thread."""
         failed: list[tuple[Work, Exception]] = []
         for work in works:
             error = self._decode(work) if work.pixels is None else None
@@ -167,5 +167,5 @@ class InlineModel:
         self._schedule()
 
     def close(self) -> None:
-        """Let the threads end."""
+        """End the threads."""
         self._threads.shutdown(wait=False)

@@ -1,4 +1,4 @@
-"""From encoded images to probabilities: admission, cache, decoding, then the model, inline or by the batcher."""
+"""Take images through admission, cache, decoding and the model, which runs inline or behind the batcher."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from imaging.cost import is_cheap
 logger = logging.getLogger("image_classifier")
 
 _LARGE = 256 * 1024
-"""Bytes from which on an encoded image counts as large: a photo of some megapixels, 50 ms and more to decode."""
+"""Bytes above which an encoded image counts as large: a photo of some megapixels, 50 ms or more to decode."""
 
 
 class Pipeline:
-    """One warm model, taking images on the event loop.
+    """Classify images with one warm model, from the event loop.
 
     Args:
-        model: what to run.
-        settings: the service's.
-        admission: told of every image that comes and goes.
+        model: the model to run.
+        settings: settings of the service.
+        admission: admits every image.
         loop: the running event loop.
     """
 
@@ -49,7 +49,7 @@ class Pipeline:
         self._drift = Drift(model.served.tag, model.served.class_names, model.served.baseline)
         self._cache = AnswerCache(model.served.tag, settings.cache_size)
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="decode")
-        # Of their own, so that no small image ever stands behind large ones, and few large ones are in memory.
+        # Large images have threads of their own, so that no small image waits for them and few are in memory at a time.
         self._large = ThreadPoolExecutor(max(1, settings.threads // 2), thread_name_prefix="decode-large")
         self._inference: InferenceThread | None = None
         most = settings.max_batch_size
@@ -74,7 +74,7 @@ class Pipeline:
 
     @property
     def busy_seconds(self) -> float:
-        """How long a thread has been in its present call of the model."""
+        """Seconds that the present call of the model has been running in a thread."""
         at_work = self._inference or self._inline
         return at_work.busy_seconds if at_work else 0.0
 
@@ -82,12 +82,12 @@ class Pipeline:
         """Classify one encoded image.
 
         Returns:
-            Its probabilities, (C,) float32, and how it was worked on; no work for an answer from the cache.
+            Its probabilities, (C,) float32, and its work; None instead of the work for an answer from the cache.
 
         Raises:
-            imaging.ImageError: the image can't be used.
+            imaging.ImageError: the image can't be decoded or is too large.
             RequestError: queue_full, deadline_exceeded or internal_error.
-            ClientDisconnected: nobody waits any more.
+            ClientDisconnected: the client has left.
         """
         if not self._cache.on:
             return await self._work(image, None, gone)
@@ -101,14 +101,14 @@ class Pipeline:
         return probabilities, work
 
     async def examine(self, image: bytes, gone: Callable[[], bool]) -> tuple[np.ndarray, Work]:
-        """Classify one encoded image to explain it: worked on whatever the cache knows, and no part of the drift.
+        """Classify one encoded image to explain it, without the cache and without counting it for drift.
 
-        Who looks into an answer sends the odd images, and sends them again.
+        Explained requests are unusual images, often sent twice, so they are excluded from drift.
         """
         return await self._work(image, None, gone, watched=False)
 
     async def classify_pixels(self, pixels: np.ndarray, gone: Callable[[], bool]) -> np.ndarray:
-        """Classify one decoded image, (S, S, 3) uint8; errors as in `classify`."""
+        """Classify one decoded image, (S, S, 3) uint8. Raises the same errors as `classify`."""
         return (await self._work(None, pixels, gone))[0]
 
     async def _work(
@@ -127,7 +127,7 @@ class Pipeline:
             answered = True
         except BaseException as error:
             answered = isinstance(error, imaging.ImageError)
-            # The error holds this frame now; see `without_frames`.
+            # The error refers to this frame, see `without_frames`.
             del work
             raise
         finally:
@@ -144,7 +144,7 @@ class Pipeline:
         return probabilities, work
 
     def _decode(self, work: Work) -> Exception | None:
-        """Decode, in any thread; return what it failed with."""
+        """Decode an image, in any thread. Return the error, or None."""
         assert work.image is not None
         began = perf_counter()
         try:
@@ -152,16 +152,16 @@ class Pipeline:
         except imaging.ImageError as error:
             return without_frames(error)
         except Exception:
-            # Whatever happens here must reach the one who waits.
+            # Every error must reach the waiting request.
             logger.exception("decoding an image failed")
-            return RequestError("internal_error", "decoding failed; the server's log says why")
+            return RequestError("internal_error", "decoding failed; see the server's log")
         work.decode = (began, perf_counter())
         return None
 
     def _decode_beside(self, work: Work) -> None:
-        """Decode in a thread; the loop takes it from there."""
-        if work.worthless():
-            self._loop.call_soon_threadsafe(work.dropped, 0)
+        """Decode in a thread, and continue on the event loop."""
+        if work.is_late():
+            self._loop.call_soon_threadsafe(work.drop_if_late, 0)
             return
         error = self._decode(work)
         if error is None:
@@ -170,7 +170,7 @@ class Pipeline:
             self._loop.call_soon_threadsafe(work.fail, error)
 
     def close(self) -> None:
-        """Let the threads end."""
+        """End the threads."""
         for pool in (self._pool, self._large):
             pool.shutdown(wait=False)
         for model in (self._inference, self._inline):

@@ -1,4 +1,4 @@
-"""Before a model is ready: run it on its golden images, measure what it costs, and choose how it is run from that."""
+"""Warm a model up: run it on its golden images, measure its cost, and choose from that how to run it."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from bento.settings import Settings
 from imaging.gradcam import GradCam
 
 INLINE_BELOW = 0.001
-"""Seconds for decoding and inference of one image. A hop to a thread and back costs 0.05 to 0.1 ms of CPU, and as
-long as an image keeps the event loop busy nothing else is answered."""
+"""Seconds for decoding and inference of one image below which it runs on the event loop. A thread would add 0.05 to
+0.1 ms of CPU; on the event loop, nothing else is answered meanwhile."""
 
 _BUDGET = 1.5
-"""Seconds that measuring may take: it is part of every cold start."""
+"""Seconds that measuring may take, because every cold start includes it."""
 
 _REPEATS = 3
 
 
 @dataclass(frozen=True)
 class WarmModel:
-    """A model that has been run, and what that showed."""
+    """A model that has been run, with its measured cost."""
 
     served: ServedModel
     run: Runtime
@@ -38,11 +38,11 @@ class WarmModel:
     inline: bool
     """Whether images are classified on the event loop."""
     cam: GradCam | str
-    """What explains answers, or why nothing can."""
+    """Grad-CAM of the model, or the reason why there is none."""
 
 
 def warm_up(served: ServedModel, settings: Settings) -> WarmModel:
-    """Load the model and call it with every batch size that can pay."""
+    """Load the model and measure it with every batch size that may be used."""
     golden = served.golden_images
     run = runtime.load(served.runtime, served.path, threads=1)
     startup.ended("model")
@@ -57,7 +57,7 @@ def warm_up(served: ServedModel, settings: Settings) -> WarmModel:
 
 
 def golden_pixels(golden: list[bytes], size: int) -> tuple[np.ndarray, float]:
-    """Decode the golden images; returns one's pixels, and the median seconds for one."""
+    """Decode the golden images. Return the pixels of one, (S, S, 3) uint8, and the median seconds per image."""
     seconds = []
     for _ in range(_REPEATS):
         for encoded in golden:
@@ -68,14 +68,14 @@ def golden_pixels(golden: list[bytes], size: int) -> tuple[np.ndarray, float]:
 
 
 def measure(run: Runtime, image: np.ndarray, most: int) -> CostCurve:
-    """Measure calls with 1, 2, 4, ... images, up to `most` or to where more per call gain nothing."""
+    """Measure calls with 1, 2, 4, ... images, up to `most` or until larger calls gain nothing."""
     cost = CostCurve()
     started = perf_counter()
     before = float("inf")
     sizes = [2**i for i in range(most.bit_length()) if 2**i < most] + [most]
     for size in sizes:
         batch = np.stack([image] * size)
-        # The first call with a size also allocates.
+        # The first call with a size also allocates memory, so it isn't measured.
         run(batch)
         seconds = min(_timed(run, batch) for _ in range(_REPEATS))
         cost.update(size, seconds)

@@ -1,4 +1,4 @@
-"""One image on its way through the service: what is known of it, and when each stage began and ended."""
+"""One image on its way through the service, with the begin and end of each stage."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from bento.telemetry import metrics
 
 
 class ClientDisconnected(Exception):
-    """The client left; nobody is there to answer."""
+    """The client has left, so there is nobody to answer."""
 
 
 class Work:
     """An image that waits for its probabilities.
 
     Attributes:
-        image: its encoded bytes; None when it came as pixels.
+        image: the encoded bytes; None if the image arrived as pixels.
         pixels: (S, S, 3) uint8, once decoded.
-        result: (C,) float32, or the error that ended it.
-        deadline: by `time.perf_counter`; it must be answered by then.
-        gone: tells whether the client has left.
+        result: future of the probabilities, (C,) float32, or of the error.
+        deadline: time by which the image must be answered, by `time.perf_counter`.
+        gone: returns whether the client has left.
         decode, inference: begin and end of the stage, by `time.perf_counter`.
     """
 
@@ -47,8 +47,12 @@ class Work:
         self.gone = gone
         self.decode = self.inference = (self.submitted, self.submitted)
 
-    def dropped(self, seconds: float) -> bool:
-        """Tell whether it isn't worth the work any more, having ended it then; `seconds` is what it would take."""
+    def drop_if_late(self, seconds: float) -> bool:
+        """Drop the image if its client has left or it would miss its deadline. Return whether it has ended.
+
+        Args:
+            seconds: expected time that the remaining work takes.
+        """
         if self.result.done():
             return True
         if self.gone():
@@ -57,40 +61,40 @@ class Work:
             return True
         if perf_counter() + seconds > self.deadline:
             metrics.shed.labels("deadline_exceeded").inc()
-            self.fail(retry_after("deadline_exceeded", "the answer would have come too late", 1))
+            self.fail(retry_after("deadline_exceeded", "the answer would come after the deadline", 1))
             return True
         return False
 
-    def worthless(self) -> bool:
-        """Tell the same, from any thread, and end nothing."""
+    def is_late(self) -> bool:
+        """Return whether the client has left or the deadline has passed, from any thread."""
         return self.gone() or perf_counter() > self.deadline
 
     def succeed(self, probabilities: np.ndarray) -> None:
-        """Hand over the answer."""
+        """Set the answer."""
         if not self.result.done():
             self.result.set_result(probabilities)
 
     def fail(self, error: Exception) -> None:
-        """End it with an error."""
+        """End the work with an error."""
         if not self.result.done():
             self.result.set_exception(error)
 
     @property
     def waited(self) -> float:
-        """Seconds it was neither decoded nor in the model."""
+        """Seconds that the image was neither being decoded nor in the model."""
         return max(0.0, self.inference[0] - self.submitted - (self.decode[1] - self.decode[0]))
 
 
 def poisoned() -> RequestError:
-    """Return the error of an image on which the model itself failed."""
-    return RequestError("internal_error", "the model failed on this image; the server's log says why")
+    """Return the error for an image on which the model failed."""
+    return RequestError("internal_error", "the model failed on this image; see the server's log")
 
 
 def without_frames(error: imaging.ImageError) -> imaging.ImageError:
     """Return the error without its traceback and cause.
 
-    The frames of both hold the image, and lead to one that holds the error: a cycle, which would keep all bytes
-    of the request in memory until the next garbage collection.
+    Their frames refer to the image and to the error: a cycle that would keep all bytes of the request in memory until
+    the next garbage collection.
     """
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)

@@ -1,1 +1,1 @@
-"""What operators see: metrics, logs, traces, and the counters by which drift is found."""
+"""Metrics, logs, traces and the counters of drift, for operators."""

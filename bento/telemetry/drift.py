@@ -1,6 +1,6 @@
-"""Counts what images and answers look like, beside the shares that training found.
+"""Count features of images and answers, beside the shares of the training data.
 
-Prometheus compares the two, over all pods: docs/drift.md.
+Prometheus compares the two over all pods, as docs/drift.md describes.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ logger = logging.getLogger("image_classifier")
 
 
 class Drift:
-    """Counters of one model, each looked up once.
+    """Drift counters of one model, each looked up once.
 
     Args:
-        model: its tag.
+        model: tag of the model.
         class_names: in label order.
         baseline: shares on images that training held out; None for a model that was stored without them.
     """
@@ -42,9 +42,9 @@ class Drift:
         for feature, bins in names.items():
             shares = baseline.shares.get(feature, [])
             if len(shares) != len(bins):
-                # Of another version's training; the others still say something.
+                # Another version trained the model. The other features can still be compared.
                 logger.warning(
-                    "the stored baseline of %s has %d bins, not %d: not compared", feature, len(shares), len(bins)
+                    "the stored baseline of %s has %d bins, not %d; it is not compared", feature, len(shares), len(bins)
                 )
                 continue
             for name, share in zip(bins, shares, strict=True):
@@ -61,7 +61,7 @@ class Drift:
         best = int(probabilities.argmax())
         confidence = float(probabilities[best])
         if math.isnan(confidence):
-            return  # the model answered NaN, which is an error and no image's fault
+            return  # the model answered NaN, which is an error, not drift
         self._classes[best].inc()
         self._confidence[statistics.bin_of("confidence", confidence)].inc()
         self._brightness[statistics.bin_of("brightness", statistics.brightness(pixels))].inc()

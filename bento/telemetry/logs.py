@@ -1,6 +1,6 @@
-"""The service's log: one entry a line, as JSON or as text, each with the request it belongs to.
+"""Configure the service's log: one entry per line, as JSON or text, each with the id of its request.
 
-Nothing here knows headers or settings: API keys have no way in.
+This module sees no headers and no settings, so no API key can get into the log.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ trace_id: ContextVar[str] = ContextVar("trace_id", default="")
 """32 hexadecimal digits while a request is traced."""
 
 _OURS = {"time", "level", "logger", "message", "request_id", "trace_id", "exception", "stack"}
-# Whatever a record has beyond these came by `extra`.
+# Any other attribute of a record comes from `extra`.
 _STANDARD = {*vars(logging.makeLogRecord({})), "asctime", "taskName"}
 
 
-def configure(level: str, format: str) -> None:  # noqa: A002 - called what the setting is called
-    """Log to stderr, with a handler of our own.
+def configure(level: str, format: str) -> None:  # noqa: A002 - named as the setting
+    """Log to standard error.
 
     Args:
-        level: the least that is logged: debug, info, warning or error; of the HTTP server, at least warning.
+        level: lowest level to log: debug, info, warning or error. The HTTP server logs warnings at least.
         format: `json` or `text`.
     """
     handler = logging.StreamHandler()
@@ -37,17 +37,17 @@ def configure(level: str, format: str) -> None:  # noqa: A002 - called what the 
         logger.handlers[:] = [handler]
         logger.propagate = False
         logger.setLevel(threshold)
-    # These would write a line for each bad body, which is answered with its code and counted.
+    # These log a line for each bad body, which is already counted and answered with a code.
     for parser in ("python_multipart", "PIL"):
         logging.getLogger(parser).setLevel(logging.CRITICAL)
-    # Python also remembers every text it has warned of, and a hostile file chooses the text.
+    # Python keeps the text of every warning it has shown, and a hostile file chooses the text.
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line, in ASCII: `time` (RFC 3339, UTC), `level`, `logger`, `message` and what else there is.
+    """One JSON object per line, in ASCII: `time` (RFC 3339, UTC), `level`, `logger` and `message`.
 
-    That is `request_id`, `trace_id`, `exception`, `stack` and every `extra` of another name.
+    If present, `request_id`, `trace_id`, `exception`, `stack` and every `extra` of another name follow.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -66,12 +66,12 @@ class JsonFormatter(logging.Formatter):
         try:
             return json.dumps(entry, default=str, allow_nan=False)
         except (TypeError, ValueError):
-            # A NaN, a cycle, a key that is no string: legible is enough.
+            # The entry has a NaN, a cycle or a key that is no string. A readable form is enough.
             return json.dumps({key: value if isinstance(value, str) else repr(value) for key, value in entry.items()})
 
 
 class TextFormatter(logging.Formatter):
-    """`time level message [request_id]`; a traceback follows indented: no entry can be made to look like two."""
+    """`time level message [request_id]`, then an indented traceback. No entry can be forged to look like two."""
 
     def format(self, record: logging.LogRecord) -> str:
         message = "".join(char if char.isprintable() else repr(char)[1:-1] for char in record.getMessage())
@@ -90,5 +90,5 @@ def _time(record: logging.LogRecord) -> str:
 
 
 def _of(record: logging.LogRecord, variable: ContextVar[str]) -> str:
-    """What the caller gave by `extra`, else what the request at hand has."""
+    """Return the value passed in `extra`, otherwise the current request's."""
     return str(getattr(record, variable.name, "") or variable.get())

@@ -1,11 +1,11 @@
-"""The Prometheus metrics. Labels are route templates and codes of our own, never what a client sends."""
+"""The Prometheus metrics. Labels are route templates and our codes, never a client's input."""
 
 from __future__ import annotations
 
 import os
 from functools import cache
 
-# BentoML sets it for several workers a port; we have one, whose registry needs no files in between.
+# BentoML sets it for several processes on one port. The service is one process, whose registry needs no shared files.
 os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -34,27 +34,27 @@ def _histogram(name: str, help_: str, buckets: tuple[float, ...], *labels: str) 
 
 requests = _counter("requests_total", "Requests answered", "route", "method", "code")
 request_duration = _histogram(
-    "request_duration_seconds", "From the request's head to its answer's end", _SECONDS, "route"
+    "request_duration_seconds", "Seconds from the head of the request to the end of the answer", _SECONDS, "route"
 )
-_stage = _histogram("stage_duration_seconds", "Time of an image in each stage", _SECONDS, "stage")
-batch_size = _histogram("batch_size", "Images in a call of the model", _SIZES)
-queue_depth = _gauge("queue_depth", "Images that wait for decoding or for the model")
-queue_wait = _histogram("queue_wait_seconds", "Time an image waited for decoding and for the model", _SECONDS)
-in_flight = _gauge("in_flight", "Requests for a classification being worked on")
-shed = _counter("shed_total", "Work refused or dropped, by reason", "reason")
+_stage = _histogram("stage_duration_seconds", "Seconds that an image spends in each stage", _SECONDS, "stage")
+batch_size = _histogram("batch_size", "Images per call of the model", _SIZES)
+queue_depth = _gauge("queue_depth", "Images admitted and not yet answered")
+queue_wait = _histogram("queue_wait_seconds", "Seconds that an image waited for decoding and for the model", _SECONDS)
+in_flight = _gauge("in_flight", "Classification requests in progress")
+shed = _counter("shed_total", "Requests and images refused or dropped, by reason", "reason")
 rejected_images = _counter("rejected_images_total", "Images refused, by problem code", "code")
 predictions = _counter("predictions_total", "Answers by class", "predicted_class")
 confidence = _histogram("confidence", "Probability of the predicted class", _SHARES)
 drift_observations = _counter(
-    "drift_observations_total", "Classified images by where a feature of theirs falls", "model", "feature", "bin"
+    "drift_observations_total", "Classified images in each bin of a feature", "model", "feature", "bin"
 )
 drift_baseline = _gauge(
-    "drift_baseline", "Share of training's held-out images in each bin of a feature", "model", "feature", "bin"
+    "drift_baseline", "Share of the training's held-out images in each bin of a feature", "model", "feature", "bin"
 )
-drift_baseline_images = _gauge("drift_baseline_images", "How many images those shares are of", "model")
+drift_baseline_images = _gauge("drift_baseline_images", "Number of held-out images behind drift_baseline", "model")
 cache_lookups = _counter("cache_total", "Images looked up in the answer cache", "result")
-start = _gauge("start_seconds", "How long each phase of the start took", "phase")
-ready = _gauge("ready", "1 while requests are welcome")
+start = _gauge("start_seconds", "Seconds that each phase of the start took", "phase")
+ready = _gauge("ready", "1 while the service is ready")
 model_info = _gauge("model_info", "1 for the served model", "tag", "digest", "runtime", "image_size")
 
 STAGES = ("receive", "decode", "queue", "inference", "respond")
@@ -68,11 +68,11 @@ def exposition() -> bytes:
 
 @cache
 def answered(route: str, method: str, status: int) -> Counter:
-    """Return the counter of such requests; `labels` itself would look it up under a lock each time."""
+    """Return the counter of such requests, cached, because `labels` takes a lock for each lookup."""
     return requests.labels(route, method, str(status))
 
 
 @cache
 def duration(route: str) -> Histogram:
-    """Return the histogram of the route's requests."""
+    """Return the histogram of the route's request durations, cached as in `answered`."""
     return request_duration.labels(route)

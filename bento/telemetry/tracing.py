@@ -1,6 +1,6 @@
-"""OpenTelemetry traces, made after the answer has gone: without a collector configured, none of it is imported.
+"""Send OpenTelemetry traces. Spans are made after the answer; without a collector, OpenTelemetry isn't imported.
 
-Configured by OpenTelemetry's own variables (OTEL_EXPORTER_OTLP_*, OTEL_TRACES_SAMPLER, OTEL_BSP_*, ...).
+OpenTelemetry's own variables configure it (OTEL_EXPORTER_OTLP_*, OTEL_TRACES_SAMPLER, OTEL_BSP_*, ...).
 https://opentelemetry.io/docs/specs/semconv/http/http-spans
 """
 
@@ -30,34 +30,34 @@ _PROTOCOL = "http/protobuf"
 
 
 def start() -> Tracer | None:
-    """Return the tracer, or None where no collector is configured or tracing is switched off."""
+    """Return the tracer, or None if no collector is configured or tracing is switched off."""
     endpoint = next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), None)
     off = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or os.environ.get("OTEL_TRACES_EXPORTER") == "none"
     if endpoint is None or off:
         return None
     protocol = next((os.environ[name] for name in _PROTOCOLS if os.environ.get(name)), _PROTOCOL)
     if protocol != _PROTOCOL:
-        logger.warning("traces are sent by %s; %s is not supported", _PROTOCOL, protocol)
+        logger.warning("traces are sent by %s, because %s is not supported", _PROTOCOL, protocol)
     try:
-        # Without a password that the URL may carry.
+        # The URL may carry a password, which is left out.
         return Tracer(endpoint.rpartition("@")[2])
     except ValueError as error:
-        # Only what is wrong in its variables; that must not keep the service from running.
+        # A wrong value in OpenTelemetry's variables must not keep the service from running.
         logger.error("no traces: %s", error)
         return None
 
 
 class Tracer:
-    """Makes spans of answered requests and sends them from a thread of its own.
+    """Make spans of answered requests and send them from a separate thread.
 
-    A collector that can't be reached costs spans, never requests: the queue is bounded, and its state is logged
-    when it changes, once.
+    If the collector can't be reached, spans are lost but no request fails: the queue is bounded. The log reports each
+    change between reachable and unreachable once.
 
     Args:
-        collector: what the log calls it; where it is, the environment says.
+        collector: name of the collector in the log. The environment sets its address.
 
     Raises:
-        ValueError: a variable of OpenTelemetry's has a senseless value.
+        ValueError: one of OpenTelemetry's variables has an invalid value.
     """
 
     def __init__(self, collector: str) -> None:
@@ -68,30 +68,32 @@ class Tracer:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
         from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+        from opentelemetry.semconv.attributes import error_attributes, http_attributes, url_attributes
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
         class IdGenerator(RandomIdGenerator):
             def generate_trace_id(self) -> int:
-                # The log may have told it already.
+                # The log may already contain this id.
                 return int(logs.trace_id.get() or _new_trace_id(), 16)
 
-        # They write a line for each attempt and each span that is dropped; `_reporting` writes what matters. And one
-        # for each of the hundreds of members that a client may put into a senseless `tracestate`.
+        # These log a line for each attempt, each dropped span, and each of the hundreds of members that a client may
+        # put into an invalid `tracestate`. `_reporting` logs what matters.
         for noisy in ("opentelemetry.exporter", "opentelemetry.sdk._shared_internal", "opentelemetry.trace"):
             logging.getLogger(noisy).setLevel(logging.CRITICAL)
         resource = Resource.create({SERVICE_VERSION: VERSION})
         if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):
             resource = resource.merge(Resource({SERVICE_NAME: "image_classifier"}))
         self._api = trace
+        self._http, self._url, self._error = http_attributes, url_attributes, error_attributes
         self._no_context = Context()
         self._propagator = TraceContextTextMapPropagator()
-        # Not made the process's global one: BentoML would send its own spans to it.
+        # Not set as the process's global provider, to which BentoML would send its own spans.
         self._provider = TracerProvider(resource=resource, id_generator=IdGenerator(), shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(_reporting(OTLPSpanExporter(), collector)))
         self._tracer = self._provider.get_tracer("image_classifier", VERSION)
 
     def begin(self, headers: list[tuple[bytes, bytes]]) -> None:
-        """Give the request at hand its trace id, its caller's or a new one, so that its log entries can tell it."""
+        """Set the trace id of the current request, its caller's or a new one, for its log entries."""
         context = self._api.get_current_span(self._parent(headers)).get_span_context()
         logs.trace_id.set(f"{context.trace_id:032x}" if context.is_valid else _new_trace_id())
 
@@ -106,27 +108,28 @@ class Tracer:
         stages: dict[str, tuple[int, int]],
         attributes: dict[str, Any],
     ) -> None:
-        """Make the spans of one answered request, in the trace that `begin` told.
+        """Make the spans of one answered request, in the trace that `begin` set.
 
         Args:
-            route: template of the path; `other` where there is none.
-            method: of HTTP; `other` for one that the route doesn't take.
-            status: of the answer.
-            headers: the request's; W3C `traceparent` names the span's parent.
+            route: template of the path; `other` for an unknown path.
+            method: HTTP method; `other` for one that the route doesn't allow.
+            status: status code of the answer.
+            headers: headers of the request; W3C `traceparent` names the parent span.
             started_ns, ended_ns: wall-clock time in nanoseconds since 1970.
-            stages: begin and end of each, the same way; each becomes a child.
-            attributes: further ones.
+            stages: begin and end of each stage, in the same unit; each becomes a child span.
+            attributes: further attributes of the span.
         """
+        other = method == "other"
         known: dict[str, str | int] = {
-            "http.request.method": "_OTHER" if method == "other" else method,
-            "http.response.status_code": status,
-            "url.scheme": "http",
+            self._http.HTTP_REQUEST_METHOD: self._http.HttpRequestMethodValues.OTHER.value if other else method,
+            self._http.HTTP_RESPONSE_STATUS_CODE: status,
+            self._url.URL_SCHEME: "http",
         }
         if route != "other":
-            known["http.route"] = route
+            known[self._http.HTTP_ROUTE] = route
         if status >= 500:
-            known["error.type"] = str(status)
-        name = " ".join(["HTTP" if method == "other" else method] + ([] if route == "other" else [route]))
+            known[self._error.ERROR_TYPE] = str(status)
+        name = " ".join(["HTTP" if other else method] + ([] if route == "other" else [route]))
         kind = self._api.SpanKind.SERVER
         span = self._tracer.start_span(
             name, self._parent(headers), kind, {**known, **attributes}, start_time=started_ns
@@ -146,8 +149,8 @@ class Tracer:
         return self._propagator.extract(carrier, self._no_context) if carrier else self._no_context
 
     def stop(self) -> None:
-        """Send what is left; gives up after 3 s."""
-        # The SDK's own way waits up to 30 s, and knows no other.
+        """Send the remaining spans, and give up after 3 s."""
+        # The SDK's shutdown waits up to 30 s, which can't be configured.
         flush = threading.Thread(target=self._provider.shutdown, name="flush-traces", daemon=True)
         flush.start()
         flush.join(_STOP_SECONDS)
@@ -158,7 +161,7 @@ def _new_trace_id() -> str:
 
 
 def _reporting(exporter: SpanExporter, collector: str) -> SpanExporter:
-    """Wrap an exporter so that the log tells, once each time, that spans are lost and that they are sent again."""
+    """Wrap an exporter so that the log reports once when spans are lost and once when they are sent again."""
     from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
     class Reporting(SpanExporter):
@@ -172,7 +175,7 @@ def _reporting(exporter: SpanExporter, collector: str) -> SpanExporter:
                 if reachable:
                     logger.info("traces are sent again")
                 else:
-                    logger.warning("traces can't be sent to %s; they are dropped until it takes them", collector)
+                    logger.warning("traces can't be sent to %s and are dropped until it answers again", collector)
             return result
 
         def shutdown(self) -> None:

@@ -1,1 +1,1 @@
-"""One module for each verb of `python -m k8s`; what they share stands beside this folder."""
+"""The verbs of `python -m k8s`, one module each. What verbs share stands in the modules of `k8s`."""

@@ -1,4 +1,4 @@
-"""`abort`: ends what is under way. The canary goes, a killed command's candidate goes, its attempt is rolled back."""
+"""Remove the canary, and undo what a killed command left behind."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import argparse
 from typing import Any
 
 from k8s import candidate, options
+from k8s.canary import same_chart, without_canary
 from k8s.change import Change, recover, required
 from k8s.helm import Helm
 from k8s.lock import Lock
-from k8s.verbs.canary import same_chart, without_canary
 from k8s.waiting import Deadline
 
-HELP = "take the canary away, and what a killed command left"
+HELP = "remove the canary, and what a killed command left behind"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -22,10 +22,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Abort; nothing under way is fine.
+    """Remove the canary and the candidate, and roll back a killed command's attempt. Succeeds if there is none.
 
     Raises:
-        K8sError: there is no such release, or it couldn't be changed.
+        K8sError: there is no such release, or it can't be changed.
     """
     name, cluster, deadline = options.release_name(args.name), options.cluster_of(args), Deadline(args.timeout)
     helm = Helm(cluster)
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     done: list[str] = []
     if args.dry_run:
         canary = helm.values(name).get("canary", {}).get("enabled")
-        text = "would take the canary away" if canary else "no canary"
+        text = "would remove the canary" if canary else "there is no canary"
         return {"release": name, "dry_run": True, "message": f"{name}: {text}; nothing was changed"}
     with Lock(cluster, name) as lock:
         recover(helm, cluster, name, lock)
@@ -48,5 +48,5 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             alone = without_canary(helm.resolve(base, [], args.set))
             change = Change(cluster, helm, name, lock, deadline)
             change.make(lambda: helm.upgrade(name, args.chart, alone), lambda *_: None)
-            done.append("the canary is gone")
-    return {"release": name, "done": done, "message": f"{name}: {', '.join(done) or 'nothing was under way'}"}
+            done.append("removed the canary")
+    return {"release": name, "done": done, "message": f"{name}: {', '.join(done) or 'there was nothing to abort'}"}

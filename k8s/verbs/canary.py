@@ -1,4 +1,4 @@
-"""`canary`: a second version beside the stable one, with a share of the requests, once its pods are ready."""
+"""Run a second version beside the stable one, and send it a share of the requests once its pods are ready."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from k8s import candidate, images, options
+from k8s.canary import PARTS, promoted, same_chart
 from k8s.change import Change, recover, required
 from k8s.cluster import Cluster, Json
 from k8s.errors import K8sError
@@ -15,41 +16,40 @@ from k8s.helm import Helm, overlaid
 from k8s.lock import Lock
 from k8s.waiting import Deadline, deployment
 
-HELP = "give a second version a share of the requests"
-
-PARTS = ("image", "model")
-"""The sections of `canary` that say what it runs; those of the same name at the top say what the stable one does."""
+HELP = "send a share of the requests to a second version"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the verb's flags."""
     options.change(parser)
     options.values(parser)
-    parser.add_argument(
-        "--weight", type=int, required=True, metavar="N", help="share of the requests in per cent, 0 to 100"
-    )
-    parser.add_argument("--image", metavar="IMAGE", help="what it runs; without, the canary that is there")
-    parser.add_argument("--replicas", type=int, metavar="N", help="canary pods (its share of the stable ones)")
+    parser.add_argument("--weight", type=int, required=True, metavar="N", help="percentage of the requests, 0 to 100")
+    parser.add_argument("--image", metavar="IMAGE", help="image of the canary (the current canary's)")
+    parser.add_argument("--replicas", type=int, metavar="N", help="number of canary pods (enough for its share)")
     options.checks(parser)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Start a canary, or give it another weight.
+    """Start a canary, or change its weight.
 
     Raises:
-        K8sError: a check refused it, or there is nothing to weigh.
+        K8sError: a flag is wrong, there is no canary to weigh, or a check refused the canary.
     """
     if not 0 <= args.weight <= 100:
-        raise K8sError(f"--weight {args.weight}: a share in per cent, 0 to 100")
+        raise K8sError(f"--weight {args.weight}: must be a percentage, 0 to 100")
     if args.replicas is not None and args.replicas < 1:
-        raise K8sError(f"--replicas {args.replicas}: a canary has one pod at least; `abort` takes it away")
+        raise K8sError(f"--replicas {args.replicas}: must be at least 1; `abort` removes the canary")
     name, image = options.release_name(args.name), images.parse(args.image) if args.image else None
     cluster, deadline = options.cluster_of(args), Deadline(args.timeout)
     helm, checks = Helm(cluster), options.checks_of(args, cluster, deadline)
     same_chart(helm, args.chart, required(helm, name, cluster)[-1])
     if args.dry_run:
         helm.upgrade(name, args.chart, _plan(cluster, helm, name, image, args).last, dry_run=True)
-        return {"release": name, "dry_run": True, "message": f"{name}: the canary is accepted; nothing was changed"}
+        return {
+            "release": name,
+            "dry_run": True,
+            "message": f"{name}: the canary would be accepted; nothing was changed",
+        }
     with Lock(cluster, name) as lock:
         recover(helm, cluster, name, lock)
         plan = _plan(cluster, helm, name, image, args)
@@ -64,27 +64,27 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         change.make(lambda: helm.upgrade(name, args.chart, plan.first), check, proved=False)
         change = Change(cluster, helm, name, lock, deadline)
         revision = change.make(lambda: helm.upgrade(name, args.chart, plan.last), lambda *_: None, proved=False)
-    message = f"{name}: revision {revision}: the canary has {args.weight}% of the requests, {plan.replicas} pods for it"
+    message = f"{name}: revision {revision}: the canary gets {args.weight}% of the requests, with {plan.replicas} pods"
     figures = {"release": name, "revision": revision, "weight": args.weight, "replicas": plan.replicas}
     return figures | {"message": message}
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """The values of the two steps, and how many pods the canary has after them."""
+    """The values of the two steps, and the number of canary pods after them."""
 
     first: Json
-    """A new version starts without requests, and one that grows does so before it gets more."""
+    """A new version starts without requests, and new pods start before they get requests."""
     last: Json
     new_version: bool
     replicas: int
 
 
 def _plan(cluster: Cluster, helm: Helm, name: str, image: images.Image | None, args: argparse.Namespace) -> _Plan:
-    """Plan on what the release is now.
+    """Plan the two steps from the release's present values.
 
     Raises:
-        K8sError: nothing says what the canary runs, or the weight can't be had.
+        K8sError: nothing says what the canary runs, or the weight is impossible.
     """
     base = helm.values(name)
     old = base.get("canary", {}) if base.get("canary", {}).get("enabled") else {}
@@ -93,9 +93,7 @@ def _plan(cluster: Cluster, helm: Helm, name: str, image: images.Image | None, a
         values = overlaid(values, {"canary": {"image": image.values()}})
     runs = {part: values["canary"].get(part) for part in PARTS}
     if not any(runs.values()):
-        raise K8sError(
-            f"{name} has no canary yet; say what it runs: --image IMAGE, or --set canary.model.tag=NAME:VERSION"
-        )
+        raise K8sError(f"{name} has no canary yet; pass --image IMAGE, or --set canary.model.tag=NAME:VERSION")
     new_version = runs != {part: old.get(part) for part in PARTS}
     stable = deployment(cluster, name, "server")
     now = stable["status"].get("replicas", 1) if stable else 1
@@ -109,55 +107,21 @@ def _plan(cluster: Cluster, helm: Helm, name: str, image: images.Image | None, a
 
 
 def canary_replicas(stable: int, weight: int, routed: bool) -> int:
-    """Return how many pods the canary needs beside `stable` ones; one at least.
+    """Return the number of canary pods, at least one.
 
     Args:
-        stable: pods that bear all requests now.
-        weight: per cent of the requests.
-        routed: a route weighs; else one Service spreads requests over all pods alike, and their number is the weight.
+        stable: pods of the stable version.
+        weight: percentage of the requests.
+        routed: whether a route splits requests by weight. Without a route, they spread evenly over all pods, so the
+            number of pods sets the weight.
 
     Raises:
-        K8sError: that weight can't be had without a route.
+        K8sError: the weight needs a route.
     """
     if routed:
         return max(1, math.ceil(stable * weight / 100))
     if weight in (0, 100):
-        raise K8sError(f"--weight {weight} needs a route that weighs (httpRoute.enabled); without, pods share evenly")
+        raise K8sError(
+            f"--weight {weight} needs httpRoute.enabled; without a route, requests spread evenly over all pods"
+        )
     return max(1, round(stable * weight / (100 - weight)))
-
-
-def promoted(values: Json) -> Json:
-    """Return values with the canary's image and model as the stable ones, merged as the chart merges them."""
-    result = dict(values)
-    for part in PARTS:
-        own = _filled(values.get("canary", {}).get(part) or {})
-        # A tag of its own isn't overruled by the stable version's digest.
-        stable = values.get(part, {}) | ({"digest": ""} if "tag" in own else {})
-        if own:
-            result[part] = overlaid(stable, own)
-    return result
-
-
-def _filled(section: Json) -> Json:
-    """Return a section without what is empty, which the chart takes as left out."""
-    inner = {key: _filled(value) if isinstance(value, dict) else value for key, value in section.items()}
-    return {key: value for key, value in inner.items() if value not in ("", None, {})}
-
-
-def without_canary(values: Json) -> Json:
-    """Return a release's values with the canary off, and nothing left of what it ran."""
-    kept = {
-        key: value for key, value in values.get("canary", {}).items() if key not in {*PARTS, "weight", "replicaCount"}
-    }
-    return values | {"canary": kept | {"enabled": False}}
-
-
-def same_chart(helm: Helm, chart: str, revision: Json) -> None:
-    """Make sure that a change of weights isn't a change of the chart.
-
-    Raises:
-        K8sError: the release was made by another.
-    """
-    given = helm.chart(chart)
-    if given != revision["chart"]:
-        raise K8sError(f"the release runs chart {revision['chart']}, {chart} is {given}; pass the same with --chart")

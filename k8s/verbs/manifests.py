@@ -1,4 +1,4 @@
-"""`manifests`: the chart rendered to plain YAML, for people without Helm."""
+"""Render the chart as plain YAML, for clusters without Helm."""
 
 from __future__ import annotations
 
@@ -10,32 +10,34 @@ from k8s import images, options
 from k8s.errors import K8sError
 from k8s.helm import Helm
 
-HELP = "render the chart to plain YAML, for kubectl apply"
+HELP = "render the chart as plain YAML for kubectl apply"
 
 NAME = "image-classifier"
 _OPTIONAL = ("gateway.networking.k8s.io/v1", "monitoring.coreos.com/v1", "keda.sh/v1alpha1")
-"""APIs that the values ask for where a cluster has them; here nobody can know."""
+"""APIs that the chart uses if the cluster has them. Rendering needs no cluster, so they are assumed."""
 _HEAD = "# Rendered from the chart by `python -m k8s manifests`: kubectl apply --filename THIS\n"
 KUBE_VERSION = "1.31.0"
-"""The oldest that the objects must suit; without one, helm's build decides."""
+"""Oldest version of Kubernetes that the objects must suit. Without it, helm's own build would decide."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the verb's flags."""
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder to write NAME.yaml to (standard output)")
+    parser.add_argument("--name", default=NAME, help=f"prefix of the names of all objects ({NAME})")
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="write there (to the screen); `k8s/manifests` is the repository's"
+        "--image", metavar="IMAGE", help="image to run, REPOSITORY:TAG or REPOSITORY@sha256:DIGEST (the chart's)"
     )
-    parser.add_argument("--name", default=NAME, help=f"prefix of the objects' names ({NAME})")
-    parser.add_argument("--image", metavar="IMAGE", help="REPOSITORY:TAG or REPOSITORY@sha256:DIGEST (the chart's)")
-    parser.add_argument("--values", "-f", action="append", default=[], metavar="FILE", help="a file of values")
+    parser.add_argument(
+        "--values", "-f", action="append", default=[], metavar="FILE", help="values file; may be repeated"
+    )
     options.values(parser)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Render.
+    """Render the chart, to a file or as the answer.
 
     Raises:
-        K8sError: a value is wrong, or the folder can't be written.
+        K8sError: a value is wrong, or the file can't be written.
     """
     image = {"image": images.parse(args.image).values()} if args.image else {}
     flags = [part for entry in args.set for part in ("--set", entry)]

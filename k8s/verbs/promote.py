@@ -1,4 +1,4 @@
-"""`promote`: the canary's version becomes the stable one. The canary serves on until all stable pods are ready."""
+"""Make the canary's version the stable one. The canary keeps serving until all stable pods are ready."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import argparse
 from typing import Any
 
 from k8s import options
+from k8s.canary import promoted, same_chart, without_canary
 from k8s.change import Change, recover, required
 from k8s.cluster import Json
 from k8s.errors import K8sError
 from k8s.helm import Helm
 from k8s.lock import Lock
-from k8s.verbs.canary import promoted, same_chart, without_canary
 from k8s.waiting import Deadline
 
 HELP = "make the canary's version the stable one"
@@ -26,10 +26,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Promote.
+    """Roll the stable pods over to the canary's version, then remove the canary.
 
     Raises:
-        K8sError: there is no canary, or the rollout was refused.
+        K8sError: there is no canary, or a check or the rollout failed.
     """
     name, cluster, deadline = options.release_name(args.name), options.cluster_of(args), Deadline(args.timeout)
     helm, checks = Helm(cluster), options.checks_of(args, cluster, deadline)
@@ -43,7 +43,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     if args.dry_run:
         helm.upgrade(name, args.chart, without_canary(values()), dry_run=True)
-        return {"release": name, "dry_run": True, "message": f"{name}: the promotion is accepted; nothing was changed"}
+        return {
+            "release": name,
+            "dry_run": True,
+            "message": f"{name}: the promotion would be accepted; nothing was changed",
+        }
     with Lock(cluster, name) as lock:
         recover(helm, cluster, name, lock)
         both = values()
@@ -58,5 +62,5 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         change.make(lambda: helm.upgrade(name, args.chart, both), check, proved=False)
         last = Change(cluster, helm, name, lock, deadline)
         revision = last.make(lambda: helm.upgrade(name, args.chart, without_canary(both)), lambda *_: None)
-    message = f"{name}: revision {revision}: the canary's version is the stable one"
+    message = f"{name}: revision {revision}: the canary's version is now the stable one"
     return {"release": name, "revision": revision, "checks": checks.passed, "message": message}

@@ -1,4 +1,4 @@
-"""`release`: a new version proved as a candidate, rolled out, proved again; or everything as it was."""
+"""Check a version as a candidate, roll it out and check it again. Undo everything if a check fails."""
 
 from __future__ import annotations
 
@@ -17,26 +17,33 @@ from k8s.waiting import Deadline
 
 logger = logging.getLogger(__name__)
 
-HELP = "prove a version as a candidate, roll it out, and roll back by itself if a check fails"
+HELP = "check a version as a candidate, roll it out, and roll back if a check fails"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the verb's flags."""
     options.change(parser)
     options.values(parser)
-    parser.add_argument("--image", metavar="IMAGE", help="REPOSITORY:TAG or REPOSITORY@sha256:DIGEST (the chart's)")
     parser.add_argument(
-        "--values", "-f", action="append", default=[], metavar="FILE", help="all of the release's values (those it has)"
+        "--image", metavar="IMAGE", help="image to run, REPOSITORY:TAG or REPOSITORY@sha256:DIGEST (the chart's)"
+    )
+    parser.add_argument(
+        "--values",
+        "-f",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="values file; files replace all of the release's values (its present ones)",
     )
     options.checks(parser)
     options.url(parser)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Release; returns what came of it.
+    """Release a version, and return its revision and the figures of its checks.
 
     Raises:
-        K8sError: it was refused, or couldn't be tried.
+        K8sError: a flag is wrong, or a check or the rollout failed.
     """
     name, image = options.release_name(args.name), images.parse(args.image) if args.image else None
     for file in args.values:
@@ -54,7 +61,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         return {
             "release": name,
             "dry_run": True,
-            "message": f"{name}: chart and values are accepted; nothing was changed",
+            "message": f"{name}: chart and values would be accepted; nothing was changed",
         }
     with Lock(cluster, name) as lock:
         recover(helm, cluster, name, lock)
@@ -75,10 +82,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _kept(helm: Helm, name: str, files: list[str]) -> Json:
-    """Return the values that stay, as helm has it: all of them, unless files give the new ones.
+    """Return the present values that stay, as in helm: all of them, or none if there are values files.
 
     Raises:
-        K8sError: a canary is under way, which would run on beside what is released.
+        K8sError: a canary is under way, which would keep running beside the new version.
     """
     present = helm.values(name) if helm.history(name) else {}
     if present.get("canary", {}).get("enabled"):

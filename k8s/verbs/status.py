@@ -1,4 +1,4 @@
-"""`status`: one table of what runs. Each pod is asked itself, so that a wrong model in one of them shows."""
+"""Show one table of what runs. Each pod is asked directly, so that a wrong model in one pod shows."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ _COLUMNS = ("component", "pod", "ready", "restarts", "model", "digest", "p99", "
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the verb's flags."""
-    parser.add_argument("name", metavar="NAME", help="of the release")
+    parser.add_argument("name", metavar="NAME", help="name of the release")
     parser.add_argument(
-        "--interval", type=float, default=2, metavar="S", help="seconds that p99 and shed rate are of (2)"
+        "--interval", type=float, default=2, metavar="S", help="seconds over which to measure p99 and shed rate (2)"
     )
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Look; changes nothing.
+    """Return the state of a release, and change nothing.
 
     Raises:
-        K8sError: there is no such release, or the interval makes no sense.
+        K8sError: there is no such release, or --interval is wrong.
     """
     if not 0 <= args.interval <= 3600:
-        raise K8sError(f"--interval {args.interval:g}: seconds, 0 to 3600")
+        raise K8sError(f"--interval {args.interval:g}: must be 0 to 3600 seconds")
     name, cluster = options.release_name(args.name), options.cluster_of(args)
     helm = Helm(cluster)
     last = required(helm, name, cluster)[-1]
@@ -127,7 +127,7 @@ def _source(metric: Json) -> Json:
 
 
 def text(found: dict[str, Any]) -> str:
-    """Return the table for people."""
+    """Return the table as text."""
     head = (
         f"{found['release']} in {found['namespace']}: revision {found['revision']} {found['status']}, {found['chart']}"
     )

@@ -48,7 +48,7 @@ def never_ready(values: Mapping[str, Any]) -> dict[str, Any]:
             "crash loop: container server ended 2 times, exit code 1; .* no model no_such_model:1",
             marks=pytest.mark.core,
         ),
-        (never_ready, "which is all that --timeout allows: .*container wait runs but isn't ready"),
+        (never_ready, "the limit set by --timeout: .*container wait runs but isn't ready"),
     ],
 )
 def test_a_bad_release_is_undone_and_loses_nothing(

@@ -64,7 +64,7 @@ def test_a_model_that_fails_its_golden_check_is_refused_with_the_figures(
     with target.probe() as probe:
         said = k8s(target.release, "release", "--image", image(newer), "--golden", str(tmp_path), *QUIET, code=3)
     assert f"golden set: 1 of 1 images differ: one.jpg: expected not {name} (0.9000), got {name}" in said
-    assert said.rstrip().endswith(f"{target.release.name} is as it was")
+    assert said.rstrip().endswith(f"{target.release.name} is unchanged")
     assert serving(target.release) == {image(product)}
     assert not probe.verdict.failures, str(probe.verdict)
 
@@ -94,7 +94,7 @@ def test_a_release_that_was_killed_inside_helm_is_recovered(
     process.communicate()
     assert history(release)[-1] == (first + 1, "pending-upgrade")
     said = k8s(release, "release", "--image", image(newer), *QUIET)
-    assert f"revision {first + 1} was left pending-upgrade: going back to revision {first}" in said
+    assert f"revision {first + 1} was left pending-upgrade: rolling back to revision {first}" in said
     assert serving(release) == {image(newer)}
     assert {status for _, status in history(release)} == {"superseded", "deployed"}
 

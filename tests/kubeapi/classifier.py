@@ -1,4 +1,4 @@
-"""What runs in the stub's pods: answers as the service does, from a table of images."""
+"""The service that runs in the stub's pods. It answers from a table of images."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tests.kubeapi.http import QuietHandler, QuietServer
 
 TAG = "image_classifier:abcdefgh"
 Answers = dict[bytes, tuple[str, float]]
-"""Image to class and confidence."""
+"""The class and confidence of each image."""
 
 
 class Classifier:
-    """A context manager; `port` is where it listens."""
+    """A context manager that serves on `port`."""
 
     def __init__(self, answers: Answers, tag: str = TAG, *, slow: float = 0, status: int = 200) -> None:
         self.answers, self.tag, self.slow, self.status = answers, tag, slow, status
@@ -73,7 +73,7 @@ class _Handler(QuietHandler):
 
 
 def store(home: Path, answers: Answers, tag: str = TAG) -> Path:
-    """Make a model-store entry's golden set; returns its folder."""
+    """Write the golden set of a model-store entry, and return its folder."""
     name, _, version = tag.partition(":")
     folder = golden.folder_of(home / "models" / name / version)
     images = [

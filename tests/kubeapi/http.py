@@ -1,4 +1,4 @@
-"""A threaded HTTP server, and what its handlers share: calm when a client goes away, quick, and quiet."""
+"""A threaded HTTP server and the base of its handlers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class QuietServer(ThreadingHTTPServer):
-    """Silent about connections that break off, loud about everything else."""
+    """A server that ignores broken connections and reports every other error."""
 
     daemon_threads = True
     request_queue_size = 64
@@ -19,10 +19,10 @@ class QuietServer(ThreadingHTTPServer):
 
 
 class QuietHandler(BaseHTTPRequestHandler):
-    """Keeps connections open and writes no log."""
+    """A handler that keeps connections open and logs nothing."""
 
     protocol_version = "HTTP/1.1"
-    # Heads and bodies are written one by one: each body would wait 40 ms for the client's delayed acknowledgement.
+    # Head and body are written separately; with Nagle's algorithm each body would wait 40 ms for an acknowledgement.
     disable_nagle_algorithm = True
 
     def log_message(self, *_: object) -> None:

@@ -1,4 +1,4 @@
-"""The stub's objects: what an API server does with metadata, and nothing of what controllers do."""
+"""The stub's objects, with the metadata that an API server maintains. No controllers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RESOURCES = [
 
 
 class Objects:
-    """Every stored object by (resource, name); one namespace is enough. Hold `lock` around what belongs together."""
+    """Every stored object by (resource, name), in one namespace. Hold `lock` around operations that belong together."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
@@ -47,7 +47,7 @@ class Objects:
         return [entry for entry in self._of(resource) if all(_labels(entry).get(k) == v.strip("=") for k, v in wanted)]
 
     def put(self, resource: str, new: Json) -> Json:
-        """Store an object whole; its generation counts changes of its spec, as the API server's does."""
+        """Store an object. Its generation counts the changes of its spec, as in an API server."""
         old = self._stored.get((resource, new["metadata"]["name"]), {"metadata": {}})
         metadata, before = new["metadata"], old["metadata"]
         metadata["uid"] = before.get("uid", str(uuid.uuid4()))

@@ -1,4 +1,4 @@
-"""What a PATCH makes of an object: JSON merge patches, and the strategic ones that Helm 3 sends for built-in kinds."""
+"""Apply PATCH requests: JSON merge patches, and the strategic ones that Helm 3 sends for built-in kinds."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 from tests.kubeapi.objects import Json
 
 _KEYS = ("name", "mountPath", "containerPort", "port", "topologyKey", "ip")
-"""By which strategic patches know an element of a list again; the first of them that it has."""
+"""Keys by which a strategic patch identifies an element of a list. The first one present counts."""
 
 
 def merged(old: Any, patch: Any, *, strategic: bool = False) -> Any:
-    """Return `old` with a patch (RFC 7396); a strategic one merges lists of objects, too."""
+    """Return `old` with a patch applied (RFC 7396). A strategic patch merges lists of objects too."""
     if strategic and isinstance(old, list) and isinstance(patch, list) and all(map(_key, [*old, *patch])):
         return _elements(old, patch)
     if not isinstance(old, dict) or not isinstance(patch, dict):
@@ -20,7 +20,7 @@ def merged(old: Any, patch: Any, *, strategic: bool = False) -> Any:
     for key, value in patch.items():
         if value is None:
             result.pop(key, None)
-        elif not key.startswith("$"):  # what is said of orders, which nothing here depends on
+        elif not key.startswith("$"):  # directives about order, which don't matter here
             result[key] = merged(old.get(key), value, strategic=strategic)
     return result
 

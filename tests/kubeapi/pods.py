@@ -1,4 +1,4 @@
-"""What the Deployment controller and kubelets would do, in one step: pods whose state is their image's fate."""
+"""Do in one step what the Deployment controller and kubelets would: pods get the state of their image's fate."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ REVISION = "deployment.kubernetes.io/revision"
 
 @dataclass(frozen=True)
 class Fate:
-    """What becomes of a container of some image."""
+    """What happens to a container of an image."""
 
     state: str = "ready"
-    """ready, missing, crash, unready, unschedulable or no-model (its fetch crashes); for a Job also an exit code."""
+    """ready, missing, crash, unready, unschedulable or no-model (the fetch crashes); for a Job also an exit code."""
     port: int = 0
-    """On 127.0.0.1, where what the image serves listens."""
+    """Port on 127.0.0.1 of the server that stands for the image."""
     log: str = ""
     endless: bool = False
-    """Whether the log is written again and again."""
+    """Whether the container keeps logging."""
     home: str = ""
-    """BENTOML_HOME within the container, a folder here."""
+    """Folder that stands for the container's BENTOML_HOME."""
 
 
 def reconcile(objects: Objects, fates: dict[str, Fate], most_pods: int) -> None:
-    """Bring ReplicaSets, Pods and statuses to where a cluster would have them."""
+    """Bring ReplicaSets, Pods and statuses to the state that a cluster would reach."""
     deployments = {entry["metadata"]["name"]: entry for entry in objects.all("deployments")}
     for entry in objects.all("replicasets"):
         if entry["metadata"]["labels"]["deployment"] not in deployments:
@@ -57,7 +57,7 @@ def _run(objects: Objects, job: Json, fates: dict[str, Fate]) -> None:
             pod = objects.put("pods", {"kind": "Pod", "metadata": {"name": called, "labels": labels}, "spec": spec})
         pod["status"] = _status(fate, template)
         if fate.state.isdigit():
-            # Of several workers the last one is at fault; the others lost it.
+            # With several workers, the last one is at fault and the others lost it.
             lost = "subdomain" in template and index != indexes[-1] and fate.state != "0"
             code = 75 if lost else int(fate.state)
             state = {"terminated": {"exitCode": code, "reason": "Error" if code else "Completed"}}

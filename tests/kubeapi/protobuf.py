@@ -1,4 +1,4 @@
-"""A Secret out of Kubernetes' protobuf, which is how helm sends its records; answers may be JSON."""
+"""Read a Secret from Kubernetes' protobuf, in which helm sends its records. Answers may be JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAGIC = b"k8s\x00"
 
 
 def secret(body: bytes) -> Json:
-    """Return the Secret as JSON has it (k8s.io/api/core/v1/generated.proto)."""
+    """Return the Secret in its JSON form (k8s.io/api/core/v1/generated.proto)."""
     envelope = dict(_fields(body[len(MAGIC) :]))
     metadata, labels, data, kind = dict[str, str](), dict[str, str](), dict[str, str](), ""
     for number, value in _fields(envelope[2]):
@@ -33,7 +33,7 @@ def secret(body: bytes) -> Json:
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield (number, content) of length-delimited fields; numbers aren't needed here."""
+    """Yield (number, content) of the length-delimited fields. Numeric fields aren't needed."""
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)

@@ -10,7 +10,7 @@ Right = tuple[str, str, str]
 
 
 def rights(role: str) -> set[Right]:
-    """Return what a Role allows."""
+    """Return the rights of a Role."""
     found = next(r for r in yaml.safe_load_all(Path("k8s/rbac.yaml").read_text()) if r["metadata"]["name"] == role)
     return {
         (verb, group, resource)

@@ -1,4 +1,4 @@
-"""A Kubernetes API on loopback, real enough for helm and the client: discovery, objects, rights, tunnels to pods."""
+"""A stub of the Kubernetes API on loopback for helm and the client: discovery, objects, rights, tunnels to pods."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _GROUPS = {plural: (group, version, kind) for group, version, plural, kind, _ in
 
 
 class KubeApi:
-    """A context manager. Tests set `fates` of images, take rights away, and look at `objects` and `asked`."""
+    """A context manager. Tests set the `fates` of images, remove rights, and read `objects` and `asked`."""
 
     def __init__(self) -> None:
         self.objects = Objects()
@@ -34,7 +34,7 @@ class KubeApi:
         self.allowed: Callable[[str, str, str], bool] = lambda verb, group, resource: True
         self.asked: list[tuple[str, str, str]] = []
         self.on_request: Callable[[str, str], None] = lambda method, path: None
-        """Called before each is served, for tests that act at a certain moment."""
+        """Called before each request is served, for tests that act at a certain moment."""
         self._server = QuietServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"api": self}))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self.objects.put("namespaces", {"kind": "Namespace", "metadata": {"name": "default"}})
@@ -80,10 +80,10 @@ class _Handler(QuietHandler):
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length)
         if self.command == "DELETE":
-            body = b""  # options that we don't have
+            body = b""  # DeleteOptions, which the stub ignores
         self.body = protobuf.secret(body) if body.startswith(protobuf.MAGIC) else yaml.safe_load(body) or {}
         self.api.on_request(self.command, url.path)
-        # Go's client sends credentials over TLS only, which a stub on loopback does without.
+        # Go's client sends credentials over TLS only, and the stub has no TLS.
         if self.headers.get("Authorization") not in (None, f"Bearer {self.api.token}"):
             self._fail(401, "Unauthorized")
             return
@@ -189,7 +189,7 @@ class _Handler(QuietHandler):
         self.send_response(200)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        with contextlib.suppress(OSError):  # until the client has heard enough
+        with contextlib.suppress(OSError):  # the client may close the connection
             while True:
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
                 time.sleep(0.05)
@@ -234,7 +234,7 @@ def _discovery(parts: list[str]) -> Json | None:
 
 
 def _openapi(parts: list[str], groups: list[tuple[str, str]]) -> Json:
-    """Say of each kind that the server itself checks its fields, so that clients don't want the schemas."""
+    """Return a document by which the server validates fields itself, so that clients don't need the schemas."""
     if not parts:
         names = ["api/v1", *("apis/" + "/".join(group) for group in groups)]
         return {"paths": {name: {"serverRelativeURL": f"/openapi/v3/{name}"} for name in names}}

@@ -1,4 +1,4 @@
-"""The server's end of port-forward and exec: a WebSocket with Kubernetes' channels."""
+"""The server's end of port-forward and exec: a WebSocket with the channels of Kubernetes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _WebSocket:
         self.connection.sendall(head + payload)
 
     def receive(self) -> bytes | None:
-        """Return a frame's payload; None once the other end closes."""
+        """Return the payload of the next frame, or None once the other end closes."""
         head = self._read(2)
         if len(head) < 2 or head[0] & 0x0F == 8:
             return None
@@ -47,7 +47,7 @@ class _WebSocket:
         return bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
 
     def _read(self, size: int) -> bytes:
-        # Not through the handler's buffer: `select` must see what is unread.
+        # Read from the socket, not from the handler's buffer, so that `select` sees unread data.
         content = b""
         while len(content) < size and (part := self.connection.recv(size - len(content))):
             content += part
@@ -55,7 +55,7 @@ class _WebSocket:
 
 
 def port_forward(handler: BaseHTTPRequestHandler, fate: Fate, port: int) -> None:
-    """Copy between the client and what the pod serves."""
+    """Copy between the client and the pod's server."""
     tunnel = _WebSocket(handler)
     for channel in (0, 1):
         tunnel.send(bytes([channel]) + struct.pack("<H", port))
@@ -77,7 +77,7 @@ def port_forward(handler: BaseHTTPRequestHandler, fate: Fate, port: int) -> None
 
 
 def execute(handler: BaseHTTPRequestHandler, fate: Fate, command: list[str]) -> None:
-    """Run a command of the pod here, in its model store."""
+    """Run a command as the pod would, with its model store."""
     tunnel = _WebSocket(handler)
     own = [sys.executable if command[0] == "python" else command[0], *command[1:]]
     done = subprocess.run(own, capture_output=True, env=os.environ | {"BENTOML_HOME": fate.home}, check=False)

@@ -171,6 +171,14 @@ def test_no_module_imports_itself_by_way_of_others(package: str) -> None:
     assert next(circles(imported_modules(package)), None) is None
 
 
+def test_no_verb_imports_another() -> None:
+    graph = imported_modules("k8s")
+    verbs = {name for name in graph if name.startswith("k8s.verbs.")}
+    assert verbs, "k8s/verbs has no module"
+    for verb in verbs:
+        assert not graph[verb] & verbs, f"{verb}: what verbs share stands in a module beside k8s/verbs"
+
+
 def test_a_circle_is_found() -> None:
     assert next(circles({"a": {"b"}, "b": {"c"}, "c": {"b"}}), None) in (["b", "c", "b"], ["c", "b", "c"])
     assert next(circles({"a": {"b", "c"}, "b": {"c"}, "c": set()}), None) is None

@@ -154,4 +154,4 @@ def test_a_damaged_model_is_a_failure(containerized: Containerized, tmp_path: Pa
 def test_a_checkout_is_sent_to_bentoml_serve() -> None:
     done = subprocess.run(COMMAND, env=os.environ, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 2
-    assert done.stderr == "error: this is no built Bento; serve a checkout by: bentoml serve\n"
+    assert done.stderr == "error: this is not a built Bento; to serve a checkout, run: bentoml serve\n"

@@ -1,4 +1,4 @@
-"""OpenTelemetry traces of real requests, as a real OTLP collector receives them."""
+"""OpenTelemetry traces of real requests, received by an OTLP collector."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KEY = "key-that-must-stay-secret"
 
 
 class Collector:
-    """Keeps the spans it is sent; answers 503 while `down`."""
+    """A collector that keeps the spans it receives, and answers 503 while `down`."""
 
     def __init__(self) -> None:
         self.spans: list[Span] = []
@@ -128,7 +128,7 @@ def test_a_request_is_a_span_of_its_caller_s_trace_with_its_stages_inside(
     assert KEY not in str(spans)
 
 
-def test_a_request_without_a_trace_begins_one(traced: Server, collector: Collector) -> None:
+def test_a_request_without_a_trace_starts_one(traced: Server, collector: Collector) -> None:
     traced.get("/version", headers={"traceparent": "00-no-trace-01"})
     wait_for(lambda: any(span.name == "GET /version" for span in collector.spans))
     (span,) = [span for span in collector.spans if span.name == "GET /version"]
@@ -136,7 +136,7 @@ def test_a_request_without_a_trace_begins_one(traced: Server, collector: Collect
     assert span.parent_span_id == b""
 
 
-def test_a_trace_that_its_caller_does_not_sample_is_left_alone(traced: Server, collector: Collector) -> None:
+def test_a_trace_that_its_caller_does_not_sample_gets_no_span(traced: Server, collector: Collector) -> None:
     unsampled, after = "1" * 32, "2" * 32
     traced.get("/livez", headers={"traceparent": f"00-{unsampled}-{PARENT}-00"})
     traced.get("/livez", headers={"traceparent": f"00-{after}-{PARENT}-01"})
@@ -144,7 +144,7 @@ def test_a_trace_that_its_caller_does_not_sample_is_left_alone(traced: Server, c
     assert not collector.of(unsampled)
 
 
-def test_errors_and_scans_make_few_names(traced: Server, collector: Collector) -> None:
+def test_errors_and_scans_create_few_span_names(traced: Server, collector: Collector) -> None:
     trace = "3" * 32
     headers = {"traceparent": f"00-{trace}-{PARENT}-01"}
     traced.get("/scan/1.php", headers=headers)
@@ -153,11 +153,11 @@ def test_errors_and_scans_make_few_names(traced: Server, collector: Collector) -
     assert {span.name for span in collector.of(trace)} == {"HTTP", "HTTP /predict"}
     for span in collector.of(trace):
         assert attributes(span)["http.response.status_code"] in (404, 405)
-        # A client's mistake is no error of the server's span.
+        # A client's mistake doesn't mark the server's span as an error.
         assert span.status.code == Status.STATUS_CODE_UNSET
 
 
-def test_a_senseless_state_of_a_trace_writes_no_log(traced: Server, collector: Collector) -> None:
+def test_an_invalid_tracestate_logs_nothing(traced: Server, collector: Collector) -> None:
     trace = "7" * 32
     before = traced.log.stat().st_size
     headers = {"traceparent": f"00-{trace}-{PARENT}-01", "tracestate": "," * 100 + "no member," * 100}
@@ -174,7 +174,7 @@ def test_the_log_is_json_and_holds_no_key(traced: Server) -> None:
     assert KEY not in log
 
 
-def test_a_collector_that_is_down_costs_no_request_and_one_line(
+def test_a_collector_that_is_down_fails_no_request_and_is_logged_once(
     colour_store: tuple[Store, str], collector: Collector
 ) -> None:
     variables: dict[str, Any] = {
@@ -197,7 +197,7 @@ def test_a_collector_that_is_down_costs_no_request_and_one_line(
     assert KEY not in log
 
 
-def test_a_collector_that_comes_back_gets_spans_again_and_the_last_ones_at_the_end(
+def test_a_collector_that_comes_back_gets_spans_again_up_to_the_last(
     colour_store: tuple[Store, str], collector: Collector
 ) -> None:
     variables: dict[str, Any] = {
@@ -221,7 +221,7 @@ def test_a_collector_that_comes_back_gets_spans_again_and_the_last_ones_at_the_e
     assert collector.resource["service.name"] == "mine"
 
 
-def test_the_share_of_sampled_traces_is_set_by_the_standard_variables(
+def test_the_standard_variables_set_the_share_of_sampled_traces(
     colour_store: tuple[Store, str], collector: Collector
 ) -> None:
     variables: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_TRACES_SAMPLER": "always_off"}
@@ -273,7 +273,7 @@ START = (
         ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://127.0.0.1:9/v1/traces"}, True),
     ],
 )
-def test_nothing_of_opentelemetry_is_imported_until_a_collector_is_named(variables: dict[str, str], on: bool) -> None:
+def test_opentelemetry_is_imported_only_if_a_collector_is_configured(variables: dict[str, str], on: bool) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")} | variables
     command = [sys.executable, "-c", START]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
@@ -282,7 +282,7 @@ def test_nothing_of_opentelemetry_is_imported_until_a_collector_is_named(variabl
     assert bool(modules) is on
 
 
-def test_a_senseless_variable_is_one_line_and_no_traces() -> None:
+def test_an_invalid_variable_gives_one_line_and_no_traces() -> None:
     variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_BSP_MAX_QUEUE_SIZE": "0"}
     command = [sys.executable, "-c", START]
     done = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, check=True, timeout=60)

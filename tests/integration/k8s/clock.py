@@ -1,4 +1,4 @@
-"""A clock for what waits, so that minutes of patience take a moment."""
+"""A clock for waiting code, so that tests needn't wait for minutes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ STEP = 5.0
 
 @dataclass
 class Clock:
-    """Time that passes only while something waits, and then in steps."""
+    """Time that passes only while code sleeps, at least one STEP each time."""
 
     now: float = 0.0
 

@@ -27,7 +27,7 @@ Run = Callable[..., "Done"]
 
 @dataclass(frozen=True)
 class Done:
-    """What a command left."""
+    """The exit code and output of a command."""
 
     code: int
     out: str
@@ -35,7 +35,7 @@ class Done:
 
     @property
     def error(self) -> str:
-        """The one line that says what is wrong."""
+        """The error line, without its prefix."""
         lines = [line for line in self.err.splitlines() if line.startswith("error: ")]
         assert len(lines) == 1, self.err
         assert "Traceback" not in self.err
@@ -52,7 +52,7 @@ def helm() -> str:
 
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[KubeApi]:
-    """A cluster whose registry has images of every fate; their model's store entry is in the pods alone."""
+    """A cluster whose registry has an image for each fate. Only the pods have the model's store entry."""
     home = tmp_path / "pod"
     store(home, ANSWERS)
     slowly = Classifier(ANSWERS, slow=0.3)
@@ -68,13 +68,13 @@ def api(tmp_path: Path) -> Iterator[KubeApi]:
 
 @pytest.fixture
 def environment(api: KubeApi, helm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Set what commands read; returns BENTOML_HOME, which is empty."""
+    """Set the environment of commands, and return BENTOML_HOME, which is empty."""
     for key in [key for key in os.environ if "proxy" in key.lower()]:
         monkeypatch.delenv(key)
     monkeypatch.setenv("HELM", helm)
     monkeypatch.setenv("KUBECONFIG", str(api.kubeconfig(tmp_path)))
     monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "store"))
-    # helm keeps what it discovers by address, and another test's server may have had this one's port.
+    # helm caches discovery by address, and another test's server may have used the same port.
     for folder in ("HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "KUBECACHEDIR"):
         monkeypatch.setenv(folder, str(tmp_path / "helm"))
     return tmp_path / "store"
@@ -82,7 +82,7 @@ def environment(api: KubeApi, helm: str, tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.fixture
 def start(environment: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start a command in a process group of its own, as a shell does; what is left is killed."""
+    """Start commands in process groups of their own, as a shell does. The end of the test kills the remaining ones."""
     started: list[subprocess.Popen[str]] = []
 
     def begin(*arguments: str) -> subprocess.Popen[str]:
@@ -102,7 +102,7 @@ def start(environment: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 @pytest.fixture
 def k8s(environment: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
-    """Run a command here, which saves importing the client again; `start` runs it as users do."""
+    """Run commands in this process, which is faster. `start` runs them as users do."""
 
     def run(*arguments: str) -> Done:
         capsys.readouterr()
@@ -116,7 +116,7 @@ def k8s(environment: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
 
 @pytest.fixture
 def release(k8s: Run) -> Run:
-    """Release an image of the registry, without load; quick rollouts."""
+    """Release an image of the registry, without the load test."""
 
     def run(tag: str, *options: str) -> Done:
         return k8s("release", "demo", "--image", f"reg.local/ic:{tag}", "--slo", "none", *options)
@@ -126,7 +126,7 @@ def release(k8s: Run) -> Run:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Have rollouts waited for by a clock of one's own."""
+    """Replace the clock by which commands wait for rollouts."""
     clock = Clock()
     monkeypatch.setattr(waiting, "time", clock)
     return clock

@@ -1,4 +1,4 @@
-"""What a test looks up in the stub: helm's own records, and which images serve."""
+"""Look up helm's records and the serving images in the stub of the cluster."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tests.kubeapi.server import KubeApi
 
 
 def statuses(api: KubeApi, release: str = "demo") -> dict[int, str]:
-    """Return revision to status of a release."""
+    """Return the status of each revision of a release."""
     found = [s["metadata"]["labels"] for s in api.objects.all("secrets", f"owner=helm,name={release}")]
     return {int(labels["version"]): labels["status"] for labels in found}
 
@@ -20,7 +20,7 @@ def serving(api: KubeApi, component: str = "server") -> set[str]:
 
 
 def leftovers(api: KubeApi) -> list[str]:
-    """Return the names of a candidate's objects."""
+    """Return the names of the objects that a candidate left."""
     kinds = ("deployments", "services", "secrets", "serviceaccounts", "networkpolicies")
     found = [entry["metadata"]["name"] for kind in kinds for entry in api.objects.all(kind)]
     return [name for name in found if "candidate" in name]

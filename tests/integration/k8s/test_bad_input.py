@@ -1,4 +1,4 @@
-"""What users get wrong: one clear line, an exit code, nothing changed."""
+"""A user's mistake gives one clear line and an exit code, and changes nothing."""
 
 from __future__ import annotations
 
@@ -24,25 +24,29 @@ URL_MODEL = ("--set", "model.source=url,model.tag=a:b,model.url.location=https:/
         (("promote", "nobody"), 1, "no release nobody"),
         (("rollback", "nobody"), 1, "no release nobody"),
         (("canary", "nobody", "--weight", "5", *IMAGE), 1, "no release nobody"),
-        (("canary", "demo", "--weight", "105"), 1, "--weight 105: a share in per cent, 0 to 100"),
+        (("canary", "demo", "--weight", "105"), 1, "--weight 105: must be a percentage, 0 to 100"),
         (("release", "demo", *IMAGE, "-n", "elsewhere"), 1, "no namespace elsewhere"),
         (("release", "demo", *IMAGE, "--context", "other"), 4, "other"),
-        (("release", "demo", *IMAGE, "--set", "replicaCount=two"), 1, "chart values: replicaCount: got string"),
+        (
+            ("release", "demo", *IMAGE, "--set", "replicaCount=two", "--slo", "none"),
+            1,
+            "chart values: replicaCount: got string",
+        ),
         (("release", "demo", *IMAGE, "--set", "replicas=2"), 1, "additional properties 'replicas' not allowed"),
         (("release", "demo", *IMAGE, "--values", "nowhere.yaml"), 1, "--values nowhere.yaml: no such file"),
         (("release", "demo", *IMAGE, "--chart", "./nowhere"), 1, "nowhere"),
         (("release", "demo", *IMAGE, "--golden", "./nowhere"), 1, "golden set nowhere: No such file or directory"),
         (("release", "demo", *IMAGE, "--slo", "p99"), 1, "--slo p99: p99: write p99=200ms"),
-        (("release", "demo", "--image", "reg.local/ic"), 1, "--image reg.local/ic: say which one"),
+        (("release", "demo", "--image", "reg.local/ic"), 1, "--image reg.local/ic: a tag or digest is missing"),
         (("release", "demo", "--image", "a b"), 1, "--image a b: not an image"),
         (("release", "Demo", *IMAGE), 1, "Demo: a release's name has small letters"),
         (("release", "demo", *IMAGE, "--url", "gateway"), 1, "--url gateway: write http://HOST[:PORT]"),
         (("release", "demo", *IMAGE, "--url", "http://h:port"), 1, "--url http://h:port: write http://HOST[:PORT]"),
         (("release", "demo", *IMAGE, "--url", "http://h", "--golden", "none"), 1, "which --golden none leaves out"),
         (("release", "demo", *IMAGE, *URL_MODEL), 1, "model.url.sha256"),
-        (("status", "demo", "--interval", "-1"), 1, "--interval -1: seconds, 0 to 3600"),
-        (("canary", "demo", "--weight", "5", "--replicas", "0"), 1, "--replicas 0: a canary has one pod at least"),
-        (("train", "demo", *IMAGE, "--store-claim", "store"), 1, "say what to train on"),
+        (("status", "demo", "--interval", "-1"), 1, "--interval -1: must be 0 to 3600 seconds"),
+        (("canary", "demo", "--weight", "5", "--replicas", "0"), 1, "--replicas 0: must be at least 1"),
+        (("train", "demo", *IMAGE, "--store-claim", "store"), 1, "no training data"),
         (("train", "demo", *IMAGE, "--store-claim", "store", "--data-claim", "d"), 1, "store"),
     ],
 )
@@ -54,22 +58,22 @@ def test_a_mistake_is_one_line(k8s: Run, api: KubeApi, arguments: tuple[str, ...
     assert api.objects.all("leases") == [] or api.objects.all("leases")[0]["spec"]["holderIdentity"] == ""
 
 
-def test_the_missing_helm_is_named(k8s: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_helm_is_named(k8s: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HELM", "helm-that-is-not-there")
     done = k8s("status", "demo")
     assert done.code == 1
     assert done.error.startswith("helm-that-is-not-there: no such command; install Helm 3 or 4")
 
 
-def test_the_missing_kubeconfig_is_named(k8s: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_kubeconfig_is_named(k8s: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "nowhere"))
     done = k8s("status", "demo")
     assert done.code == 4
-    assert f"no cluster: {tmp_path}/nowhere isn't there" in done.error
+    assert f"no cluster: {tmp_path}/nowhere doesn't exist" in done.error
 
 
 @pytest.mark.parametrize("content", ["a: [b", "- a", "hello", ""], ids=["no YAML", "list", "text", "empty"])
-def test_what_is_no_kubeconfig_is_named(k8s: Run, tmp_path: Path, content: str) -> None:
+def test_an_invalid_kubeconfig_is_named(k8s: Run, tmp_path: Path, content: str) -> None:
     (tmp_path / "kubeconfig").write_text(content)
     done = k8s("status", "demo")
     assert done.code == 4
@@ -77,7 +81,7 @@ def test_what_is_no_kubeconfig_is_named(k8s: Run, tmp_path: Path, content: str) 
     assert f"{tmp_path}/kubeconfig" in done.error
 
 
-def test_a_credential_command_that_is_missing_is_named(k8s: Run, api: KubeApi, tmp_path: Path) -> None:
+def test_a_missing_credential_command_is_named(k8s: Run, api: KubeApi, tmp_path: Path) -> None:
     file = api.kubeconfig(tmp_path)
     document = yaml.safe_load(file.read_text())
     command = {"apiVersion": "client.authentication.k8s.io/v1", "command": "no-such-plugin", "args": []}
@@ -85,7 +89,7 @@ def test_a_credential_command_that_is_missing_is_named(k8s: Run, api: KubeApi, t
     file.write_text(yaml.safe_dump(document))
     done = k8s("status", "demo")
     assert done.code == 4
-    assert done.error.startswith("kubeconfig: no credentials from its command: ")
+    assert done.error.startswith("kubeconfig: its credential command failed: ")
     assert "'no-such-plugin'" in done.error
     assert len(done.err.splitlines()) == 1
 
@@ -116,6 +120,6 @@ def test_expired_credentials_are_named(k8s: Run, api: KubeApi, tmp_path: Path) -
     assert done.error == "the cluster doesn't accept these credentials (expired?); log in again"
 
 
-def test_errors_are_json_where_that_is_asked_for(k8s: Run) -> None:
+def test_errors_are_json_with_output_json(k8s: Run) -> None:
     done = k8s("status", "nobody", "--output", "json")
     assert done.out.startswith('{"error": "no release nobody')

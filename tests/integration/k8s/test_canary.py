@@ -1,4 +1,4 @@
-"""Canary, promotion, abort and rollback: what serves after each, and with which weight."""
+"""Canary, promotion, abort and rollback: which version serves after each, and with which weight."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_canary_gets_its_share_once_its_pods_are_ready(release: Run, canary: R
     assert len(api.objects.all("pods", "app.kubernetes.io/component=canary")) == 4
 
 
-def test_a_bad_canary_gets_nothing(release: Run, canary: Run, api: KubeApi) -> None:
+def test_a_bad_canary_gets_no_requests(release: Run, canary: Run, api: KubeApi) -> None:
     assert release("1", *ROUTED).code == 0
     done = canary(30, "--image", "reg.local/ic:wrong")
     assert done.code == 3
@@ -71,7 +71,7 @@ def test_a_promoted_canary_becomes_the_stable_version(release: Run, canary: Run,
     assert serving(api) == {"reg.local/ic:2"}
     assert serving(api, "canary") == set()
     assert weights(api) == [100]
-    # The revisions in between had a canary; the one before was whole.
+    # The revisions in between had a canary, so a rollback skips them.
     back = k8s("rollback", "demo", "--output", "json")
     assert json.loads(back.out)["target"] == 1
     assert serving(api) == {"reg.local/ic:1"}
@@ -85,10 +85,10 @@ def test_abort_leaves_the_stable_version_alone(release: Run, canary: Run, k8s: R
     assert weights(api) == [100]
     again = k8s("abort", "demo")
     assert again.code == 0
-    assert "nothing was under way" in again.out
+    assert "there was nothing to abort" in again.out
 
 
-def test_a_release_waits_for_the_canary_to_be_decided(release: Run, canary: Run) -> None:
+def test_a_release_is_refused_while_a_canary_is_under_way(release: Run, canary: Run) -> None:
     assert release("1", *ROUTED).code == 0
     assert canary(50, "--image", "reg.local/ic:2").code == 0
     done = release("3")
@@ -96,16 +96,16 @@ def test_a_release_waits_for_the_canary_to_be_decided(release: Run, canary: Run)
     assert done.error == "a canary of demo is under way: promote or abort it first"
 
 
-def test_a_canary_without_a_route_shares_by_its_number_of_pods(release: Run, canary: Run, api: KubeApi) -> None:
+def test_without_a_route_the_number_of_canary_pods_sets_the_share(release: Run, canary: Run, api: KubeApi) -> None:
     assert release("1", "--set", "replicaCount=3").code == 0
     assert canary(25, "--image", "reg.local/ic:2").code == 0
     assert len(api.objects.all("pods", "app.kubernetes.io/component=canary")) == 1
     refused = canary(100)
     assert refused.code == 1
-    assert "needs a route that weighs" in refused.error
+    assert "needs httpRoute.enabled" in refused.error
 
 
-def test_rollback_takes_a_revision(release: Run, k8s: Run, api: KubeApi) -> None:
+def test_rollback_returns_to_the_given_revision(release: Run, k8s: Run, api: KubeApi) -> None:
     for tag in ("1", "2", "3"):
         assert release(tag).code == 0
     assert k8s("rollback", "demo", "--timeout", "60s", "1").code == 0
@@ -113,5 +113,5 @@ def test_rollback_takes_a_revision(release: Run, k8s: Run, api: KubeApi) -> None
     wrong = k8s("rollback", "demo", "9")
     assert wrong.code == 1
     assert wrong.error == "demo has no revision 9 (helm history demo)"
-    assert k8s("rollback", "demo", "--dry-run").out.strip() == "demo: would go back to revision 3"
+    assert k8s("rollback", "demo", "--dry-run").out.strip() == "demo: would roll back to revision 3"
     assert max(statuses(api)) == 4

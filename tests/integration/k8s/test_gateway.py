@@ -1,4 +1,4 @@
-"""`--url`: what users get from the gateway must be right too, whatever it is that answers there."""
+"""`--url`: the gateway's answers must be right too, whatever server answers there."""
 
 from __future__ import annotations
 
@@ -23,16 +23,14 @@ def url(gateway: Classifier) -> str:
     return f"http://127.0.0.1:{gateway.port}"
 
 
-def test_the_gateway_is_asked_for_the_golden_set_of_the_pods(release: Run, gateway: Classifier) -> None:
+def test_the_golden_set_of_the_pods_is_sent_to_the_gateway(release: Run, gateway: Classifier) -> None:
     done = release("1", "--url", url(gateway), "--output", "json")
     assert done.code == 0, done.err
     assert json.loads(done.out)["checks"][-1].startswith(f"{url(gateway)}: 2 golden images, classes equal")
     assert gateway.requests == 2
 
 
-def test_a_gateway_that_answers_otherwise_has_the_release_rolled_back(
-    release: Run, api: KubeApi, gateway: Classifier
-) -> None:
+def test_a_wrong_answer_of_the_gateway_rolls_the_release_back(release: Run, api: KubeApi, gateway: Classifier) -> None:
     assert release("1").code == 0
     gateway.answers = WRONG
     done = release("2", "--url", url(gateway))
@@ -42,16 +40,16 @@ def test_a_gateway_that_answers_otherwise_has_the_release_rolled_back(
     assert serving(api) == {"reg.local/ic:1"}
 
 
-def test_something_else_behind_the_url_is_one_line(release: Run, api: KubeApi) -> None:
-    # Its own address answers 200 and JSON to /version, as many things do.
+def test_another_server_behind_the_url_gives_a_one_line_error(release: Run, api: KubeApi) -> None:
+    # The API server answers /version with 200 and JSON, as many servers do.
     done = release("1", "--url", api.url)
     assert done.code == 3
-    assert done.error.startswith(f"{api.url}: GET /version: not the classifier's answer: ")
-    assert done.error.endswith("demo, which was new, is removed")
+    assert done.error.startswith(f"{api.url}: GET /version: this isn't the classifier's answer: ")
+    assert done.error.endswith("the new release demo is removed")
     assert statuses(api) == {}
 
 
-def test_a_promotion_that_the_gateway_does_not_show_leaves_the_canary(
+def test_a_promotion_that_the_gateway_does_not_show_keeps_the_canary(
     release: Run, k8s: Run, api: KubeApi, gateway: Classifier
 ) -> None:
     assert release("1", "--set", "replicaCount=3").code == 0

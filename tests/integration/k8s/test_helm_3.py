@@ -1,4 +1,4 @@
-"""Users run Helm 3 too: every verb, what it says of mistakes, and what is left of it where it is killed."""
+"""Every verb, the error messages and the recovery of a killed helm, with Helm 3."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.kubeapi.server import KubeApi
 
 @pytest.fixture(scope="session")
 def helm() -> str:
-    """The one that all fixtures here hand to commands."""
+    """Helm 3, for all fixtures of this module."""
     return helm_path("3")
 
 
@@ -26,7 +26,7 @@ def test_every_verb_works(release: Run, k8s: Run, api: KubeApi) -> None:
     done = release("1", "--set", "replicaCount=3")
     assert done.code == 0, done.err
     bad = release("crash")
-    assert (bad.code, bad.error.endswith("demo is as it was")) == (3, True)
+    assert (bad.code, bad.error.endswith("demo is unchanged")) == (3, True)
     done = k8s("canary", "demo", "--weight", "25", "--image", "reg.local/ic:2", "--slo", "none")
     assert done.code == 0, done.err
     assert serving(api, "canary") == {"reg.local/ic:2"}
@@ -35,7 +35,7 @@ def test_every_verb_works(release: Run, k8s: Run, api: KubeApi) -> None:
     assert serving(api) == {"reg.local/ic:2"}
     assert k8s("rollback", "demo").code == 0
     assert serving(api) == {"reg.local/ic:1"}
-    assert "nothing was under way" in k8s("abort", "demo").out
+    assert "there was nothing to abort" in k8s("abort", "demo").out
     assert "server: 3 of 3 ready, 3 updated" in k8s("status", "demo", "--interval", "0").out
     assert k8s("manifests", "--image", "reg.local/ic:2").out.startswith("# Rendered from the chart")
     assert leftovers(api) == []
@@ -57,7 +57,7 @@ def test_a_mistake_is_one_line(release: Run, api: KubeApi, options: tuple[str, .
     assert statuses(api) == {}
 
 
-def test_what_a_killed_helm_left_is_recovered(
+def test_a_release_that_a_killed_helm_left_is_recovered(
     release: Run, start: Callable[..., subprocess.Popen[str]], api: KubeApi
 ) -> None:
     assert release("1").code == 0

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and kill -9 at every step, and two releases at once: never `pending`, never half."""
+"""Ctrl-C, SIGTERM and kill -9 at every step, and two releases at once: no release stays `pending` or half done."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NEW = ("release", "demo", "--image", "reg.local/ic:2", "--slo", "none")
 
 
 class Moment:
-    """The first request of some kind, which is held until the test has acted."""
+    """The first request of a kind, held back until the test lets it go."""
 
     def __init__(self, api: KubeApi, method: str, part: str) -> None:
         self.come, self._gone_on = threading.Event(), threading.Event()
@@ -54,7 +54,7 @@ STEPS = {
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_release_that_is_interrupted_is_undone(
+def test_an_interrupted_release_is_undone(
     release: Run, start: Start, api: KubeApi, step: str, number: signal.Signals
 ) -> None:
     assert release("1").code == 0
@@ -74,7 +74,7 @@ def test_a_release_that_is_interrupted_is_undone(
 
 
 def kill_all(process: subprocess.Popen[str]) -> None:
-    """Kill a command and its helm, as a machine does that loses power."""
+    """Kill a command and its helm, as a power failure would."""
     found = subprocess.run(
         ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True, check=False
     )
@@ -86,7 +86,7 @@ def kill_all(process: subprocess.Popen[str]) -> None:
 
 
 def age_lease(api: KubeApi) -> None:
-    """Let a dead holder's Lease be about to run out, which else takes 15 seconds."""
+    """Shorten a dead holder's Lease to a second, instead of 15."""
     api.objects.get("leases", "demo-release")["spec"]["leaseDurationSeconds"] = 1  # type: ignore[index]
 
 
@@ -97,7 +97,7 @@ def age_lease(api: KubeApi) -> None:
         (False, "helm upgrades the release", {1: "pending-install"}),
     ],
 )
-def test_a_release_that_was_killed_inside_helm_is_recovered_by_the_next(
+def test_the_next_release_recovers_one_that_was_killed_inside_helm(
     release: Run, start: Start, api: KubeApi, installed: bool, step: str, left: dict[int, str]
 ) -> None:
     if installed:
@@ -116,7 +116,7 @@ def test_a_release_that_was_killed_inside_helm_is_recovered_by_the_next(
     assert set(statuses(api).values()) <= {"superseded", "deployed"}
 
 
-def test_a_canary_after_a_killed_release_leaves_the_stable_version_as_it_was(
+def test_a_canary_after_a_killed_release_keeps_the_stable_version(
     release: Run, k8s: Run, start: Start, api: KubeApi
 ) -> None:
     assert release("1", "--set", "replicaCount=3").code == 0
@@ -132,18 +132,18 @@ def test_a_canary_after_a_killed_release_leaves_the_stable_version_as_it_was(
     assert serving(api, "canary") == {"reg.local/ic:3"}
 
 
-def test_a_killed_rollout_is_rolled_back_to_where_it_began(release: Run, start: Start, api: KubeApi) -> None:
+def test_a_killed_rollout_is_rolled_back_to_the_revision_before(release: Run, start: Start, api: KubeApi) -> None:
     assert release("1").code == 0
     moment = Moment(api, "GET", "/replicasets")
     process = start(*NEW, "--golden", "none")
-    moment.wait()  # the candidate's; the release's comes once that is through
+    moment.wait()  # for the candidate; the release follows once it has passed
     moment.go_on()
     second = Moment(api, "PUT", "/secrets/sh.helm.release.v1.demo.v2")
     second.wait()
     process.kill()
     process.wait()
     second.go_on()
-    while statuses(api)[2] != "deployed":  # helm itself lives on, and ends in order
+    while statuses(api)[2] != "deployed":  # helm itself keeps running, and ends normally
         time.sleep(0.05)
     age_lease(api)
 
@@ -172,7 +172,7 @@ def test_abort_cleans_up_what_a_killed_release_left(release: Run, start: Start, 
     assert serving(api) == {"reg.local/ic:1"}
 
 
-def test_a_second_release_refuses_while_the_first_is_at_work(release: Run, start: Start, api: KubeApi) -> None:
+def test_a_second_release_is_refused_while_the_first_is_at_work(release: Run, start: Start, api: KubeApi) -> None:
     assert release("1").code == 0
     moment = Moment(api, *STEPS["a pod is asked"])
     process = start(*NEW)
@@ -181,7 +181,7 @@ def test_a_second_release_refuses_while_the_first_is_at_work(release: Run, start
     moment.go_on()
     _, err = process.communicate(timeout=60)
     assert refused.code == 6
-    assert "demo is being changed by" in refused.error
+    assert "has been changing demo since" in refused.error
     assert process.returncode == 0, err
     assert serving(api) == {"reg.local/ic:2"}
 

@@ -33,16 +33,16 @@ def arguments(name: str) -> list[str]:
     return [f"https://models.example.com/{name}.bentomodel", f"--sha256={SHA256[name]}", "--into=/bentoml"]
 
 
-def test_a_release_has_its_pods_fetch_the_model(release: Run, api: KubeApi) -> None:
+def test_the_pods_of_a_release_fetch_the_model(release: Run, api: KubeApi) -> None:
     done = release("1", *model("cats"))
     assert done.code == 0, done.err
     assert fetches(api, "server") == [arguments("cats")]
-    # The next image keeps it, as it keeps all values.
+    # The next release keeps the model, as it keeps all values.
     assert release("2").code == 0
     assert fetches(api, "server") == [arguments("cats")]
 
 
-def test_a_canary_of_another_model_is_promoted_with_it(release: Run, k8s: Run, api: KubeApi) -> None:
+def test_promoting_a_canary_promotes_its_model(release: Run, k8s: Run, api: KubeApi) -> None:
     assert release("1", "--set", "replicaCount=3", *model("cats")).code == 0
     done = k8s("canary", "demo", "--weight", "25", "--slo", "none", *model("dogs", "canary.model"))
     assert done.code == 0, done.err
@@ -52,11 +52,11 @@ def test_a_canary_of_another_model_is_promoted_with_it(release: Run, k8s: Run, a
     assert serving(api) == {"reg.local/ic:1"}
 
 
-def test_a_model_that_cannot_be_fetched_is_told_in_the_fetchers_own_words(release: Run, api: KubeApi) -> None:
+def test_the_error_of_a_failed_fetch_is_shown(release: Run, api: KubeApi) -> None:
     said = "error: https://models.example.com/cats.bentomodel has the SHA-256 00, not ca"
     api.fates["reg.local/ic:1"] = Fate("no-model", log=said + "\n")
     done = release("1", *model("cats"))
     assert done.code == 3
-    assert f"container fetch-model ended 3 times, exit code 4; its last line: {said}; demo is as it was" in done.error
+    assert f"container fetch-model ended 3 times, exit code 4; its last line: {said}; demo is unchanged" in done.error
     assert statuses(api) == {}
     assert leftovers(api) == []

@@ -1,4 +1,4 @@
-"""A release that is good, and every way in which one is bad."""
+"""Good releases, and each kind of bad one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_good_version_is_proved_as_a_candidate_and_rolled_out(release: Run, ap
     assert leftovers(api) == []
 
 
-def test_the_values_of_a_release_stay_unless_a_file_gives_new_ones(release: Run, api: KubeApi, tmp_path: Path) -> None:
+def test_a_release_keeps_its_values_unless_a_file_replaces_them(release: Run, api: KubeApi, tmp_path: Path) -> None:
     assert release("1", "--set", "replicaCount=3").code == 0
     assert release("2").code == 0
     assert api.objects.all("deployments")[0]["spec"]["replicas"] == 3
@@ -48,13 +48,13 @@ def test_a_bad_version_never_reaches_the_release(release: Run, api: KubeApi, tag
     done = release(tag)
     assert done.code == 3
     assert reason in done.error
-    assert done.error.endswith("demo is as it was")
+    assert done.error.endswith("demo is unchanged")
     assert serving(api) == {"reg.local/ic:1"}
     assert statuses(api) == {1: "deployed"}
     assert leftovers(api) == []
 
 
-def test_pods_that_never_get_ready_end_the_release_when_the_time_is_up(release: Run, api: KubeApi) -> None:
+def test_a_release_whose_pods_never_get_ready_fails_at_the_timeout(release: Run, api: KubeApi) -> None:
     done = release("unready", "--timeout", "4s")
     assert done.code == 3
     assert "not done after" in done.error
@@ -63,9 +63,7 @@ def test_pods_that_never_get_ready_end_the_release_when_the_time_is_up(release: 
     assert leftovers(api) == []
 
 
-def test_a_rollout_without_room_is_rolled_back_with_the_quotas_figures(
-    release: Run, api: KubeApi, clock: Clock
-) -> None:
+def test_a_rollout_beyond_the_quota_is_rolled_back_with_its_figures(release: Run, api: KubeApi, clock: Clock) -> None:
     assert release("1").code == 0
     clock.now = 0
     api.most_pods = 3  # enough for the candidate
@@ -74,17 +72,17 @@ def test_a_rollout_without_room_is_rolled_back_with_the_quotas_figures(
     assert "exceeded quota: few, used: pods=3, limited: pods=3; rolled back to revision 1" in done.error
     assert serving(api) == {"reg.local/ic:1"}
     assert statuses(api) == {1: "superseded", 2: "superseded", 3: "deployed"}
-    assert 10 <= clock.now < 60  # pods that end may make room yet
+    assert 10 <= clock.now < 60  # ending pods may still make room
 
 
-def test_a_golden_set_of_ones_own_is_held_against_the_pods(release: Run, tmp_path: Path) -> None:
+def test_pods_are_compared_with_the_golden_set_that_a_flag_names(release: Run, tmp_path: Path) -> None:
     done = release("1", "--golden", str(store(tmp_path / "mine", WRONG)))
     assert done.code == 3
     assert "expected 1 (0.9000), got 7 (0.9900)" in done.error
     assert release("wrong", "--golden", str(store(tmp_path / "other", WRONG))).code == 0
 
 
-def test_the_local_store_is_asked_before_the_pod(release: Run, environment: Path) -> None:
+def test_the_golden_set_of_the_local_store_is_preferred_to_the_pods(release: Run, environment: Path) -> None:
     differing = {image: (name, confidence - 0.002) for image, (name, confidence) in ANSWERS.items()}
     store(environment, differing)
     done = release("1")

@@ -19,7 +19,7 @@ EVERYTHING = (
 NOT_IN_THE_STUB = {"monitoring.coreos.com", "keda.sh"}
 
 
-def test_the_release_role_is_enough_and_has_nothing_to_spare(release: Run, k8s: Run, api: KubeApi) -> None:
+def test_the_release_role_is_sufficient_and_minimal(release: Run, k8s: Run, api: KubeApi) -> None:
     allowed = rights("image-classifier-release")
     api.allowed = lambda *right: right in allowed
     assert release("1", *EVERYTHING).code == 0
@@ -30,14 +30,14 @@ def test_the_release_role_is_enough_and_has_nothing_to_spare(release: Run, k8s: 
     assert k8s("abort", "demo").code == 0
     assert k8s("rollback", "demo").code == 0
     needed = {right for right in allowed if right[1] not in NOT_IN_THE_STUB}
-    # Which of the two opens a tunnel depends on the cluster's version.
+    # The cluster's version decides whether `get` or `create` opens a tunnel.
     needed -= {("create", "", "pods/exec"), ("create", "", "pods/portforward")}
-    # The stub makes an object that is applied without asking; a real server wants `create` for it.
+    # The stub creates an applied object without a check; a real API server requires `create`.
     unseen = needed - set(api.asked)
     assert {verb for verb, _, _ in unseen} <= {"create", "delete"}, unseen
 
 
-def test_the_status_role_is_enough(release: Run, k8s: Run, api: KubeApi) -> None:
+def test_the_status_role_is_sufficient(release: Run, k8s: Run, api: KubeApi) -> None:
     assert release("1").code == 0
     allowed, api.asked = rights("image-classifier-status"), []
     api.allowed = lambda *right: right in allowed
@@ -67,7 +67,7 @@ def test_a_missing_right_is_named(release: Run, api: KubeApi, right: tuple[str, 
     assert f"{who} {named} in namespace default; see docs/kubernetes.md" in done.error
 
 
-def test_a_namespace_that_may_not_be_looked_up_may_still_be_used(release: Run, api: KubeApi) -> None:
+def test_the_right_to_get_the_namespace_is_not_needed(release: Run, api: KubeApi) -> None:
     allowed = rights("image-classifier-release") - {("get", "", "namespaces")}
     api.allowed = lambda *right: right in allowed
     assert release("1").code == 0

@@ -1,4 +1,4 @@
-"""The table of what runs."""
+"""The table that `status` shows."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_pod_that_serves_another_model_shows(release: Run, k8s: Run, api: Kube
     assert found["components"]["server"] == {"desired": 2, "ready": 2, "updated": 2}
 
 
-def test_pods_that_do_not_answer_are_shown_without_figures(release: Run, k8s: Run, api: KubeApi) -> None:
+def test_pods_that_do_not_answer_are_listed_without_figures(release: Run, k8s: Run, api: KubeApi) -> None:
     assert release("1").code == 0
     api.fates["reg.local/ic:1"] = Fate("unready")
     done = k8s("status", "demo")
@@ -42,7 +42,7 @@ def test_pods_that_do_not_answer_are_shown_without_figures(release: Run, k8s: Ru
 
 
 @pytest.mark.parametrize("verb", ["status", "release"])
-def test_help_says_what_the_flags_are_for(k8s: Run, verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_the_flags(k8s: Run, verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         k8s(verb, "--help")
     assert ended.value.code == 0

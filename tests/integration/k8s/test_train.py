@@ -1,4 +1,4 @@
-"""A training Job from the command line: followed, and ended with the training's own exit code."""
+"""A training Job from the command line: it is followed, and the command exits with the training's code."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_training_is_followed_to_its_end(train: Run, api: KubeApi) -> None:
     assert container["args"] == ["--data", "/data", "--epochs", "3"]
     again = train("1")
     assert again.code == 1
-    assert "job photos has ended already; choose another NAME" in again.error
+    assert "job photos has already ended; choose another NAME" in again.error
 
 
 def test_the_trainings_exit_code_is_passed_on(train: Run) -> None:
@@ -46,7 +46,7 @@ def test_the_trainings_exit_code_is_passed_on(train: Run) -> None:
     assert done.err.endswith("error: job photos failed: exit code 3: error: not published\n")
 
 
-def test_an_image_that_is_not_there_is_named(train: Run) -> None:
+def test_a_missing_image_is_named(train: Run) -> None:
     done = train("none")
     assert done.code == 3
     assert "job photos can't start: ErrImageNeverPull: reg.local/t:none" in done.error
@@ -59,9 +59,7 @@ def test_a_dry_run_prints_the_manifest(train: Run, api: KubeApi) -> None:
     assert api.objects.all("jobs") == []
 
 
-def test_several_workers_get_a_service_that_goes_with_the_job_and_the_first_one_is_followed(
-    train: Run, api: KubeApi
-) -> None:
+def test_several_workers_get_a_service_owned_by_the_job_and_worker_0_is_followed(train: Run, api: KubeApi) -> None:
     done = train("1", "--workers", "3")
     assert done.code == 0, done.err
     assert done.err.count("epoch 1") == 1
@@ -71,18 +69,18 @@ def test_several_workers_get_a_service_that_goes_with_the_job_and_the_first_one_
     assert service["spec"]["selector"] == {"batch.kubernetes.io/job-name": "photos"}
 
 
-def test_the_worker_at_fault_is_the_one_that_is_told_of(train: Run) -> None:
+def test_the_error_names_the_exit_of_the_worker_at_fault(train: Run) -> None:
     done = train("bad", "--workers", "2")
     assert done.code == 3
     assert done.err.endswith("error: job photos failed: exit code 3: error: not published\n")
 
 
-def test_several_workers_dry_run_is_both_manifests(train: Run, api: KubeApi) -> None:
+def test_a_dry_run_of_several_workers_prints_job_and_service(train: Run, api: KubeApi) -> None:
     done = train("1", "--workers", "2", "--dry-run")
     assert [document["kind"] for document in yaml.safe_load_all(done.out)] == ["Job", "Service"]
     assert "&" not in done.out
     assert api.objects.all("jobs") == []
-    assert train("1", "--workers", "0").error == "--workers 0: takes 1 to 1000"
+    assert train("1", "--workers", "0").error == "--workers 0: must be 1 to 1000"
 
 
 @pytest.mark.parametrize(
@@ -97,9 +95,9 @@ def test_missing_rights_are_named(train: Run, api: KubeApi, right: tuple[str, st
     assert f"has no right to {named} in namespace default" in done.error
 
 
-def test_a_job_that_writes_on_is_left_when_the_time_is_up(train: Run, api: KubeApi) -> None:
+def test_a_job_that_keeps_logging_is_left_running_when_the_time_is_up(train: Run, api: KubeApi) -> None:
     api.fates["reg.local/t:long"] = Fate("ready", log="epoch 1 of 1000\n", endless=True)
     done = train("long", "--timeout", "2s")
     assert done.code == 3
-    assert done.error == "job photos hasn't ended after 2 s (--timeout); it goes on"
+    assert done.error == "job photos hasn't ended after 2 s (--timeout); it keeps running"
     assert "epoch 1 of 1000" in done.err

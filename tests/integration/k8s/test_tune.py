@@ -1,4 +1,4 @@
-"""A search as an Indexed Job from the command line: its manifest, and how it is followed."""
+"""A search as an Indexed Job from the command line: its manifest, and following it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def tune(k8s: Run, api: KubeApi) -> Run:
         "reg.local/t:1": Fate("0", log="Trial 0\nimage_classifier:abcd\nPublished it.\n"),
         "reg.local/t:unreachable": Fate("4", log="error: the study's storage: no route to host\n"),
     }
-    # The Secret is the pods' to read, not ours.
+    # The pods read the Secret; the command doesn't.
     allowed = rights("image-classifier-train")
     api.allowed = lambda *right: right in allowed
 
@@ -52,7 +52,7 @@ def test_the_manifest_is_an_indexed_job_whose_password_stays_in_its_secret(tune:
     storage = next(entry for entry in container["env"] if entry["name"] == "TUNE_STORAGE")
     assert storage["valueFrom"] == {"secretKeyRef": {"name": "studies", "key": "url"}}
     assert container["args"] == ["--data", "/data", "--trials", "60", "--retrain"]
-    # The label is the Job controller's.
+    # The Job controller sets the label.
     (apart,) = spec["template"]["spec"]["topologySpreadConstraints"]
     assert apart["labelSelector"]["matchLabels"] == {"batch.kubernetes.io/job-name": "photos"}
     assert (apart["topologyKey"], apart["maxSkew"]) == ("kubernetes.io/hostname", 1)
@@ -60,7 +60,7 @@ def test_the_manifest_is_an_indexed_job_whose_password_stays_in_its_secret(tune:
 
 
 @pytest.mark.parametrize("index", [0, 1])
-def test_one_worker_has_the_runs_folder_and_retrains(tune: Run, tmp_path: Path, index: int) -> None:
+def test_only_worker_0_writes_the_runs_folder_and_retrains(tune: Run, tmp_path: Path, index: int) -> None:
     container = container_of(yaml.safe_load(tune("1", "--dry-run", "--", "--retrain").out))
     (tmp_path / "python").write_text('#!/bin/sh\necho "$@"\n')
     (tmp_path / "python").chmod(0o755)
@@ -82,7 +82,7 @@ def test_a_search_is_followed_to_its_end(tune: Run, api: KubeApi) -> None:
     assert {pod["metadata"]["name"] for pod in api.objects.all("pods")} == {"photos-0-abcde", "photos-1-abcde"}
 
 
-def test_its_exit_code_is_passed_on(tune: Run) -> None:
+def test_the_exit_code_of_the_search_is_passed_on(tune: Run) -> None:
     done = tune("unreachable")
     assert done.code == 4
     assert done.err.endswith("error: job photos failed: exit code 4: error: the study's storage: no route to host\n")
@@ -92,11 +92,11 @@ def test_its_exit_code_is_passed_on(tune: Run) -> None:
     ("options", "message"),
     [
         (("--workers", "0"), "--workers 0: must be at least 1"),
-        (("--", "--storage=postgresql+psycopg://me:secret@db/tune"), "--storage: the folder, the study"),
-        (("--", "--study", "other"), "--study: the folder, the study"),
+        (("--", "--storage=postgresql+psycopg://me:secret@db/tune"), "--storage: leave it out"),
+        (("--", "--study", "other"), "--study: leave it out"),
     ],
 )
-def test_flags_that_make_no_sense_are_named(tune: Run, api: KubeApi, options: tuple[str, ...], message: str) -> None:
+def test_a_wrong_flag_is_named(tune: Run, api: KubeApi, options: tuple[str, ...], message: str) -> None:
     done = tune("1", *options)
     assert done.code == 1
     assert done.error.startswith(message)

@@ -1,4 +1,4 @@
-"""A warm model in this process, for what drives the application without a server."""
+"""A warm model in this process, for tests without a server."""
 
 from __future__ import annotations
 
@@ -21,6 +21,6 @@ def model(tmp_path: Path) -> Iterator[WarmModel]:
     path = write_entry(tmp_path / "entry") / FILES["onnx"]
     thresholds = gc.get_threshold()
     yield warm_up(ServedModel(TAG, "onnx", path, CLASSES, SIZE), read_settings())
-    # The application tunes the collector of the process that it is in.
+    # The application tunes the garbage collector of its process.
     gc.unfreeze()
     gc.set_threshold(*thresholds)

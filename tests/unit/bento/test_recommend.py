@@ -26,7 +26,7 @@ def test_batches_are_as_large_as_the_target_allows() -> None:
     assert sizes == [5, 13, 32]
 
 
-def test_what_waits_is_answered_within_the_target() -> None:
+def test_queued_images_are_answered_within_the_target() -> None:
     cost = curve(0.001, 0.01)
     found = recommend(cost, 0.001, 0.1, 32, inline=False)
     assert found is not None
@@ -34,21 +34,21 @@ def test_what_waits_is_answered_within_the_target() -> None:
     assert 0 < float(found.settings["MAX_WAIT_MS"]) <= 5
 
 
-def test_a_model_that_gains_nothing_from_company_gets_none() -> None:
+def test_a_model_without_a_fixed_cost_gets_no_batches() -> None:
     found = recommend(curve(0.05, 0), 0.01, 1, 32, inline=False)
     assert found is not None
     assert (found.settings["MAX_BATCH_SIZE"], found.settings["MAX_WAIT_MS"]) == ("1", "0")
     assert found.rate == pytest.approx(20)
 
 
-def test_on_the_event_loop_decoding_counts() -> None:
+def test_on_the_event_loop_decoding_lowers_the_rate() -> None:
     found = recommend(curve(0.0003, 0), 0.0002, 0.05, 32, inline=True)
     assert found is not None
     assert found.settings["EXECUTION"] == "inline"
     assert found.rate == pytest.approx(2000)
-    # Decoded and classified together in one turn, whatever company gains them.
+    # Images of one iteration share a call, whether that saves time or not.
     assert found.settings["MAX_BATCH_SIZE"] == "32"
 
 
-def test_a_target_below_the_cost_of_one_image_is_not_promised() -> None:
+def test_a_target_below_the_cost_of_one_image_gets_no_settings() -> None:
     assert recommend(curve(0.05, 0), 0.01, 0.1, 32, inline=False) is None

@@ -9,7 +9,7 @@ from bento.cpus import available_cpus
 from bento.settings import Settings, SettingsError, read_settings
 
 
-def test_the_documented_table_is_the_code() -> None:
+def test_the_documented_table_matches_the_settings() -> None:
     rows = re.findall(r"^\| `([A-Z_]+)` \| (.*?) \| (.*?) \|$", Path("docs/settings.md").read_text(), re.MULTILINE)
     fields = Settings.model_fields
     assert [name for name, _, _ in rows] == [name.upper() for name in fields]
@@ -44,7 +44,7 @@ def test_a_wrong_value_is_named_with_its_variable(monkeypatch: pytest.MonkeyPatc
         ({}, None),
     ],
 )
-def test_threads_follow_the_containers_limit(
+def test_threads_default_to_the_containers_cpu_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], cpus: int | None
 ) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))

@@ -1,4 +1,4 @@
-"""Which image, how many canary pods, which revision to go back to, which answers differ: decided without a cluster."""
+"""Decisions that need no cluster: images, canary pods, revisions to roll back to, differing answers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from k8s.canary import promoted, without_canary
 from k8s.candidate import alone
 from k8s.change import good_revision
 from k8s.errors import Forbidden, K8sError, NotFound, Unreachable
@@ -13,7 +14,7 @@ from k8s.golden import compare, tolerance
 from k8s.helm import explain, overlaid
 from k8s.images import parse
 from k8s.options import duration
-from k8s.verbs.canary import canary_replicas, promoted, without_canary
+from k8s.verbs.canary import canary_replicas
 from k8s.verbs.rollback import earlier
 from model_format.golden import GoldenImage
 
@@ -31,7 +32,7 @@ DIGEST = "sha256:" + "0123456789abcdef" * 4
         ("ic:123", {"repository": "ic", "tag": "123", "digest": ""}),
     ],
 )
-def test_an_image_is_read_as_registries_write_it(text: str, values: dict[str, str]) -> None:
+def test_an_image_reference_is_split_into_its_parts(text: str, values: dict[str, str]) -> None:
     assert parse(text).values() == values
     assert str(parse(text)) == text
 
@@ -39,7 +40,7 @@ def test_an_image_is_read_as_registries_write_it(text: str, values: dict[str, st
 @pytest.mark.parametrize(
     "text", ["", "ic", "localhost:5000/ic", "ic:", "ic:a b", "ic@sha256:12", "https://reg.io/ic:1"]
 )
-def test_what_is_not_an_image_or_says_not_which_is_refused(text: str) -> None:
+def test_an_invalid_or_unversioned_image_reference_is_refused(text: str) -> None:
     with pytest.raises(K8sError, match="--image"):
         parse(text)
 
@@ -59,17 +60,17 @@ def test_what_is_not_an_image_or_says_not_which_is_refused(text: str) -> None:
         (10, 1, False, 1),
     ],
 )
-def test_a_canary_has_the_pods_its_share_needs(stable: int, weight: int, routed: bool, pods: int) -> None:
+def test_a_canary_gets_enough_pods_for_its_share(stable: int, weight: int, routed: bool, pods: int) -> None:
     assert canary_replicas(stable, weight, routed) == pods
 
 
 @pytest.mark.parametrize("weight", [0, 100])
-def test_without_a_route_there_is_no_nothing_and_no_all(weight: int) -> None:
+def test_without_a_route_a_weight_of_0_or_100_is_refused(weight: int) -> None:
     with pytest.raises(K8sError, match="httpRoute"):
         canary_replicas(2, weight, False)
 
 
-def test_promotion_merges_as_the_chart_does() -> None:
+def test_promotion_merges_values_as_the_chart_does() -> None:
     values: dict[str, Any] = {
         "image": {"registry": "reg.io", "repository": "ic", "digest": DIGEST},
         "model": {"source": "pvc", "pvc": {"claimName": "models"}, "tag": "m:1"},
@@ -83,7 +84,7 @@ def test_promotion_merges_as_the_chart_does() -> None:
     assert values["image"]["digest"] == DIGEST
 
 
-def test_a_candidate_meets_nobody() -> None:
+def test_a_candidate_has_one_pod_and_no_route() -> None:
     values = {"replicaCount": 5, "ingress": {"enabled": True, "hosts": ["a"]}, "settings": {"queueLimit": 9}}
     found = alone(values, "demo-candidate")
     assert (found["replicaCount"], found["fullnameOverride"]) == (1, "demo-candidate")
@@ -91,7 +92,7 @@ def test_a_candidate_meets_nobody() -> None:
     assert found["settings"] == {"queueLimit": 9, "drainDelay": 0}
 
 
-def test_a_candidate_makes_no_second_service_account_of_one_name() -> None:
+def test_a_candidate_creates_no_second_service_account_of_the_same_name() -> None:
     assert alone({"serviceAccount": {"name": "own"}}, "c")["serviceAccount"]["name"] == ""
     given = {"serviceAccount": {"create": False, "name": "given"}}
     assert alone(given, "c")["serviceAccount"]["name"] == "given"
@@ -115,13 +116,13 @@ def history(*statuses: str) -> list[dict[str, Any]]:
         (("failed",), None, None),
     ],
 )
-def test_undoing_goes_to_the_last_good_revision(
+def test_undoing_returns_to_the_last_good_revision(
     statuses: tuple[str, ...], trying: int | None, good: int | None
 ) -> None:
     assert good_revision(history(*statuses), trying) == good
 
 
-def test_rollback_prefers_what_was_proved() -> None:
+def test_rollback_prefers_a_proved_revision() -> None:
     found = history("superseded", "superseded", "superseded", "failed", "deployed")
     assert earlier(found, [1, 2]) == 2
     assert earlier(found, []) == 3
@@ -141,7 +142,7 @@ def test_only_quantised_forms_may_differ_more() -> None:
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("1h30m", 5400), ("2m5s", 125)])
-def test_durations_are_read_as_go_writes_them(text: str, seconds: float) -> None:
+def test_durations_are_read_in_the_notation_of_go(text: str, seconds: float) -> None:
     assert duration(text) == seconds
 
 
@@ -182,13 +183,13 @@ RIGHT = (
         ("Error: INSTALLATION FAILED: no such chart", K8sError, "helm: no such chart"),
     ],
 )
-def test_helms_complaints_become_one_line(stderr: str, kind: type[K8sError], said: str) -> None:
+def test_an_error_of_helm_becomes_one_line(stderr: str, kind: type[K8sError], said: str) -> None:
     error = explain(stderr)
     assert type(error) is kind
     assert str(error) == said
 
 
-def test_mappings_are_laid_over_each_other_as_helm_does() -> None:
+def test_mappings_are_merged_as_helm_merges_them() -> None:
     assert overlaid({"a": {"b": 1, "c": [1]}, "d": 2}, {"a": {"c": [2]}, "e": 3}) == {
         "a": {"b": 1, "c": [2]},
         "d": 2,

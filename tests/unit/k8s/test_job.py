@@ -12,7 +12,7 @@ import pytest
 
 from k8s.errors import K8sError
 from k8s.job import Training, manifest
-from k8s.verbs import train
+from k8s.training import flags, request
 from k8s.workers import service
 from training.distributed.workers import from_environment
 from training.errors import WorkersApart, WorkersLost
@@ -20,7 +20,7 @@ from training.errors import WorkersApart, WorkersLost
 TRAINING = Training("photos", "t:1", "store", ("--data", "/data"), data_claim="images", data_path="photos/2026")
 
 
-def test_it_satisfies_pod_security_restricted() -> None:
+def test_the_job_satisfies_pod_security_restricted() -> None:
     pod = manifest(TRAINING)["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     assert pod["securityContext"]["runAsNonRoot"] is True
@@ -37,7 +37,7 @@ def test_it_satisfies_pod_security_restricted() -> None:
     }
 
 
-def test_the_data_is_read_only_and_the_store_is_not() -> None:
+def test_the_data_is_mounted_read_only_and_the_store_writable() -> None:
     pod = manifest(TRAINING)["spec"]["template"]["spec"]
     mounts = {mount["name"]: mount for mount in pod["containers"][0]["volumeMounts"]}
     assert mounts["data"] == {"name": "data", "mountPath": "/data", "readOnly": True, "subPath": "photos/2026"}
@@ -56,7 +56,7 @@ def test_credentials_of_object_storage_come_from_a_secret() -> None:
 
 
 @pytest.mark.parametrize("url", ["s3://me:hunter2@photos/a", "--data=az://photos/a?sig=hunter2"])
-def test_a_secret_in_a_url_never_gets_into_a_job(url: str) -> None:
+def test_a_url_with_a_password_is_refused(url: str) -> None:
     with pytest.raises(K8sError, match="has a password") as caught:
         request_of("demo", "--image", "t:1", "--store-claim", "models", rest=["--data", url])
     assert "hunter2" not in str(caught.value)
@@ -64,11 +64,11 @@ def test_a_secret_in_a_url_never_gets_into_a_job(url: str) -> None:
 
 def request_of(*arguments: str, rest: list[str]) -> Training:
     parser = argparse.ArgumentParser()
-    train.add(parser)
-    return train.request(argparse.Namespace(**vars(parser.parse_args(arguments)), rest=rest))
+    flags(parser)
+    return request(argparse.Namespace(**vars(parser.parse_args(arguments)), rest=rest))
 
 
-def test_mistakes_are_not_tried_again_but_kills_are() -> None:
+def test_killed_pods_are_retried_and_mistakes_are_not() -> None:
     spec = manifest(TRAINING)["spec"]
     failing, drained = spec["podFailurePolicy"]["rules"]
     assert failing["action"] == "FailJob"
@@ -78,7 +78,7 @@ def test_mistakes_are_not_tried_again_but_kills_are() -> None:
     assert spec["template"]["spec"]["restartPolicy"] == "Never"
 
 
-def test_gpus_are_asked_for_only_where_wanted() -> None:
+def test_a_gpu_limit_is_set_only_if_asked_for() -> None:
     limits = manifest(TRAINING)["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
     assert limits == {"memory": "4Gi"}
     with_gpu = manifest(Training("a", "t:1", "store", (), gpus=2))
@@ -86,7 +86,7 @@ def test_gpus_are_asked_for_only_where_wanted() -> None:
 
 
 @pytest.mark.parametrize("begun", [False, True])
-def test_a_pod_goes_on_with_the_run_of_the_one_before(tmp_path: Path, begun: bool) -> None:
+def test_a_restarted_pod_resumes_the_run_of_the_previous_pod(tmp_path: Path, begun: bool) -> None:
     container = manifest(TRAINING)["spec"]["template"]["spec"]["containers"][0]
     run = tmp_path / "runs" / "photos"
     run.mkdir(parents=True)
@@ -101,7 +101,7 @@ def test_a_pod_goes_on_with_the_run_of_the_one_before(tmp_path: Path, begun: boo
     assert said == f"-m training --resume {run}" if begun else f"-m training --data /data --out {run}"
 
 
-def test_several_workers_are_an_indexed_job_and_a_headless_service() -> None:
+def test_several_workers_become_an_indexed_job_and_a_headless_service() -> None:
     alone, divided = manifest(TRAINING), manifest(replace(TRAINING, workers=3))
     spec = divided["spec"]
     assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", 3, 3)
@@ -126,6 +126,6 @@ def test_several_workers_are_an_indexed_job_and_a_headless_service() -> None:
     assert headless["spec"]["publishNotReadyAddresses"] is True
     assert [entry["port"] for entry in headless["spec"]["ports"]] == [int(port)]
     assert headless["metadata"]["ownerReferences"][0]["uid"] == "1234"
-    # All else is as for one.
+    # Everything else is as for one worker.
     assert pod["securityContext"] == alone["spec"]["template"]["spec"]["securityContext"]
     assert container["command"] == alone["spec"]["template"]["spec"]["containers"][0]["command"]

@@ -1,4 +1,4 @@
-"""When a rollout is done, goes on, or is stuck."""
+"""When a rollout is done, in progress or stuck."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def pod(*, ready: bool = False, conditions: list[Json] | None = None, **containe
     return {"metadata": {"name": "demo-1"}, "status": found}
 
 
-def test_all_pods_updated_and_available_is_done() -> None:
+def test_a_rollout_is_done_once_all_pods_are_updated_and_available() -> None:
     done = deployment(replicas=2)
     done["status"] |= {"replicas": 2, "updatedReplicas": 2, "availableReplicas": 2}
     assert rollout_state(done, []).done
     assert rollout_state(done, []).progress == "2 of 2 updated, 2 available"
 
 
-def test_a_spec_that_the_controller_has_not_seen_is_not_done() -> None:
+def test_a_rollout_that_the_controller_has_not_seen_is_not_done() -> None:
     status = {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2}
     assert not rollout_state(deployment(**status), []).done
 
@@ -43,44 +43,44 @@ def test_a_spec_that_the_controller_has_not_seen_is_not_done() -> None:
         {"replicas": 2, "updatedReplicas": 2, "availableReplicas": 1},
     ],
 )
-def test_old_missing_or_unavailable_pods_are_progress(status: Json) -> None:
+def test_a_rollout_with_old_missing_or_unavailable_pods_is_in_progress(status: Json) -> None:
     state = rollout_state(deployment(**status), [pod(state={"running": {}})])
     assert not state.done
     assert state.trouble is None
 
 
-def test_no_replicas_are_done_at_once() -> None:
+def test_a_rollout_of_no_replicas_is_done_at_once() -> None:
     assert rollout_state(deployment(replicas=0), []).done
 
 
-def test_an_image_that_may_not_be_pulled_is_hopeless() -> None:
+def test_an_image_that_may_not_be_pulled_fails_at_once() -> None:
     state = {"waiting": {"reason": "ErrImageNeverPull", "message": "not present"}}
     trouble = rollout_state(deployment(), [pod(state=state)]).trouble
     assert trouble is not None
     assert (str(trouble), trouble.patience) == ("ErrImageNeverPull: ic:2: not present", 0)
 
 
-def test_a_registry_gets_some_time() -> None:
+def test_a_failing_pull_is_retried_for_some_time() -> None:
     trouble = rollout_state(deployment(), [pod(state={"waiting": {"reason": "ImagePullBackOff"}})]).trouble
     assert trouble is not None
     assert trouble.patience > 0
 
 
-def test_a_crash_loop_is_told_with_restarts_exit_code_and_reason() -> None:
+def test_a_crash_loop_is_reported_with_restarts_exit_code_and_reason() -> None:
     last = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
     waiting = {"waiting": {"reason": "CrashLoopBackOff"}}
     trouble = rollout_state(deployment(), [pod(restartCount=2, lastState=last, state=waiting)]).trouble
     assert str(trouble) == "crash loop: container server ended 2 times, exit code 137 (OOMKilled)"
 
 
-def test_one_crash_is_not_a_loop() -> None:
+def test_a_single_crash_is_not_a_crash_loop() -> None:
     last = {"terminated": {"exitCode": 1, "reason": "Error"}}
     waiting = {"waiting": {"reason": "CrashLoopBackOff"}}
     assert rollout_state(deployment(), [pod(restartCount=1, lastState=last, state=waiting)]).trouble is None
     assert rollout_state(deployment(), [pod(restartCount=2, lastState=last, state={"running": {}})]).trouble is None
 
 
-def test_init_containers_count() -> None:
+def test_crashing_init_containers_are_found() -> None:
     fetching = pod(state={"waiting": {"reason": "PodInitializing"}})
     last = {"terminated": {"exitCode": 1, "reason": "Error"}}
     fetch = {"name": "fetch", "image": "ic:2", "ready": False, "restartCount": 2, "lastState": last}
@@ -90,7 +90,7 @@ def test_init_containers_count() -> None:
     assert trouble.container == "fetch"
 
 
-def test_the_schedulers_words_are_kept_and_it_gets_a_minute() -> None:
+def test_an_unschedulable_pod_waits_a_minute_and_the_schedulers_message_is_kept() -> None:
     condition = {"type": "PodScheduled", "status": "False", "message": "0/2 nodes are available: 2 Insufficient cpu."}
     trouble = rollout_state(deployment(), [pod(conditions=[condition])]).trouble
     assert trouble is not None
@@ -98,20 +98,20 @@ def test_the_schedulers_words_are_kept_and_it_gets_a_minute() -> None:
     assert trouble.patience == 60
 
 
-def test_a_quota_shows_in_the_deployment_itself() -> None:
+def test_an_exceeded_quota_is_read_from_the_deployment() -> None:
     condition = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: few, limited: pods=3"}
     trouble = rollout_state(deployment(conditions=[condition]), []).trouble
-    assert str(trouble) == "no pod can be made: exceeded quota: few, limited: pods=3"
+    assert str(trouble) == "no pod can be created: exceeded quota: few, limited: pods=3"
 
 
-def test_a_pod_that_is_going_is_not_ready() -> None:
+def test_a_terminating_pod_is_not_ready() -> None:
     going = pod(ready=True)
     assert is_ready(going)
     going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     assert not is_ready(going)
 
 
-def test_what_keeps_pods_from_being_ready_is_told() -> None:
+def test_the_reason_why_a_pod_is_not_ready_is_described() -> None:
     running = pod(state={"running": {}}, restartCount=1)
     assert unready([running]) == "demo-1: container server runs but isn't ready (1 restarts)"
     assert unready([]) == "no pod"

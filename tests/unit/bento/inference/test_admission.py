@@ -1,4 +1,4 @@
-"""Who is let in, and what the others are told; keys, cache and life cycle with it."""
+"""Admission and shedding, keys, the answer cache and the life cycle."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def refusal(gate: Admission) -> RequestError:
     return caught.value
 
 
-def test_the_queue_has_an_end() -> None:
+def test_a_full_queue_sheds_the_next_image() -> None:
     gate = Admission(Settings(queue_limit=2))
     gate.enter()
     gate.enter()
@@ -35,7 +35,7 @@ def test_the_queue_has_an_end() -> None:
     assert gate.images == 2
 
 
-def test_no_more_are_let_in_than_can_be_answered_in_time() -> None:
+def test_no_more_images_are_admitted_than_can_be_answered_in_time() -> None:
     gate = Admission(Settings(queue_limit=256, deadline_ms=1000))
     gate.expect(0.1)
     for _ in range(7):
@@ -44,7 +44,7 @@ def test_no_more_are_let_in_than_can_be_answered_in_time() -> None:
     assert (error.code, error.headers) == ("queue_full", [(b"retry-after", b"1")])
 
 
-def test_even_the_slowest_model_takes_one_image_at_a_time() -> None:
+def test_even_the_slowest_model_admits_one_image_at_a_time() -> None:
     gate = Admission(Settings(deadline_ms=1000))
     gate.expect(5)
     gate.enter()
@@ -52,7 +52,7 @@ def test_even_the_slowest_model_takes_one_image_at_a_time() -> None:
 
 
 class Clock:
-    """Stands in for `perf_counter`."""
+    """A replacement of `perf_counter`."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
@@ -68,7 +68,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def answer(gate: Admission, clock: Clock, seconds: float, images: int, inside: int) -> None:
-    """Answer so many, one each `seconds`, always with so many inside."""
+    """Answer `images`, one every `seconds`, with a queue depth of `inside`."""
     while gate.images < inside:
         gate.enter()
     for _ in range(images):
@@ -78,7 +78,7 @@ def answer(gate: Admission, clock: Clock, seconds: float, images: int, inside: i
 
 
 def places(gate: Admission) -> int:
-    """How many find a place where there is nobody."""
+    """Return how many images an empty queue admits."""
     while gate.images:
         gate.leave(answered=False)
     while not gate.full:
@@ -87,7 +87,7 @@ def places(gate: Admission) -> int:
 
 
 @pytest.mark.parametrize("dropped", [0, 9], ids=["none", "nine tenths"])
-def test_the_rate_is_learned_from_what_is_answered_not_from_what_is_dropped(clock: Clock, dropped: int) -> None:
+def test_the_rate_is_learned_from_answered_images_only(clock: Clock, dropped: int) -> None:
     gate = Admission(Settings(queue_limit=256, deadline_ms=1000))
     gate.expect(0.001)
     for _ in range(8):
@@ -100,11 +100,11 @@ def test_the_rate_is_learned_from_what_is_answered_not_from_what_is_dropped(cloc
         gate.leave(answered=True)
         while gate.images > 8:
             gate.leave(answered=False)
-    # 20 images a second: 0.7 s of them may wait.
+    # 20 images per second: 0.7 s of them may wait.
     assert places(gate) == 14
 
 
-def test_an_idle_time_is_not_taken_for_slowness(clock: Clock) -> None:
+def test_idle_time_does_not_lower_the_rate(clock: Clock) -> None:
     gate = Admission(Settings(queue_limit=4, deadline_ms=1000))
     gate.expect(0.001)
     for _ in range(100):
@@ -114,21 +114,21 @@ def test_an_idle_time_is_not_taken_for_slowness(clock: Clock) -> None:
     assert places(gate) == 4
 
 
-def test_few_requests_are_not_taken_for_slowness(clock: Clock) -> None:
+def test_few_requests_do_not_lower_the_rate(clock: Clock) -> None:
     gate = Admission(Settings(queue_limit=256, deadline_ms=1000))
     gate.expect(0.01)
     answer(gate, clock, seconds=0.1, images=100, inside=3)
     assert places(gate) == 70
 
 
-def test_few_requests_can_show_that_it_has_become_fast(clock: Clock) -> None:
+def test_few_requests_can_raise_the_rate(clock: Clock) -> None:
     gate = Admission(Settings(queue_limit=256, deadline_ms=1000))
     gate.expect(0.1)
     answer(gate, clock, seconds=0.01, images=1000, inside=1)
     assert 69 <= places(gate) <= 70
 
 
-def test_a_stall_costs_three_tenths_of_the_places(clock: Clock) -> None:
+def test_a_stall_costs_three_tenths_of_the_limit(clock: Clock) -> None:
     gate = Admission(Settings(queue_limit=256, deadline_ms=1000))
     gate.expect(0.01)
     for _ in range(8):
@@ -139,7 +139,7 @@ def test_a_stall_costs_three_tenths_of_the_places(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("before", [0.001, 10], ids=["fast", "slow"])
-def test_the_limit_follows_what_becomes_slow_or_fast(clock: Clock, before: float) -> None:
+def test_the_limit_follows_a_model_that_becomes_slower_or_faster(clock: Clock, before: float) -> None:
     gate = Admission(Settings(queue_limit=256, deadline_ms=1000))
     gate.expect(before)
     for _ in range(400):
@@ -150,7 +150,7 @@ def test_the_limit_follows_what_becomes_slow_or_fast(clock: Clock, before: float
     assert 13 <= places(gate) <= 14
 
 
-def test_bodies_are_bounded_together() -> None:
+def test_the_sum_of_all_bodies_is_bounded() -> None:
     gate = Admission(Settings(max_body_bytes=10, max_buffered_bytes=15))
     gate.hold(10)
     with pytest.raises(RequestError, match="waiting"):
@@ -174,7 +174,7 @@ def test_bodies_are_bounded_together() -> None:
         ({}, False),
     ],
 )
-def test_any_of_the_configured_keys_opens(headers: dict[bytes, bytes], good: bool) -> None:
+def test_any_configured_key_is_accepted(headers: dict[bytes, bytes], good: bool) -> None:
     ring = KeyRing(SecretStr("one, two,"))
     if good:
         ring.check(headers)
@@ -184,13 +184,13 @@ def test_any_of_the_configured_keys_opens(headers: dict[bytes, bytes], good: boo
         assert caught.value.code == "unauthorized"
 
 
-def test_without_keys_everybody_may_and_with_empty_ones_nobody() -> None:
+def test_no_keys_accept_every_request_and_empty_keys_none() -> None:
     KeyRing(None).check({})
     with pytest.raises(RequestError):
         KeyRing(SecretStr(" , ")).check({b"x-api-key": b""})
 
 
-def test_the_cache_forgets_what_was_not_asked_for_the_longest() -> None:
+def test_the_cache_evicts_the_least_recently_used_answer() -> None:
     cache = AnswerCache("model:1", 2)
     keys = [cache.key(image) for image in (b"a", b"b", b"c")]
     cache.put(keys[0], np.array([0]))
@@ -201,13 +201,13 @@ def test_the_cache_forgets_what_was_not_asked_for_the_longest() -> None:
     assert [cache.get(key) for key in (keys[0], keys[2])] == [0, 2]
 
 
-def test_no_model_is_given_the_answer_of_another() -> None:
+def test_a_model_never_gets_the_cached_answer_of_another_model() -> None:
     assert AnswerCache("model:1", 2).key(b"a") != AnswerCache("model:2", 2).key(b"a")
 
 
-def test_sigterm_drains_before_the_server_is_told_to_exit() -> None:
-    told: list[int] = []
-    previous = signal.signal(signal.SIGTERM, lambda number, frame: told.append(number))
+def test_sigterm_drains_before_the_server_exits() -> None:
+    signals: list[int] = []
+    previous = signal.signal(signal.SIGTERM, lambda number, frame: signals.append(number))
 
     async def scenario() -> None:
         lifecycle = Lifecycle(drain_delay=2)
@@ -221,8 +221,8 @@ def test_sigterm_drains_before_the_server_is_told_to_exit() -> None:
                 await asyncio.sleep(0.01)
             assert (lifecycle.unready() or RequestError("", "")).code == "draining"
             assert lifecycle.refusal() is None
-            assert told == []
-            while not told:
+            assert signals == []
+            while not signals:
                 await asyncio.sleep(0.01)
         assert (lifecycle.refusal() or RequestError("", "")).code == "draining"
 
@@ -230,10 +230,10 @@ def test_sigterm_drains_before_the_server_is_told_to_exit() -> None:
         asyncio.run(scenario())
     finally:
         signal.signal(signal.SIGTERM, previous)
-    assert told == [signal.SIGTERM]
+    assert signals == [signal.SIGTERM]
 
 
-def test_requests_of_one_turn_of_the_loop_do_not_all_take_the_one_free_place() -> None:
+def test_requests_read_in_one_iteration_do_not_all_take_the_one_free_slot() -> None:
     async def scenario() -> None:
         loop = asyncio.get_running_loop()
         gate = Admission(Settings(queue_limit=2))

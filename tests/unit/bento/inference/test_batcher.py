@@ -1,4 +1,4 @@
-"""When the batcher calls the model, and with which images: by hand, with a clock that stands still."""
+"""When the batcher calls the model, and with which images. The clock stands still."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PIXELS = np.zeros((2, 2, 3), np.uint8)
 
 
 class Bench:
-    """A batcher whose calls and timers are recorded instead of made."""
+    """A batcher whose calls and timers are recorded, not run."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, fixed: float, each: float = 0.001, most: int = 8) -> None:
         self.loop = loop
@@ -74,7 +74,7 @@ def test_an_idle_model_is_called_at_once(loop: asyncio.AbstractEventLoop) -> Non
     assert bench.timers == []
 
 
-def test_what_comes_while_the_model_is_busy_goes_together(loop: asyncio.AbstractEventLoop) -> None:
+def test_images_that_arrive_during_a_call_share_the_next_one(loop: asyncio.AbstractEventLoop) -> None:
     bench = Bench(loop, fixed=0.01)
     bench.put(1)
     bench.put(5)
@@ -92,7 +92,7 @@ def test_a_batch_is_no_larger_than_allowed(loop: asyncio.AbstractEventLoop) -> N
     assert bench.sizes == [1, 4, 4]
 
 
-def test_where_company_saves_nothing_each_image_goes_alone(loop: asyncio.AbstractEventLoop) -> None:
+def test_without_a_fixed_cost_each_image_gets_its_own_call(loop: asyncio.AbstractEventLoop) -> None:
     bench = Bench(loop, fixed=0)
     bench.put(4)
     for _ in range(3):
@@ -101,7 +101,7 @@ def test_where_company_saves_nothing_each_image_goes_alone(loop: asyncio.Abstrac
     assert bench.timers == []
 
 
-def test_an_idle_model_waits_for_the_company_of_its_last_call_and_once_in_vain(
+def test_an_idle_model_waits_once_for_as_many_images_as_its_last_call_had(
     loop: asyncio.AbstractEventLoop,
 ) -> None:
     bench = Bench(loop, fixed=0.01)
@@ -129,7 +129,7 @@ def test_an_idle_model_waits_for_the_company_of_its_last_call_and_once_in_vain(
     assert len(bench.timers) == timers
 
 
-def test_the_wait_is_never_longer_than_the_fixed_cost_it_may_save(loop: asyncio.AbstractEventLoop) -> None:
+def test_the_batching_delay_is_never_longer_than_the_fixed_cost(loop: asyncio.AbstractEventLoop) -> None:
     bench = Bench(loop, fixed=0.002)
     bench.put(1)
     bench.put(3)
@@ -139,7 +139,7 @@ def test_the_wait_is_never_longer_than_the_fixed_cost_it_may_save(loop: asyncio.
     assert bench.timers[-1][0] == pytest.approx(0.002)
 
 
-def test_work_for_nobody_is_dropped_when_its_turn_comes(loop: asyncio.AbstractEventLoop) -> None:
+def test_late_and_abandoned_images_are_dropped_before_the_call(loop: asyncio.AbstractEventLoop) -> None:
     bench = Bench(loop, fixed=0.01)
     before = shed("disconnected"), shed("deadline_exceeded")
     bench.put(1)
@@ -158,7 +158,7 @@ def test_work_for_nobody_is_dropped_when_its_turn_comes(loop: asyncio.AbstractEv
         assert (error.code, error.headers) == ("deadline_exceeded", [(b"retry-after", b"1")])
 
 
-def test_a_call_of_nothing_but_dropped_work_is_not_made(loop: asyncio.AbstractEventLoop) -> None:
+def test_no_call_is_made_if_all_its_images_were_dropped(loop: asyncio.AbstractEventLoop) -> None:
     bench = Bench(loop, fixed=0.01)
     bench.put(3, gone=lambda: True)
     assert bench.calls == []
@@ -176,13 +176,13 @@ def works(loop: asyncio.AbstractEventLoop, *values: int) -> list[Work]:
     return [Work(None, PIXELS + value, loop.create_future(), 60, lambda: False) for value in values]
 
 
-def test_an_image_the_model_fails_on_hurts_no_other(loop: asyncio.AbstractEventLoop) -> None:
+def test_an_image_on_which_the_model_fails_does_not_fail_the_others(loop: asyncio.AbstractEventLoop) -> None:
     answers = classify(poisonous, works(loop, 1, 13, 3))
     assert [answer.tolist() for answer in answers if isinstance(answer, np.ndarray)] == [[1], [3]]
     assert answers[1] is None
 
 
-def test_the_models_thread_answers_each_with_its_own(loop: asyncio.AbstractEventLoop) -> None:
+def test_the_models_thread_gives_each_image_its_own_answer(loop: asyncio.AbstractEventLoop) -> None:
     async def scenario() -> list[object]:
         running = asyncio.get_running_loop()
         thread = InferenceThread(poisonous, CostCurve(), running)
@@ -202,9 +202,9 @@ def test_the_models_thread_answers_each_with_its_own(loop: asyncio.AbstractEvent
     assert second.code == "internal_error"
 
 
-def test_the_models_thread_gives_way_to_the_others_however_modest_they_are() -> None:
+def test_the_models_thread_has_a_higher_nice_value_than_the_others() -> None:
     def priorities() -> tuple[int, int]:
-        # Linux has a priority for each thread, and a thread begins with that of its maker.
+        # On Linux each thread has its own priority, which it inherits from the thread that starts it.
         mine = min(os.getpriority(os.PRIO_PROCESS, 0) + 7, 19)
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), mine)
         seen: list[int] = []
@@ -229,7 +229,7 @@ def test_the_models_thread_gives_way_to_the_others_however_modest_they_are() -> 
     assert models == min(mine + 5, 19)
 
 
-def test_inline_all_that_one_turn_of_the_loop_brings_goes_together(loop: asyncio.AbstractEventLoop) -> None:
+def test_inline_images_read_in_one_iteration_share_a_call(loop: asyncio.AbstractEventLoop) -> None:
     cost = CostCurve()
     for images in (1, 2, 4, 8):
         cost.update(images, 0.0002)
@@ -249,14 +249,14 @@ def test_inline_all_that_one_turn_of_the_loop_brings_goes_together(loop: asyncio
     assert sizes == [5]
 
 
-def test_inline_the_loop_gets_its_turn_while_work_is_left(loop: asyncio.AbstractEventLoop) -> None:
+def test_inline_the_event_loop_runs_between_calls(loop: asyncio.AbstractEventLoop) -> None:
     cost = CostCurve()
     cost.update(1, 0.01)
     order: list[str] = []
 
     def run(images: np.ndarray) -> np.ndarray:
         order.append("model")
-        # Longer than a turn may take.
+        # Longer than one iteration may take.
         loop.run_in_executor(None, int)
         end = loop.time() + 0.01
         while loop.time() < end:
@@ -272,7 +272,7 @@ def test_inline_the_loop_gets_its_turn_while_work_is_left(loop: asyncio.Abstract
     assert order == ["model", "other", "model"]
 
 
-def test_inline_a_helping_thread_that_hangs_is_noticed(loop: asyncio.AbstractEventLoop) -> None:
+def test_inline_a_hanging_thread_is_noticed(loop: asyncio.AbstractEventLoop) -> None:
     cost = CostCurve()
     cost.update(1, 0.0001)
     may_end = threading.Event()

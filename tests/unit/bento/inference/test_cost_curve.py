@@ -13,7 +13,7 @@ def curve(a: float, b: float, sizes: tuple[int, ...] = (1, 2, 4, 8, 16, 32)) -> 
 
 
 @pytest.mark.parametrize(("a", "b"), [(0.001, 0.01), (0.05, 0), (0, 0.01), (0.0003, 0.00003)])
-def test_a_line_is_found(a: float, b: float) -> None:
+def test_the_line_fits_the_measurements(a: float, b: float) -> None:
     assert curve(a, b).line == pytest.approx((a, b), abs=1e-9)
     assert curve(a, b).seconds(10) == pytest.approx(10 * a + b)
 
@@ -22,16 +22,16 @@ def test_a_line_is_found(a: float, b: float) -> None:
     ("a", "b", "most", "size"),
     [(0.05, 0, 32, 1), (0.001, 0.01, 32, 32), (0.001, 0.01, 1024, 100), (0, 0.01, 32, 32), (0.01, 0.001, 32, 1)],
 )
-def test_a_batch_is_as_large_as_pays_and_no_larger(a: float, b: float, most: int, size: int) -> None:
+def test_the_best_size_is_the_smallest_that_shares_the_fixed_cost(a: float, b: float, most: int, size: int) -> None:
     assert curve(a, b).best_size(most) == size
 
 
-def test_without_a_measurement_nothing_is_known_and_batches_are_free() -> None:
+def test_without_a_measurement_calls_cost_nothing() -> None:
     assert CostCurve().line == (0, 0)
     assert CostCurve().best_size(8) == 8
 
 
-def test_calls_of_one_size_are_taken_to_cost_by_the_image() -> None:
+def test_the_cost_of_calls_of_one_size_is_attributed_to_the_images() -> None:
     assert curve(0.001, 0.01, sizes=(4,)).line == pytest.approx((0.0035, 0))
 
 
@@ -46,14 +46,14 @@ def test_neither_part_is_ever_negative() -> None:
     assert min(*falling.line, *steep.line) >= 0
 
 
-def test_hours_of_lone_images_do_not_make_it_forget_that_batches_pay() -> None:
+def test_hours_of_lone_images_do_not_erase_the_cost_of_batches() -> None:
     cost = curve(0.001, 0.01)
     for _ in range(100_000):
         cost.update(1, 0.011)
     assert cost.best_size(32) == 32
 
 
-def test_a_machine_that_turns_slower_is_noticed() -> None:
+def test_a_machine_that_becomes_slower_is_noticed() -> None:
     cost = curve(0.001, 0.01)
     for _ in range(200):
         for n in (1, 8, 32):

@@ -1,4 +1,4 @@
-"""Who is explained, who is refused and who is dropped, with a model that takes as long as the test wants."""
+"""Which images are explained, refused and dropped, with a model whose time the test controls."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROBABILITIES = np.array([0.1, 0.9], np.float32)
 
 
 class Held(GradCam):
-    """Answers once it is let go."""
+    """A Grad-CAM that answers once the test lets it."""
 
     def __init__(self) -> None:
         self.go, self.calls = threading.Event(), 0
@@ -34,13 +34,13 @@ def work(seconds: float = 20, gone: bool = False) -> Work:
     return Work(None, np.zeros((8, 8, 3), np.uint8), future, seconds, lambda: gone)
 
 
-def test_a_service_without_the_keras_form_says_what_would_have_it() -> None:
+def test_without_the_keras_form_the_error_names_the_setting() -> None:
     with pytest.raises(RequestError, match="RUNTIME=keras") as caught:
         Explainer("start the service with RUNTIME=keras", ["cat", "dog"]).check()
     assert caught.value.code == "explanations_off"
 
 
-def test_more_than_can_wait_are_refused_before_their_body_is_read() -> None:
+def test_a_full_queue_refuses_explanations_before_their_body_is_read() -> None:
     cam = Held()
     explainer = Explainer(cam, ["cat", "dog"])
 
@@ -60,7 +60,7 @@ def test_more_than_can_wait_are_refused_before_their_body_is_read() -> None:
     explainer.close()
 
 
-def test_who_has_left_or_waited_too_long_is_not_explained() -> None:
+def test_late_and_abandoned_images_are_not_explained() -> None:
     cam = Held()
     cam.go.set()
     explainer = Explainer(cam, ["cat", "dog"])

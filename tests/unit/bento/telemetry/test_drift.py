@@ -1,4 +1,4 @@
-"""What is counted of images and answers, and the shares of training that it is held against."""
+"""The counters of images and answers, and the shares of the training data beside them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CLASSES = ["cat", "dog", "eel"]
 
 
 def part(pixels: np.ndarray, sizes: list[int]) -> Any:
-    """What `baseline` needs of a part."""
+    """Return a part of the data as `baseline` needs it."""
 
     class Stub(SimpleNamespace):
         def __len__(self) -> int:
@@ -41,7 +41,7 @@ def test_the_brightness_of_a_picture_is_the_mean_of_its_pixels(size: int) -> Non
     assert statistics.brightness(np.full((size, size, 3), 255, np.uint8)) == 255
 
 
-def test_each_value_falls_into_the_first_bin_that_reaches_up_to_it() -> None:
+def test_a_value_falls_into_the_first_bin_whose_bound_it_does_not_exceed() -> None:
     assert [statistics.bin_of("confidence", value) for value in (0.05, 0.1, 0.11, 1.0, 1.0000001)] == [0, 0, 1, 9, 9]
     assert statistics.bin_of("brightness", 0) == 0
     assert statistics.bin_of("brightness", 255) == 9
@@ -68,13 +68,13 @@ def test_training_and_service_count_the_same_images_into_the_same_bins() -> None
         assert told == expected.shares[feature]
 
 
-def test_bins_that_nothing_fell_into_are_there_from_the_start() -> None:
+def test_empty_bins_are_exported_from_the_start() -> None:
     Drift("fresh:1", CLASSES, None)
     assert observed("fresh:1", "class") == {"cat": 0, "dog": 0, "eel": 0}
     assert set(observed("fresh:1", "bytes")) == set(statistics.bin_names("bytes"))
 
 
-def test_a_model_without_a_baseline_is_counted_and_has_no_shares() -> None:
+def test_a_model_without_a_baseline_has_counters_and_no_shares() -> None:
     Drift("old:1", CLASSES, None).observe(np.array([0.1, 0.8, 0.1], np.float32), np.zeros((8, 8, 3), np.uint8), None)
     assert observed("old:1", "class")["dog"] == 1
     assert sum(observed("old:1", "bytes").values()) == 0
@@ -95,6 +95,6 @@ def test_a_baseline_of_other_bins_is_left_out_and_told(caplog: pytest.LogCapture
     assert len(caplog.messages) == 2
 
 
-def test_an_answer_of_not_a_number_is_no_observation() -> None:
+def test_an_answer_of_nan_is_not_counted() -> None:
     Drift("nan:1", CLASSES, None).observe(np.array([np.nan] * 3, np.float32), np.zeros((8, 8, 3), np.uint8), 10)
     assert sum(observed("nan:1", "class").values()) == 0

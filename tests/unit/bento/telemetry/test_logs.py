@@ -1,4 +1,4 @@
-"""What a log entry looks like."""
+"""The format of log entries."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HOSTILE = 'first\nsecond\r\x1b[31m\u2028 "quoted" \\ \ud800 猫'
 
 @pytest.fixture
 def stream() -> Iterator[tuple[logging.Logger, io.StringIO]]:
-    """A logger, and what it writes as JSON."""
+    """A logger, and its output as JSON."""
     out = io.StringIO()
     handler = logging.StreamHandler(out)
     handler.setFormatter(JsonFormatter())
@@ -55,7 +55,7 @@ def test_an_entry_is_one_json_object_with_time_level_logger_and_message(
     assert found == {"level": "info", "logger": "image_classifier", "message": "ready after 3 s"}
 
 
-def test_an_entry_tells_its_request_and_trace(stream: tuple[logging.Logger, io.StringIO]) -> None:
+def test_an_entry_has_the_ids_of_its_request_and_trace(stream: tuple[logging.Logger, io.StringIO]) -> None:
     logger, out = stream
     tokens = logs.request_id.set("r-1"), logs.trace_id.set("0af7651916cd43dd8448eb211c80319c")
     try:
@@ -67,7 +67,7 @@ def test_an_entry_tells_its_request_and_trace(stream: tuple[logging.Logger, io.S
     assert (found["request_id"], found["trace_id"]) == ("r-1", "0af7651916cd43dd8448eb211c80319c")
 
 
-def test_a_request_id_given_with_the_entry_counts_more(stream: tuple[logging.Logger, io.StringIO]) -> None:
+def test_a_request_id_passed_with_the_entry_takes_precedence(stream: tuple[logging.Logger, io.StringIO]) -> None:
     logger, out = stream
     token = logs.request_id.set("r-1")
     try:
@@ -98,14 +98,14 @@ def test_an_exception_is_one_string_with_its_traceback(stream: tuple[logging.Log
     assert found["stack"].startswith("Stack (most recent call last):\n")
 
 
-def test_no_text_breaks_a_line_of_json(stream: tuple[logging.Logger, io.StringIO]) -> None:
+def test_no_message_can_break_a_line_of_json(stream: tuple[logging.Logger, io.StringIO]) -> None:
     logger, out = stream
     logger.error("%s", HOSTILE, extra={"request_id": HOSTILE, "field": HOSTILE})
     found = entry(out)
     assert (found["message"], found["request_id"], found["field"]) == (HOSTILE,) * 3
 
 
-def test_what_json_has_no_word_for_is_still_logged(stream: tuple[logging.Logger, io.StringIO]) -> None:
+def test_values_that_json_cannot_express_are_still_logged(stream: tuple[logging.Logger, io.StringIO]) -> None:
     logger, out = stream
     cycle: list[Any] = []
     cycle.append(cycle)
@@ -114,7 +114,7 @@ def test_what_json_has_no_word_for_is_still_logged(stream: tuple[logging.Logger,
     assert (found["message"], found["share"], found["odd"]) == ("x", "nan", "{(1, 2): 3}")
 
 
-def test_text_is_time_level_message_and_request() -> None:
+def test_a_text_entry_has_time_level_message_and_request() -> None:
     record = logging.makeLogRecord({"msg": "ready\nFAKE %s", "args": ("ä",), "levelname": "INFO", "request_id": "r-1"})
     line = TextFormatter().format(record)
     assert re.fullmatch(r"\S+Z INFO ready\\nFAKE ä \[r-1\]", line)
@@ -134,7 +134,7 @@ def test_a_traceback_in_text_is_indented() -> None:
 
 @pytest.fixture
 def kept_logging() -> Iterator[None]:
-    """Loggers as they were, afterwards."""
+    """Restore the loggers after the test."""
     names = ("image_classifier", "uvicorn.error", "python_multipart", "PIL")
     loggers = [logging.getLogger(name) for name in names]
     before = [(logger, logger.level, logger.propagate, [*logger.handlers]) for logger in loggers]
@@ -147,7 +147,7 @@ def kept_logging() -> Iterator[None]:
 
 @pytest.mark.usefixtures("kept_logging")
 @pytest.mark.parametrize(("level", "server"), [("debug", "WARNING"), ("info", "WARNING"), ("error", "ERROR")])
-def test_the_service_and_the_server_log_alike_and_only_once(level: str, server: str) -> None:
+def test_the_service_and_the_http_server_log_in_one_format_and_once(level: str, server: str) -> None:
     configure(level, "text")
     configure(level, "json")
     service, uvicorn = logging.getLogger("image_classifier"), logging.getLogger("uvicorn.error")
@@ -160,7 +160,7 @@ def test_the_service_and_the_server_log_alike_and_only_once(level: str, server: 
 
 
 @pytest.mark.usefixtures("kept_logging")
-def test_decoders_are_silent() -> None:
+def test_decoders_log_nothing() -> None:
     configure("debug", "json")
     assert not logging.getLogger("python_multipart.multipart").isEnabledFor(logging.ERROR)
     assert not logging.getLogger("PIL.PngImagePlugin").isEnabledFor(logging.ERROR)
@@ -170,7 +170,7 @@ def test_decoders_are_silent() -> None:
 
 
 @pytest.mark.parametrize(("format_", "start"), [("json", "{"), ("text", "2")])
-def test_entries_go_to_stderr(format_: str, start: str) -> None:
+def test_entries_go_to_standard_error(format_: str, start: str) -> None:
     script = (
         "import logging; from bento.telemetry import logs; "
         f"logs.configure('info', {format_!r}); logging.getLogger('image_classifier').info('hello')"
