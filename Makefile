@@ -12,7 +12,7 @@ UV_LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-ha
 	--no-emit-index-url --no-emit-find-links --no-header
 
 .PHONY: help setup run image training-image loadtests-image package check format test backends e2e e2e-core manifests values bench overload soak
-.PHONY: cluster cluster-down lock clean
+.PHONY: pictures cluster cluster-down lock clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 24
@@ -83,6 +83,10 @@ overload: setup  ## measure serving at up to ten times its capacity (4 minutes)
 
 soak: setup  ## ten minutes of mixed traffic: does anything grow?
 	@$(BIN)/python -m benchmarks.soak
+
+pictures: setup  ## make the README's pictures: page, report and dashboard (8 minutes)
+	@scripts/packages chromium chromedriver prometheus /usr/share/fonts/opentype/inter/Inter-Regular.otf
+	@$(BIN)/python -m benchmarks.pictures
 
 cluster: setup  ## start a two-node Kubernetes on this machine, and print what to export
 	@scripts/packages $(CLUSTER_NEEDS) >&2

@@ -1,0 +1,1 @@
+"""The pictures that the README shows, made from the real programs."""
