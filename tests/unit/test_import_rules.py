@@ -11,13 +11,14 @@ import pytest
 
 PACKAGES: dict[str, set[str]] = {
     "imaging": set(),
-    "training": {"imaging"},
+    "commandline": set(),
+    "training": {"imaging", "commandline"},
     "bento": {"imaging"},
-    "containers": set(),
+    "containers": {"commandline"},
     "helm": set(),
-    "k8s": set(),
+    "k8s": {"commandline"},
     "loadtests": set(),
-    "cluster": set(),
+    "cluster": {"commandline"},
 }
 """Each package, and the others of ours that it may import."""
 
@@ -174,6 +175,11 @@ def test_a_circle_is_found() -> None:
 def test_imaging_needs_numpy_and_pillow_alone() -> None:
     for path in modules("imaging"):
         assert packages(path) - sys.stdlib_module_names - {"imaging"} <= {"numpy", "PIL"}, path
+
+
+def test_command_lines_need_the_standard_library_alone() -> None:
+    for path in modules("commandline"):
+        assert packages(path) - sys.stdlib_module_names <= {"commandline"}, path
 
 
 def test_heavy_libraries_are_imported_where_they_are_used() -> None:
