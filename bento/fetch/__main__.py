@@ -9,11 +9,19 @@ import argparse
 import re
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from bento.fetch import archive, remote, store
 
 EXIT_CODES: dict[type[Exception], int] = {remote.RemoteError: 3, archive.ArchiveError: 4, store.StoreError: 5}
 """2 is argparse's. Only 3 may go away by trying again."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors in the form of the package `commandline`, which the images that fetch a model may lack."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message}; see {self.prog} --help\n")
 
 
 def _sha256(value: str) -> str:
@@ -30,7 +38,7 @@ def _url(value: str) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m bento.fetch", description=(__doc__ or "").partition("\n")[0])
+    parser = _Parser(prog="python -m bento.fetch", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("url", type=_url, metavar="URL", help="of an archive written by `bentoml models export`")
     parser.add_argument("--sha256", type=_sha256, required=True, metavar="HEX", help="of that archive")
     parser.add_argument("--into", type=Path, required=True, metavar="DIR", help="the BENTOML_HOME of the server")
