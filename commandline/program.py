@@ -6,8 +6,8 @@ import argparse
 import shutil
 import textwrap
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NoReturn
 
 from commandline.errors import CommandError, Interrupted, UsageError
@@ -44,17 +44,17 @@ class Command:
     help: str
     """One line for the list of commands. A command without it is left out of the list."""
     run: Callable[[Namespace], None]
-    """Runs the command. It raises `CommandError` for what the user can fix."""
+    """Run the command; raise `CommandError` for errors that the user can fix."""
     add: Callable[[ArgumentParser], None] = _add_nothing
-    """Adds the command's arguments."""
+    """Add the arguments of the command."""
     usage: str = ""
-    """What follows the command's name in the line of usage, if argparse's own is too long to read."""
+    """The words after the name in the usage line. By default argparse lists every option there."""
     description: str = ""
     """The first paragraph of the command's help; `help` as a sentence by default."""
     epilog: str = ""
     """A paragraph below the command's options."""
     rest: bool = False
-    """Whether `args.rest` gets the words after the first `--`, unread."""
+    """Whether the words after the first `--` go unread to `args.rest`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,25 +69,25 @@ class Program:
     """
 
     name: str
-    """What the user types, such as `python -m k8s`."""
+    """The words that start the program, such as `python -m k8s`."""
     description: str
-    commands: Iterable[Command]
+    commands: Sequence[Command]
     exit_codes: Mapping[ExitCode, str]
     """What each exit code of this program means; every help ends with this table."""
     default: str = ""
-    """The command that options without a command, and an empty command line, belong to."""
+    """The command to run if the command line names none."""
     epilog: str = ""
     abbreviations: bool = False
-    """Whether `--opt` may stand for `--option`."""
+    """Whether options may be abbreviated to an unambiguous prefix."""
     prepare: Callable[[Namespace], None] = _do_nothing
-    """Called with the parsed arguments before the command runs; sets up logging, for instance."""
+    """Prepare for the command with its parsed arguments: set up logging, for instance."""
     explain: Callable[[Exception], CommandError | None] = _explain_nothing
-    """Turns an exception of another kind into a `CommandError`, or returns None to keep its traceback."""
-    report: Callable[[Namespace, str, int], None] = field(default=_report)
-    """Called with the parsed arguments, the message and the exit code when the command fails."""
+    """Turn an exception of another kind into a `CommandError`, or return None to keep its traceback."""
+    report: Callable[[Namespace, str, int], None] = _report
+    """Show the message and the exit code of a failed command; the arguments are empty if parsing them failed."""
 
     def main(self, arguments: list[str]) -> int:
-        """Run the command that `arguments` name.
+        """Run the command that `arguments` name, and show its errors.
 
         Returns:
             The exit code.
@@ -107,7 +107,7 @@ class Program:
             if explained is None:
                 raise
             return self._fail(args, explained)
-        return ExitCode.DONE
+        return int(ExitCode.DONE)
 
     def parse(self, arguments: list[str]) -> tuple[Command, Namespace]:
         """Return the command that `arguments` name, and its parsed arguments.
@@ -175,8 +175,9 @@ class Program:
         return f"exit codes:\n{rows}" if rows else ""
 
     def _fail(self, args: Namespace, error: CommandError) -> int:
-        self.report(args, str(error), error.exit_code)
-        return error.exit_code
+        code = int(error.exit_code)
+        self.report(args, str(error), code)
+        return code
 
 
 class _Parser(ArgumentParser):
