@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -142,6 +143,16 @@ def circles(graph: dict[str, set[str]]) -> Iterator[list[str]]:
 def test_a_package_imports_only_the_packages_it_may(package: str) -> None:
     for path in modules(package):
         assert packages(path) & OURS <= PACKAGES[package] | {package}, path
+
+
+def test_the_training_image_and_the_bento_hold_the_packages_that_they_import() -> None:
+    job_image, recipe = Path("containers/job-image").read_text(), Path("containers/training.Containerfile").read_text()
+    line = re.search(r"training\) packages=\(([^)]*)\)", job_image)
+    assert line
+    assert set(line[1].split()) == PACKAGES["training"] | {"training"}
+    assert set(re.findall(r"^COPY (\w+) ", recipe, re.M)) == PACKAGES["training"] | {"training"}
+    included = re.findall(r'^  - "(\w+)/\*\*"', Path("bentofile.yaml").read_text(), re.M)
+    assert set(included) == PACKAGES["bento"] | {"bento"}
 
 
 @pytest.mark.parametrize("package", ROOMS)
