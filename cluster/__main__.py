@@ -1,67 +1,101 @@
-"""The command line `python -m cluster`."""
+"""Define and run the command line `python -m cluster`."""
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import sys
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from cluster import enter, images, keeper, lifecycle, settings, status
-from cluster.errors import ClusterError
+from cluster import settings
+from commandline import Command, ExitCode, Program, write
 
 
-def main(arguments: list[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
-    logging.basicConfig(format="cluster: %(message)s", level=logging.INFO)
-    try:
-        return _run(options, settings.load())
-    except ClusterError as error:
-        logging.error("%s", error)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+def _up(args: Namespace) -> None:
+    from cluster import lifecycle, status
+
+    where = settings.load()
+    lifecycle.up(where)
+    write(status.exports(where))
 
 
-def _run(options: argparse.Namespace, where: settings.Settings) -> int:
-    match options.verb:
-        case "up":
-            lifecycle.up(where)
-            sys.stdout.write(status.exports(where))
-        case "down":
-            lifecycle.down(where)
-        case "status":
-            sys.stdout.write(status.describe(where))
-        case "load":
-            images.load(where, [Path(path).absolute() for path in options.archives])
-        case "keep":
-            keeper.keep(where)
-        case "shell":
-            node = settings.NODES[options.node - 1]
-            command = enter.command(where, options.command or [os.environ.get("SHELL", "/bin/sh")], node=node)
-            os.execvpe(command[0], command, enter.environment(where, node=node))
-    return 0
+def _down(args: Namespace) -> None:
+    from cluster import lifecycle
+
+    lifecycle.down(settings.load())
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m cluster", description="Run a two-node Kubernetes cluster on this machine."
-    )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    verbs.add_parser("up", help="start the cluster, and print what to export")
-    verbs.add_parser("down", help="stop the cluster; keep its images for the next start")
-    verbs.add_parser("status", help="show nodes, pods and addresses")
-    load = verbs.add_parser("load", help="import images into both nodes")
-    load.add_argument(
+def _status(args: Namespace) -> None:
+    from cluster import status
+
+    write(status.describe(settings.load()))
+
+
+def _add_load(parser: ArgumentParser) -> None:
+    parser.add_argument(
         "archives", nargs="+", metavar="ARCHIVE", help="file that podman save, docker save or skopeo wrote"
     )
-    shell = verbs.add_parser("shell", help="run a command, or your shell, inside the cluster's namespaces")
-    shell.add_argument("--node", type=int, choices=(1, 2), default=1, help="node whose network to use (1)")
-    shell.add_argument("command", nargs="*", metavar="COMMAND")
-    verbs.add_parser("keep")
-    return parser
 
+
+def _load(args: Namespace) -> None:
+    from cluster import images
+
+    images.load(settings.load(), [Path(path).absolute() for path in args.archives])
+
+
+def _add_shell(parser: ArgumentParser) -> None:
+    parser.add_argument("--node", type=int, choices=(1, 2), default=1, help="node whose network to use (1)")
+    parser.add_argument("command", nargs="*", metavar="COMMAND", help="the command to run (your shell)")
+
+
+def _shell(args: Namespace) -> None:
+    from cluster import enter
+
+    where, node = settings.load(), settings.NODES[args.node - 1]
+    words = [*args.command, *args.rest] or [os.environ.get("SHELL", "/bin/sh")]
+    command = enter.command(where, words, node=node)
+    os.execvpe(command[0], command, enter.environment(where, node=node))
+
+
+def _keep(args: Namespace) -> None:
+    from cluster import keeper
+
+    keeper.keep(settings.load())
+
+
+def _start_logging(args: Namespace) -> None:
+    logging.basicConfig(format="cluster: %(message)s", level=logging.INFO)
+
+
+PROGRAM = Program(
+    name="python -m cluster",
+    description="Run a two-node Kubernetes cluster on this machine.",
+    commands=(
+        Command(name="up", help="start the cluster and print what to export", run=_up),
+        Command(name="down", help="stop the cluster; keep its images for the next start", run=_down),
+        Command(name="status", help="show addresses, nodes and pods", run=_status),
+        Command(name="load", help="import images into both nodes", add=_add_load, run=_load),
+        Command(
+            name="shell",
+            help="run a command, or your shell, inside the cluster's namespaces",
+            usage="[--node {1,2}] [-- COMMAND ...]",
+            add=_add_shell,
+            run=_shell,
+            rest=True,
+        ),
+        # Only `up` runs this one, so it isn't listed.
+        Command(name="keep", help="", run=_keep),
+    ),
+    exit_codes={
+        ExitCode.DONE: "done",
+        ExitCode.FAILED: "the cluster, a setting or a file is at fault; one line names it",
+        ExitCode.USAGE: "wrong options",
+        ExitCode.INTERRUPTED: "interrupted",
+    },
+    epilog="`shell` exits with the code of its command.",
+    prepare=_start_logging,
+)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(PROGRAM.main(sys.argv[1:]))

@@ -104,4 +104,4 @@ def _wait_until_ready(settings: Settings, process: subprocess.Popen[bytes]) -> N
             return
     process.wait()
     reason = _log(settings).read_text().strip().splitlines()[-1:]
-    raise ClusterError(" ".join(reason).removeprefix("cluster: ") or "the cluster ended before it was ready")
+    raise ClusterError(" ".join(reason).removeprefix("error: ") or "the cluster ended before it was ready")

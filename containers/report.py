@@ -12,6 +12,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from commandline import ExitCode, show_error, write
 from containers.coldstart import cold_start
 
 ENGINE = str(Path(__file__).parent / "engine")
@@ -118,19 +119,22 @@ def show(report: Report) -> str:
 
 
 def main() -> int:
-    """Run the command line; returns the exit status."""
+    """Run the command line, and return the exit code."""
+    if len(sys.argv) < 3:
+        show_error("write python -m containers.report docker|podman NAME [OTHER_NAME...]")
+        return ExitCode.USAGE
     try:
         report = inspect(sys.argv[1], sys.argv[2:])
     except KeyboardInterrupt:
-        return 130
+        return ExitCode.INTERRUPTED  # containers/image says so
     except subprocess.CalledProcessError as error:
-        sys.stderr.write(f"image: {error}: {(error.stderr or '').strip()[-500:]}\n")
-        return 1
+        show_error(f"{error}: {(error.stderr or '').strip()[-500:]}")
+        return ExitCode.FAILED
     except RuntimeError as error:
-        sys.stderr.write(f"image: {error}\n")
-        return 1
-    sys.stdout.write(show(report) + "\n\n" + json.dumps(asdict(report)) + "\n")
-    return 0
+        show_error(str(error))
+        return ExitCode.FAILED
+    write(show(report) + "\n\n" + json.dumps(asdict(report)) + "\n")
+    return ExitCode.DONE
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""`python -m k8s VERB`: release, canary, promote, abort, rollback, status, train, tune, manifests."""
+"""Run `python -m k8s VERB`."""
 
 from __future__ import annotations
 
 import sys
 
 if __name__ == "__main__":
-    from k8s.cli import main
+    from k8s.cli import PROGRAM
 
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(PROGRAM.main(sys.argv[1:]))

@@ -1,19 +1,19 @@
-"""What can go wrong, as one line and an exit code; and what the API server's and the connection's errors mean."""
+"""Define the errors of k8s, each with its exit code, and turn those of the API server and the connection into them."""
 
 from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
+
+from commandline import CommandError, ExitCode
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiException
 
 
-class K8sError(Exception):
-    """The root of the tree: a name, a file or a value that is wrong; `exit_code` is what the command ends with."""
-
-    exit_code: ClassVar[int] = 1
+class K8sError(CommandError):
+    """A name, a file or a value is wrong. The root of the errors of k8s."""
 
 
 class NotFound(K8sError):
@@ -21,44 +21,41 @@ class NotFound(K8sError):
 
 
 class Conflict(K8sError):
-    """Somebody wrote the same object in between."""
+    """Another client has written the same object since it was read."""
 
 
 class Refused(K8sError):
-    """A rollout or a check failed. What was changed for it has been undone."""
+    """A rollout or a check failed, and the change has been undone."""
 
-    exit_code = 3
+    exit_code = ExitCode.REFUSED
 
 
 class Unreachable(K8sError):
-    """No kubeconfig, no answer, or credentials that aren't accepted."""
+    """There is no kubeconfig or no answer, or the cluster doesn't accept the credentials."""
 
-    exit_code = 4
+    exit_code = ExitCode.UNREACHABLE
 
 
 class Forbidden(K8sError):
     """The credentials lack a right."""
 
-    exit_code = 5
+    exit_code = ExitCode.FORBIDDEN
 
 
 class Busy(K8sError):
-    """Somebody else changes the same release."""
+    """Another command is changing the same release."""
 
-    exit_code = 6
+    exit_code = ExitCode.BUSY
 
 
 class NotUndone(K8sError):
-    """It failed, and so did undoing it: a person must look."""
+    """The change failed, and so did undoing it. A person must look."""
 
-    exit_code = 7
-
-
-INTERRUPTED = 130
+    exit_code = ExitCode.NOT_UNDONE
 
 
 def one_line(text: object) -> str:
-    """Return `text` without line breaks and runs of blanks."""
+    """Return `text` with each line break and run of blanks replaced by one blank."""
     return " ".join(str(text).split())
 
 
@@ -69,7 +66,7 @@ _FORBIDDEN = re.compile(
 
 
 def forbidden(message: str) -> Forbidden | None:
-    """Return the error for a message of the API server that a right is missing, or None if it says something else."""
+    """Return the error for an API server's message that a right is missing, or None for any other message."""
     found = _FORBIDDEN.search(message)
     if found is None:
         return None
@@ -79,7 +76,7 @@ def forbidden(message: str) -> Forbidden | None:
 
 
 def from_api(error: ApiException) -> K8sError:
-    """Return the error that an answer of the API server stands for."""
+    """Return the error for an answer of the API server."""
     try:
         message = str(json.loads(error.body or "")["message"])
     except (ValueError, TypeError, KeyError):
@@ -95,9 +92,9 @@ def from_api(error: ApiException) -> K8sError:
 
 
 def unreachable(error: Exception, host: str) -> Unreachable:
-    """Return the error for a connection to `host` that failed, with the innermost reason."""
+    """Return the error for a failed connection to `host`, with the innermost reason."""
     reason = getattr(error, "reason", None) or error
     text = one_line(reason)
-    # urllib3 opens with the connection's representation.
+    # urllib3's message begins with the connection's representation.
     text = re.sub(r"^<?[\w.]*HTTPS?Connection[^:]*: (?=\S)", "", text)
     return Unreachable(f"the cluster at {host} can't be reached: {text}")

@@ -27,7 +27,7 @@ class TrainingFailed(K8sError):
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
-        self.code = code
+        self.exit_code = code
 
 
 def follow(cluster: Cluster, name: str, deadline: Deadline) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Flags that several verbs take, in kubectl's and helm's words, and what they are turned into."""
+"""Define the flags that several verbs share, named as in kubectl and helm, and read their values."""
 
 from __future__ import annotations
 
@@ -20,54 +20,76 @@ _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
 
 
 def connection(parser: argparse.ArgumentParser) -> None:
-    """Where."""
+    """Add the flags that select the cluster."""
     group = parser.add_argument_group("cluster")
-    group.add_argument("-n", "--namespace", metavar="NS", help="namespace (the context's)")
-    group.add_argument("--kubeconfig", metavar="FILE", help="kubeconfig (KUBECONFIG, else ~/.kube/config)")
-    group.add_argument("--context", metavar="NAME", help="context of the kubeconfig (its current one)")
+    group.add_argument("-n", "--namespace", metavar="NS", help="namespace of the release or Job (the context's)")
+    group.add_argument("--kubeconfig", metavar="FILE", help="kubeconfig to use (KUBECONFIG, otherwise ~/.kube/config)")
+    group.add_argument("--context", metavar="NAME", help="context of the kubeconfig to use (the current one)")
 
 
 def output(parser: argparse.ArgumentParser) -> None:
-    """How the answer is written."""
-    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="form of the answer (text)")
-    parser.add_argument("-v", "--verbose", action="store_true", help="say every helm command")
+    """Add the flags for the form of the answer."""
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="format of the answer (text)")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log every helm command")
 
 
 def change(parser: argparse.ArgumentParser) -> None:
-    """What every change of a release takes."""
-    parser.add_argument("name", metavar="NAME", help="of the release")
-    parser.add_argument("--timeout", type=duration, default=600, metavar="T", help="for all of it: 90s, 10m (10m)")
-    parser.add_argument("--dry-run", action="store_true", help="have helm and the API server check it; change nothing")
+    """Add what every command that changes a release needs."""
+    parser.add_argument("name", metavar="NAME", help="name of the release")
+    parser.add_argument(
+        "--timeout",
+        type=duration,
+        default=600,
+        metavar="T",
+        help="time limit of the whole command, such as 90s or 10m (10m)",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="let helm and the API server check the change, without making it"
+    )
 
 
 def values(parser: argparse.ArgumentParser) -> None:
-    """What the chart is rendered with."""
+    """Add the flags that select the chart and its values."""
     parser.add_argument(
-        "--chart", default=str(CHART), metavar="CHART", help="folder, archive or oci:// (this checkout's)"
+        "--chart",
+        default=str(CHART),
+        metavar="CHART",
+        help="the chart as a folder, an archive or oci:// (this checkout's)",
     )
-    parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="a value, as of helm's --set")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="PATH=VALUE",
+        help="set a value of the chart, as helm's --set does",
+    )
 
 
 def checks(parser: argparse.ArgumentParser) -> None:
-    """What must hold."""
+    """Add the flags of the checks that a version must pass."""
     group = parser.add_argument_group("checks")
-    group.add_argument("--golden", metavar="DIR", help="golden set (the served model's own), or `none`")
-    group.add_argument("--slo", default="p99=200ms,errors=0", metavar="LEVELS", help="or `none` (%(default)s)")
-    group.add_argument("--rate", type=float, default=20, metavar="R", help="load in requests/s (20)")
-    group.add_argument("--load-time", type=duration, default=10, metavar="T", help="length of the load (10s)")
-    group.add_argument("--images", type=Path, metavar="DIR", help="images of the load (made ones)")
+    group.add_argument("--golden", metavar="DIR", help="golden set to test with, or `none` (the served model's own)")
+    group.add_argument(
+        "--slo",
+        default="p99=200ms,errors=0",
+        metavar="LEVELS",
+        help="service levels that the load test must keep, or `none` (%(default)s)",
+    )
+    group.add_argument("--rate", type=float, default=20, metavar="R", help="load in requests per second (20)")
+    group.add_argument("--load-time", type=duration, default=10, metavar="T", help="duration of the load (10s)")
+    group.add_argument("--images", type=Path, metavar="DIR", help="images to send as load (generated ones)")
 
 
 def url(parser: argparse.ArgumentParser) -> None:
-    """Where users come in."""
-    parser.add_argument("--url", metavar="URL", help="ask for the golden set there too, once all pods are ready")
+    """Add the flag for the address that users call."""
+    parser.add_argument("--url", metavar="URL", help="test the golden set at this address too, once all pods are ready")
 
 
 def cluster_of(args: argparse.Namespace) -> Cluster:
-    """Connect as the flags say.
+    """Connect to the cluster that the flags select.
 
     Raises:
-        K8sError: no such namespace, no cluster, no kubeconfig.
+        K8sError: there is no such namespace, no kubeconfig, or no answer from the cluster.
     """
     cluster = connect(args.namespace, args.kubeconfig, args.context)
     cluster.check()
@@ -75,10 +97,10 @@ def cluster_of(args: argparse.Namespace) -> Cluster:
 
 
 def checks_of(args: argparse.Namespace, cluster: Cluster, deadline: Deadline) -> Checks:
-    """Read the checks' flags, before anything is changed.
+    """Read the flags of the checks before anything is changed.
 
     Raises:
-        K8sError: a level, a URL or a folder that makes no sense.
+        K8sError: a level, a URL or a folder is wrong.
     """
     slo = load.check_slo(args.slo)
     if not args.rate > 0:
@@ -93,24 +115,30 @@ def checks_of(args: argparse.Namespace, cluster: Cluster, deadline: Deadline) ->
     if getattr(args, "url", None) is not None:
         Service(args.url)
         if args.golden == "none":
-            raise K8sError(f"--url {args.url} is asked for the golden set, which --golden none leaves out")
+            raise K8sError(f"--url {args.url} is tested with the golden set, which --golden none leaves out")
     wanted = load.Load(slo, args.rate, args.load_time)
     return Checks(cluster, folder, args.golden != "none", wanted, deadline, args.images)
 
 
 def release_name(text: str) -> str:
-    """Return `text` if a release may be called so.
+    """Return `text` if it is a valid name of a release.
 
     Raises:
-        K8sError: it may not.
+        K8sError: the name is invalid.
     """
     if not _NAME.fullmatch(text) or len(text) > LONGEST_NAME:
-        raise K8sError(f"{text}: a release's name has small letters, digits and -, at most {LONGEST_NAME} of them")
+        raise K8sError(
+            f"{text}: a release's name has lower-case letters, digits and -, at most {LONGEST_NAME} characters"
+        )
     return text
 
 
 def duration(text: str) -> float:
-    """Read `90`, `90s`, `10m` or `1h30m` as seconds."""
+    """Return `90`, `90s`, `10m` or `1h30m` in seconds.
+
+    Raises:
+        ArgumentTypeError: the text is no duration above 0.
+    """
     found = _DURATION.fullmatch(text)
     if not text or found is None:
         raise argparse.ArgumentTypeError(f"{text}: write 90s, 10m or 1h30m")

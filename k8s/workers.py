@@ -5,12 +5,13 @@ A worker is one pod of a Job that trains or searches.
 
 from __future__ import annotations
 
+from commandline import ExitCode
 from k8s.cluster import Json
 
 PORT = 7733
 """Port on which worker 0 listens for the others. Gradients use ports that the system chooses."""
 
-LOST = 75
+LOST = ExitCode.WORKERS_LOST.value
 """Exit code of a worker that lost another one. What ended that one is counted against --attempts; this isn't."""
 
 INDEX = "batch.kubernetes.io/job-completion-index"

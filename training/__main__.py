@@ -1,4 +1,4 @@
-"""`python -m training`: train on a folder of images. `evaluate`: test a stored model; `tune`: search options."""
+"""Run `python -m training`, whose commands train, evaluate, check and tune."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import os
 import sys
 
 if __name__ == "__main__":
-    os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")  # else each stored model is reported to its makers
-    from training.cli import main
+    # Without this, BentoML would report each stored model to its makers.
+    os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
+    from training.cli import PROGRAM
     from training.distributed.supervisor import run
 
-    sys.exit(run(main, sys.argv[1:]))
+    sys.exit(run(PROGRAM.main, sys.argv[1:]))

@@ -1,151 +1,197 @@
-"""The command line: flags, one call, and what goes wrong as one line and an exit code."""
+"""Define the command line `python -m training`: its commands, their options and exit codes."""
 
 from __future__ import annotations
 
-import argparse
 import logging
-import sys
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from commandline import Command, CommandError, ExitCode, Program, write
 from training.errors import TrainingError, UsageError
-from training.options import add_arguments, merge
-from training.progress import ConsoleHandler, console
-from training.report.display import printable
 
 if TYPE_CHECKING:
-    from training.report.document import Evaluation
+    from rich.console import RenderableType
 
-_DESCRIPTION = """Train an image classifier on a folder with one folder of images a class, evaluate it on images
-it has never seen, and publish it to the BentoML model store."""
-_EPILOG = """Further commands: `python -m training evaluate TAG --data DIR` tests a stored model on another folder,
-`python -m training check --data DIR` looks for copies, wrong labels and outliers,
-`python -m training tune --data DIR` searches for better options.
-Exit codes: 0 published (or done, with --no-publish), 1 something is wrong with data, disk or model,
-2 wrong options, 3 below --min-accuracy, 130 interrupted before there was anything to keep; of several
-workers (docs/distributed-training.md) 69 they didn't meet, 75 one is gone: start all again."""
+_QUIET = ("absl", "jax", "tensorflow", "tf2onnx", "bentoml", "matplotlib", "PIL")
 
 
-def main(arguments: list[str]) -> int:
-    """Run one command; returns the exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[ConsoleHandler()])
-    for noisy in ("absl", "jax", "tensorflow", "tf2onnx", "bentoml", "matplotlib", "PIL"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
-    command = {"evaluate": _evaluate, "check": _check, "tune": _tune}.get(arguments[0] if arguments else "", _train)
-    try:
-        command(arguments)
-    except TrainingError as error:
-        return _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        return _fail("interrupted", 130)
-    except OSError as error:
-        # Data problems have been named by now; this is a disk or a folder that can't be written.
-        where = error.filename or "the run's folder, the model store or the temporary folder"
-        return _fail(f"{where}: {error.strerror or error}", 1)
-    return 0
+def _add_train(parser: ArgumentParser) -> None:
+    from training.options import add_arguments
 
-
-def _fail(message: str, code: int) -> int:
-    console.quiet = False
-    console.print(f"error: {message}", style="red", markup=False)
-    return code
-
-
-def _train(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        "python -m training",
-        usage="python -m training --data DIR [--test-data DIR] [options]",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file of these options; flags win over it")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="read options from a TOML file; flags override it")
     parser.add_argument(
-        "--resume", type=Path, metavar="DIR", help="go on with the run in DIR, with its own options and images"
+        "--resume", type=Path, metavar="DIR", help="continue the run in DIR with its own options and images"
     )
     add_arguments(parser)
-    given = vars(parser.parse_args(arguments))
+
+
+def _train(args: Namespace) -> None:
+    given = dict(vars(args))
     config_file, resumed = given.pop("config"), given.pop("resume")
     if resumed is not None and (given or config_file):
-        raise UsageError("--resume takes the options of the run it goes on with; give no others")
+        raise UsageError("--resume takes the options of the run that it continues; give no others")
 
     from training import train
+    from training.options import merge
+    from training.report.summary import table
 
     result = train.resume(resumed) if resumed is not None else train.train(merge(given, config_file))
-    _show(result.report.test)
-    console.print(f"Report: {result.out / 'report.html'}", markup=False)
+    _show(table(result.report.test))
+    _note(f"Report: {result.out / 'report.html'}")
     if result.tag is not None:
-        sys.stdout.write(f"{result.tag}\n")
-        console.print(f"Published {result.tag}. Serve it with: bentoml serve", markup=False)
+        write(f"{result.tag}\n")
+        _note(f"Published {result.tag}. Serve it with: bentoml serve")
 
 
-def _evaluate(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        "python -m training evaluate", description="Test a stored model on a folder of its classes."
-    )
-    parser.add_argument("command", choices=["evaluate"], help=argparse.SUPPRESS)
-    parser.add_argument("tag", metavar="TAG", help="as in `bentoml models list`; NAME alone means its newest")
+def _add_evaluate(parser: ArgumentParser) -> None:
+    from training.options import add_arguments
+
+    parser.add_argument("tag", metavar="TAG", help="the model, as in `bentoml models list`; NAME alone is its newest")
     parser.add_argument(
-        "--runtime", choices=("onnx", "onnx-int8", "keras"), default="onnx", help="which form to test (onnx)"
+        "--runtime", choices=("onnx", "onnx-int8", "keras"), default="onnx", help="form of the model to test (onnx)"
     )
     add_arguments(parser, only=("data", "out", "workers", "cache_dir", "strict"))
-    given: dict[str, Any] = vars(parser.parse_args(arguments))
-    given.pop("command")
 
+
+def _evaluate(args: Namespace) -> None:
     from training.evaluation import evaluate
+    from training.options import merge
+    from training.report.summary import table
 
+    given = dict(vars(args))
     tag, runtime = given.pop("tag"), given.pop("runtime")
     report, out = evaluate(tag, runtime, merge(given, None))
-    _show(report.test)
+    _show(table(report.test))
     if out is not None:
-        console.print(f"Report: {out / 'report.html'}", markup=False)
+        _note(f"Report: {out / 'report.html'}")
 
 
-def _tune(arguments: list[str]) -> None:
-    from training.tune.cli import main as tune
+def _add_check(parser: ArgumentParser) -> None:
+    from training.checks import command
 
-    tune(arguments[1:])
+    command.add_arguments(parser)
 
 
-def _check(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        "python -m training check",
-        description="Look for copies, wrong labels, outliers and names that give the class away. Changes no image.",
-    )
-    parser.add_argument("command", choices=["check"], help=argparse.SUPPRESS)
-    parser.add_argument(
-        "--fix",
-        action="store_true",
-        help="also write suspects.csv to the report's folder: the files that --exclude leaves out",
-    )
-    parser.add_argument(
-        "--labels",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="look for wrong labels, which trains three small networks and takes minutes for 50,000 images",
-    )
-    add_arguments(
-        parser,
-        only=("data", "test_data", "image_size", "workers", "cache_dir", "exclude", "preset", "seed", "out"),
-    )
-    given: dict[str, Any] = vars(parser.parse_args(arguments))
-    given.pop("command")
+def _check(args: Namespace) -> None:
+    from training.checks import command
+    from training.report.display import printable
 
-    from training.checks.command import check
-
-    labels, fix = given.pop("labels"), given.pop("fix")
-    done = check(merge(given, None), labels, fix)
+    done = command.run(args)
     for finding in done.findings or ["Nothing suspicious found."]:
-        sys.stdout.write(f"{printable(finding)}\n")
-    console.print(f"Report: {done.report}", markup=False)
+        write(f"{printable(finding)}\n")
+    _note(f"Report: {done.report}")
     if done.listed is not None:
         where = done.list_path
-        console.print(f"{where}: {done.listed} lines; delete those to keep, then --exclude {where}", markup=False)
+        _note(f"{where}: {done.listed} lines. Delete the lines of files to keep, then pass --exclude {where}")
 
 
-def _show(test: Evaluation) -> None:
+def _add_tune(parser: ArgumentParser) -> None:
+    from training.tune import cli
+
+    cli.add_arguments(parser)
+
+
+def _tune(args: Namespace) -> None:
+    from training.tune import cli
+
+    result = cli.run(args, _show)
+    if result is None:
+        return
+    if result.tag is not None:
+        write(f"{result.tag}\n")
+    _note(f"Report of the best trial: {result.out / 'report.html'}")
+
+
+def _show(table: RenderableType) -> None:
+    """Write a table to standard output."""
     from rich.console import Console
 
-    from training.report import summary
+    console = Console(highlight=False)
+    with console.capture() as text:
+        console.print(table)
+    write(text.get())
 
-    Console(highlight=False).print(summary.table(test))
+
+def _note(line: str) -> None:
+    """Write a line to standard error, which leaves standard output to the answer."""
+    from training.progress import console
+
+    console.print(line, markup=False)
+
+
+def _start_logging(args: Namespace) -> None:
+    from training.progress import ConsoleHandler
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[ConsoleHandler()])
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _explain(error: Exception) -> CommandError | None:
+    if not isinstance(error, OSError):
+        return None
+    # Every problem with the images is a DataError by now. What is left is a full disk or a folder without write access.
+    where = error.filename or "the run's folder, the model store or the temporary folder"
+    return TrainingError(f"{where}: {error.strerror or error}")
+
+
+PROGRAM = Program(
+    name="python -m training",
+    description="Train an image classifier on a folder with one folder of images per class, evaluate it on images it "
+    "has never seen, and publish it to the BentoML model store.",
+    commands=(
+        Command(
+            name="train",
+            help="train, evaluate and publish a model; the default",
+            usage="--data DIR [--test-data DIR] [options]",
+            description="Train a model on a folder of images, evaluate it, write a report, and publish the model to "
+            "the BentoML model store.",
+            add=_add_train,
+            run=_train,
+        ),
+        Command(
+            name="evaluate",
+            help="test a stored model on a folder of images of its classes",
+            usage="TAG --data DIR [options]",
+            add=_add_evaluate,
+            run=_evaluate,
+        ),
+        Command(
+            name="check",
+            help="look for copies, wrong labels, outliers and file names that give the class away",
+            usage="--data DIR [--test-data DIR] [options]",
+            description="Look for copies, wrong labels, outliers and file names that give the class away. No image is "
+            "changed.",
+            add=_add_check,
+            run=_check,
+        ),
+        Command(
+            name="tune",
+            help="search for options with a lower validation loss",
+            usage="--data DIR [--space FILE] [options]",
+            description="Search for options with a lower validation loss than the default configuration, which is "
+            "trial 0. The search never uses the test images. The same command resumes a search that was stopped or "
+            "killed.",
+            epilog="Every option of `train` may be given. An option that is in the space is then fixed instead of "
+            "searched.",
+            add=_add_tune,
+            run=_tune,
+        ),
+    ),
+    exit_codes={
+        ExitCode.DONE: "done; `train` has published the model, unless --no-publish was given",
+        ExitCode.FAILED: "the data, the disk, a model or a study is at fault; one line names it",
+        ExitCode.USAGE: "wrong options",
+        ExitCode.REFUSED: "the test accuracy is below --min-accuracy, so the model is not published",
+        ExitCode.UNREACHABLE: "tune: the storage of the study can't be reached",
+        ExitCode.WORKERS_APART: "several workers (docs/distributed-training.md): they did not meet",
+        ExitCode.WORKERS_LOST: "several workers: one is gone, or all were stopped; start all of them again",
+        ExitCode.INTERRUPTED: "interrupted; `train` ends with 0 instead if it could publish the best epoch so far",
+    },
+    default="train",
+    epilog="Options without a command belong to `train`: python -m training --data photos",
+    abbreviations=True,
+    prepare=_start_logging,
+    explain=_explain,
+)

@@ -1,49 +1,47 @@
-"""What can go wrong that the user can put right. Each message is one line: what, where, what to do."""
+"""Define the errors of training that the user can fix. Each message is one line: what is wrong, where, what to do."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from commandline import CommandError, ExitCode
 
 
-class TrainingError(Exception):
-    """The root of the tree; `exit_code` is what the command line ends with."""
-
-    exit_code: ClassVar[int] = 1
+class TrainingError(CommandError):
+    """The root of the errors of training."""
 
 
 class UsageError(TrainingError):
-    """An option, or a value in a configuration file, that makes no sense."""
+    """An option, or a value in a configuration file, makes no sense."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
 
 class DataError(TrainingError):
-    """A folder of images that can't be trained on."""
+    """A folder of images can't be trained on."""
 
 
 class ModelError(TrainingError):
-    """A stored model, or a run to resume, that is missing or broken."""
+    """A stored model, or a run to resume, is missing or broken."""
 
 
 class BelowMinimumAccuracy(TrainingError):
-    """The model was trained and evaluated, but is too bad to be published."""
+    """The model was trained and evaluated, but its test accuracy is too low to publish it."""
 
-    exit_code = 3
+    exit_code = ExitCode.REFUSED
 
 
 class WorkersLost(TrainingError):
-    """Another worker of this run is gone, or all were stopped from outside: start all of them again."""
+    """Another worker of this run is gone, or all were stopped from outside. Start all of them again."""
 
-    exit_code = 75
+    exit_code = ExitCode.WORKERS_LOST
 
 
 class WorkersApart(TrainingError):
     """The workers of this run never met."""
 
-    exit_code = 69
+    exit_code = ExitCode.WORKERS_APART
 
 
 class Interrupted(TrainingError):
-    """Ctrl-C before there was anything to keep, or a second Ctrl-C."""
+    """The user pressed Ctrl-C before there was anything to keep, or twice."""
 
-    exit_code = 130
+    exit_code = ExitCode.INTERRUPTED

@@ -9,11 +9,19 @@ import argparse
 import re
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from bento.fetch import archive, remote, store
 
 EXIT_CODES: dict[type[Exception], int] = {remote.RemoteError: 3, archive.ArchiveError: 4, store.StoreError: 5}
 """argparse exits with 2. Only after 3 can another try succeed."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors in the form of the package `commandline`, which the images that fetch a model may lack."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message}; see {self.prog} --help\n")
 
 
 def _sha256(value: str) -> str:
@@ -29,12 +37,12 @@ def _url(value: str) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m bento.fetch", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("url", type=_url, metavar="URL", help="archive written by `bentoml models export`")
-    parser.add_argument("--sha256", type=_sha256, required=True, metavar="HEX", help="SHA-256 of the archive")
-    parser.add_argument("--into", type=Path, required=True, metavar="DIR", help="BENTOML_HOME of the server")
-    parser.add_argument("--plain-http", action="store_true", help="use HTTP for the registry of an oci:// URL")
+    """Run the command line; returns the exit status."""
+    parser = _Parser(prog="python -m bento.fetch", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("url", type=_url, metavar="URL", help="of an archive written by `bentoml models export`")
+    parser.add_argument("--sha256", type=_sha256, required=True, metavar="HEX", help="of that archive")
+    parser.add_argument("--into", type=Path, required=True, metavar="DIR", help="the BENTOML_HOME of the server")
+    parser.add_argument("--plain-http", action="store_true", help="ask the registry of an oci:// URL over HTTP")
     parser.add_argument(
         "--max-bytes",
         type=int,

@@ -6,10 +6,10 @@ import platform
 from importlib.metadata import version
 
 import imaging
-from bento.http.open_inference import INPUT, OUTPUT
 from bento.http.schemas import ModelMetadata, ServerMetadata, Version
 from bento.models.model import ServedModel
 from bento.version import VERSION
+from model_format.layout import INPUT, OUTPUT
 
 
 def describe(served: ServedModel, digest: str) -> Version:

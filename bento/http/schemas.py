@@ -11,7 +11,7 @@ from pydantic import Field, with_config
 from typing_extensions import TypeAliasType, TypedDict
 
 from bento.errors import STATUS
-from bento.http.open_inference import INPUT, OUTPUT
+from model_format.layout import INPUT, OUTPUT
 
 ClassName = TypeAliasType("ClassName", str)
 ClassNames = TypeAliasType("ClassNames", Annotated[list[str], Field(description="In label order.")])

@@ -13,13 +13,14 @@ import pytest
 PACKAGES: dict[str, set[str]] = {
     "imaging": set(),
     "model_format": set(),
-    "training": {"imaging", "model_format"},
+    "commandline": set(),
+    "training": {"imaging", "model_format", "commandline"},
     "bento": {"imaging", "model_format"},
-    "containers": set(),
+    "containers": {"commandline"},
     "helm": {"model_format"},
-    "k8s": {"model_format"},
+    "k8s": {"model_format", "commandline"},
     "loadtests": set(),
-    "cluster": set(),
+    "cluster": {"commandline"},
 }
 """Each package, and the others of ours that it may import."""
 
@@ -148,6 +149,16 @@ def test_a_package_imports_only_the_packages_it_may(package: str) -> None:
         assert packages(path) & OURS <= PACKAGES[package] | {package}, path
 
 
+def test_the_training_image_and_the_bento_hold_the_packages_that_they_import() -> None:
+    job_image, recipe = Path("containers/job-image").read_text(), Path("containers/training.Containerfile").read_text()
+    line = re.search(r"training\) packages=\(([^)]*)\)", job_image)
+    assert line
+    assert set(line[1].split()) == PACKAGES["training"] | {"training"}
+    assert set(re.findall(r"^COPY (\w+) ", recipe, re.M)) == PACKAGES["training"] | {"training"}
+    included = re.findall(r'^  - "(\w+)/\*\*"', Path("bentofile.yaml").read_text(), re.M)
+    assert set(included) == PACKAGES["bento"] | {"bento"}
+
+
 @pytest.mark.parametrize("package", ROOMS)
 def test_a_room_imports_only_the_rooms_below_it(package: str) -> None:
     for module, imported in imported_modules(package).items():
@@ -187,6 +198,11 @@ def test_a_circle_is_found() -> None:
 def test_imaging_needs_numpy_and_pillow_alone() -> None:
     for path in modules("imaging"):
         assert packages(path) - sys.stdlib_module_names - {"imaging"} <= {"numpy", "PIL"}, path
+
+
+def test_command_lines_need_the_standard_library_alone() -> None:
+    for path in modules("commandline"):
+        assert packages(path) - sys.stdlib_module_names <= {"commandline"}, path
 
 
 def test_the_format_of_models_needs_the_standard_library_alone() -> None:

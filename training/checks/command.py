@@ -1,12 +1,14 @@
-"""`python -m training check`: every check on a folder, a report of its own, and the list for `--exclude`."""
+"""Run every check on a folder, and write a report and the list for `--exclude`: `python -m training check`."""
 
 from __future__ import annotations
 
 import json
+from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.checks import run
+from training import options
+from training.checks import run as checks
 from training.checks.collection import Collection, Source
 from training.config import DATASETS, Config
 from training.data import exclusions
@@ -23,7 +25,7 @@ _LISTED_FILES = 200
 
 @dataclass(frozen=True)
 class Done:
-    """Where the report lies, what to look at, and how many lines the list has, if one was asked for."""
+    """The paths of the report and of the list, the findings, and the lines of the list if `--fix` asked for it."""
 
     report: Path
     findings: list[str]
@@ -31,23 +33,51 @@ class Done:
     list_path: Path
 
 
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the command's own options, then those that it shares with a training."""
+    parser.add_argument(
+        "--fix",
+        action="store_true",
+        help="also list the suspicious files in suspects.csv, in the report's folder, for --exclude",
+    )
+    parser.add_argument(
+        "--labels",
+        action=BooleanOptionalAction,
+        default=True,
+        help="look for wrong labels; this trains three small networks, which takes minutes for 50,000 images (yes)",
+    )
+    shared = ("data", "test_data", "image_size", "workers", "cache_dir", "exclude", "preset", "seed", "out")
+    options.add_arguments(parser, only=shared)
+
+
+def run(args: Namespace) -> Done:
+    """Run the command with the parsed options.
+
+    Raises:
+        TrainingError: an option makes no sense, or `check` raised it.
+    """
+    given = dict(vars(args))
+    labels, fix = given.pop("labels"), given.pop("fix")
+    return check(options.merge(given, None), labels, fix)
+
+
 def check(config: Config, labels: bool, fix: bool) -> Done:
     """Check `config.data`, and `config.test_data` with it, and write report.html and check.json to `config.out`.
 
     Raises:
-        DataError: a folder that can't be used.
-        UsageError: `fix`, and the list is there already: somebody may have edited it.
+        DataError: a folder can't be used.
+        UsageError: `fix` is set, but the list exists and may have been edited.
     """
     out = Path(config.out or DEFAULT_OUT)
     list_path = out / "suspects.csv"
     if fix and list_path.exists():
-        raise UsageError(f"{list_path} is there already; use it with --exclude, remove it, or give another --out")
+        raise UsageError(f"{list_path} exists already; pass it to --exclude, remove it, or choose another --out")
     loaded = load_whole(config)
     out.mkdir(parents=True, exist_ok=True)
-    options = ("data", "test-data")
-    sources = [Source(name, part, folder, name) for name, (part, folder) in zip(options, loaded, strict=False)]
+    names = ("data", "test-data")
+    sources = [Source(name, part, folder, name) for name, (part, folder) in zip(names, loaded, strict=False)]
     images = Collection(loaded[0][1].class_names, sources)
-    checked = run.run(images, config, labels, out / "folds")
+    checked = checks.run(images, config, labels, out / "folds")
     rejected = [r for part, folder in loaded for r in (*folder.rejected, *part.images.rejected)]
     report = CheckReport(
         data=CheckedData(

@@ -17,9 +17,9 @@ import traceback
 from collections.abc import Callable
 from types import FrameType
 
+from commandline import show_error
 from training.distributed import workers
 from training.errors import WorkersApart, WorkersLost
-from training.progress import console
 
 _PIPES = "IMAGE_CLASSIFIER_WORKER"
 """In the environment of the process below: a pipe that ends with us, our standard output and error, by number."""
@@ -64,7 +64,7 @@ def _supervise(arguments: list[str]) -> int:
 
 def _explain(signum: int, native: str) -> int:
     """Say in one line what ended the process; `native` is what its libraries wrote."""
-    index = int(os.environ.get(workers.INDEX) or 0)
+    index, code = int(os.environ.get(workers.INDEX) or 0), 128 + signum
     if signum == signal.SIGABRT and "DEADLINE_EXCEEDED" in native and "RegisterTask" in native:
         message, code = workers.apart(workers.from_environment()), WorkersApart.exit_code
     elif signum == signal.SIGABRT and "distributed service" in native:
@@ -73,8 +73,8 @@ def _explain(signum: int, native: str) -> int:
         code = WorkersLost.exit_code
     else:
         last = (native.strip().splitlines() or ["it wrote nothing"])[-1]
-        message, code = f"worker {index} was ended by {signal.Signals(signum).name}: {last[:200]}", 128 + signum
-    console.print(f"error: {message}", style="red", markup=False)
+        message = f"worker {index} was ended by {signal.Signals(signum).name}: {last[:200]}"
+    show_error(message)
     return code
 
 

@@ -35,7 +35,7 @@ class WorkerFailed(TrainingError):
 
     def __init__(self, message: str, code: int = 1) -> None:
         super().__init__(message)
-        self.exit_code = code  # type: ignore[misc]
+        self.exit_code = code
 
 
 @dataclass(frozen=True)

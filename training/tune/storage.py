@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from commandline import ExitCode
 from training.errors import TrainingError, UsageError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _CONNECT: dict[str, Any] = {"connect_timeout": 10, "client_encoding": "utf8"}
 class StorageError(TrainingError):
     """The study's storage can't be reached or used. On a cluster another attempt may come right."""
 
-    exit_code = 4
+    exit_code = ExitCode.UNREACHABLE
 
 
 def address(given: str | None, out: Path) -> str:

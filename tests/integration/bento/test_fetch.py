@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -268,7 +269,7 @@ def test_a_store_that_cannot_be_written_is_one_line(site: Site, tmp_path: Path) 
 def test_a_wrong_command_line_is_explained(arguments: list[str], message: str, tmp_path: Path) -> None:
     done = run(*arguments, "--into", str(tmp_path))
     assert done.returncode == 2
-    assert message in done.stderr
+    assert re.fullmatch(f"error: .*{message}.*\n", done.stderr)
 
 
 def test_a_killed_fetch_leaves_no_model_and_the_next_fetch_cleans_up(site: Site, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from k8s import waiting
-from k8s.cli import main
+from k8s.cli import PROGRAM
 from tests.integration.k8s.clock import Clock
 from tests.kubeapi.classifier import Answers, Classifier, store
 from tests.kubeapi.pods import Fate
@@ -106,7 +106,7 @@ def k8s(environment: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
 
     def run(*arguments: str) -> Done:
         capsys.readouterr()
-        code = main(list(arguments))
+        code = PROGRAM.main(list(arguments))
         return Done(code, *capsys.readouterr())
 
     before = signal.getsignal(signal.SIGTERM)

@@ -39,7 +39,7 @@ URL_MODEL = ("--set", "model.source=url,model.tag=a:b,model.url.location=https:/
         (("release", "demo", *IMAGE, "--slo", "p99"), 1, "--slo p99: p99: write p99=200ms"),
         (("release", "demo", "--image", "reg.local/ic"), 1, "--image reg.local/ic: a tag or digest is missing"),
         (("release", "demo", "--image", "a b"), 1, "--image a b: not an image"),
-        (("release", "Demo", *IMAGE), 1, "Demo: a release's name has small letters"),
+        (("release", "Demo", *IMAGE), 1, "Demo: a release's name has lower-case letters"),
         (("release", "demo", *IMAGE, "--url", "gateway"), 1, "--url gateway: write http://HOST[:PORT]"),
         (("release", "demo", *IMAGE, "--url", "http://h:port"), 1, "--url http://h:port: write http://HOST[:PORT]"),
         (("release", "demo", *IMAGE, "--url", "http://h", "--golden", "none"), 1, "which --golden none leaves out"),

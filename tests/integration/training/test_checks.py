@@ -81,7 +81,7 @@ def test_nothing_is_moved_and_a_list_is_never_written_over(checked: Checked, san
     assert len(list(checked.data.rglob("*.png"))) == 902
     again = sandbox.run("check", "--data", checked.data, "--out", checked.out, "--fix", *CHECK)
     assert (again.returncode, again.stdout) == (2, "")
-    assert "suspects.csv is there already" in again.stderr
+    assert "suspects.csv exists already" in again.stderr
 
 
 def test_a_check_that_was_killed_goes_on_after_its_last_fold(checked: Checked, sandbox: Sandbox) -> None:

@@ -25,12 +25,12 @@ def command(home: Path, *arguments: str, **variables: str) -> subprocess.Complet
 def test_a_verb_that_needs_a_cluster_says_that_none_is_running(tmp_path: Path, arguments: list[str]) -> None:
     done = command(tmp_path, *arguments)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "cluster: no cluster is running; start it with `python -m cluster up`\n"
+    assert done.stderr == "error: no cluster is running; start it with `python -m cluster up`\n"
 
 
 def test_an_error_names_the_port_that_is_not_a_number(tmp_path: Path) -> None:
     done = command(tmp_path, "status", CLUSTER_API_PORT="http")
-    message = "cluster: CLUSTER_API_PORT is 'http'; set it to a port number, 1 to 65535\n"
+    message = "error: CLUSTER_API_PORT is 'http'; set it to a port number, 1 to 65535\n"
     assert (done.returncode, done.stderr) == (1, message)
 
 

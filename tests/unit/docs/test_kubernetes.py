@@ -7,21 +7,23 @@ from pathlib import Path
 
 import yaml
 
+from commandline import ExitCode
 from k8s import errors
-from k8s.cli import VERBS, parser
+from k8s.cli import PROGRAM, VERBS
 
 DOCS = Path("docs/kubernetes.md").read_text()
 
 
 def test_every_verb_is_described() -> None:
     assert set(re.findall(r"^\| `(\w+)[ `]", DOCS, re.M)) == set(VERBS)
-    assert all(f"\n    {verb}" in parser().format_help() for verb in VERBS)
+    assert all(f"\n  {verb} " in PROGRAM.help() for verb in VERBS)
 
 
 def test_every_exit_code_is_described() -> None:
     documented = {int(code) for code in re.findall(r"^\| (\d+) \|", DOCS, re.M)}
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.K8sError)]
-    assert documented == {0, 2, errors.INTERRUPTED} | {kind.exit_code for kind in kinds}
+    assert documented == set(PROGRAM.exit_codes)
+    assert documented - {ExitCode.DONE, ExitCode.USAGE, ExitCode.INTERRUPTED} == {kind.exit_code for kind in kinds}
 
 
 def test_every_role_is_described() -> None:
