@@ -87,13 +87,6 @@ class Config:
         None, "augmentation", "hide a square of this fraction of the width, anywhere in the image", low=0, high=0.9
     )
 
-    mixup: float = option(
-        0.0, "augmentation", "blend pairs of images and labels by Beta(X, X); 0.2 is usual", low=0, high=10
-    )
-    cutmix: float = option(
-        0.0, "augmentation", "paste a box of one image into another by Beta(X, X); 1 is usual", low=0, high=10
-    )
-
     block: str = option("plain", "network", "what a stage is made of", choices=("plain", "residual", "pooled"))
     whitening: bool = option(
         False, "network", "begin with a convolution that whitens patches of pixels, computed from training images"
@@ -106,14 +99,7 @@ class Config:
         low=4,
         high=512,
     )
-    ensemble: int = option(
-        1,
-        "network",
-        "so many such networks, trained side by side from different starts, that answer together",
-        low=1,
-        high=16,
-    )
-    activation: str = option("relu", "network", "", choices=("relu", "silu", "elu", "leaky_relu"))
+    activation: str = option("relu", "network", "", choices=("relu", "silu", "elu"))
     dropout: float = option(0.1, "network", "rate before the dense layer; half after each stage", low=0, high=0.9)
     dense: int = option(128, "network", "units of the hidden dense layer; 0 leaves it out", low=0, high=8192)
     l2: float = option(1e-4, "network", "L2 penalty on all kernels", low=0, high=1)
@@ -148,9 +134,9 @@ class Config:
         "cosine",
         "training",
         "cosine has a linear warm-up; one-cycle rises and falls in straight lines",
-        choices=("cosine", "one-cycle", "plateau", "constant"),
+        choices=("cosine", "one-cycle"),
     )
-    warmup: float = option(0.1, "training", "part of all steps that warms up (cosine, one-cycle)", low=0, high=0.9)
+    warmup: float = option(0.1, "training", "part of all steps that warms up", low=0, high=0.9)
     label_smoothing: float = option(
         0.0, "training", "share of each label that is spread over all classes", low=0, high=0.9
     )
@@ -161,13 +147,6 @@ class Config:
         "begin the next pass the sooner; not in the last 15% of epochs",
         low=0,
         high=0.9,
-    )
-    ema: float = option(
-        0.0,
-        "training",
-        "keep the moving average of the weights that forgets 1 - X a step; 0 is off",
-        low=0,
-        high=0.99999,
     )
     precision: str = option(
         "float32",
@@ -208,8 +187,6 @@ class Config:
             _check(f.name, getattr(self, f.name), f.metadata)
         if self.backbone and self.optimizer == "muon":
             raise UsageError("--optimizer muon is for networks that start from nothing, not for --backbone; take adamw")
-        if self.backbone and self.ensemble > 1:
-            raise UsageError("--ensemble is for networks that start from nothing, not for --backbone")
         for name in ("data", "test_data"):
             if is_url(getattr(self, name) or ""):
                 parse(getattr(self, name), flag(name))

@@ -23,7 +23,6 @@ from training.export import calibration, golden, onnx_model
 from training.export.baseline import baseline
 from training.export.publish import publish
 from training.input.augment import Augmenter
-from training.input.mixing import Mixer
 from training.input.pruning import Pruner
 from training.loop import phases
 from training.loop.checkpoint import Checkpoint, Progress
@@ -182,7 +181,6 @@ def training_batches(part: Part, data: Dataset, config: Config, group: Workers =
         config.batch_size or 1,
         seed=config.seed,
         augmenter=Augmenter(config.augmentation, config.image_size),
-        mixer=Mixer(config.mixup, config.cutmix),
         class_weights=class_weights(counts) if data.balance == "class-weights" else None,
         oversample=data.balance == "oversample",
         pruner=Pruner(config.data_pruning, len(part)) if config.data_pruning else None,

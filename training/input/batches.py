@@ -8,7 +8,6 @@ import numpy as np
 from training.data.decoded import DecodedImages
 from training.data.imbalance import oversampled
 from training.input.augment import Augmenter
-from training.input.mixing import Mixer
 from training.input.pruning import Pruner
 
 
@@ -29,7 +28,6 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         batch_size: images a batch; the last one may be smaller.
         seed: for order and augmentation; None keeps the rows' order.
         augmenter: applied to each image, if given.
-        mixer: blends the images of a batch and their labels, if given.
         class_weights: (C,) weights of the loss, if given.
         oversample: repeat the images of smaller classes.
         pruner: leaves out what is known already, if given.
@@ -48,7 +46,6 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         *,
         seed: int | None = None,
         augmenter: Augmenter | None = None,
-        mixer: Mixer | None = None,
         class_weights: np.ndarray | None = None,
         oversample: bool = False,
         pruner: Pruner | None = None,
@@ -62,7 +59,6 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         self.batch_size = batch_size
         self._seed = seed
         self._augmenter = augmenter if augmenter is not None and augmenter.active else None
-        self._mixer = mixer if mixer is not None and mixer.active else None
         self._class_weights = class_weights
         self._oversample = oversample
         self.pruner, self._pruned_epochs = pruner, pruned_epochs
@@ -114,21 +110,16 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
         whole, (number, count) = len(chosen), self._share
         mine = slice(number * whole // count, (number + 1) * whole // count)
-        read = mine if self._mixer is None else slice(0, whole)  # mixed, an image may need any other
-        chosen = chosen[read]
+        chosen = chosen[mine]
         images = self._images[self._rows[chosen]]
         if self._augmenter is not None:
             rng = np.random.default_rng([self._seed or 0, self._epoch, index, 1])
             mirrored = None
             if self._first_mirrored is not None:
-                passes = self._passes[index * self.batch_size :][read] + self._epoch
+                passes = self._passes[index * self.batch_size :][mine] + self._epoch
                 mirrored = self._first_mirrored[chosen] ^ (passes % 2 == 1)
-            images = self._augmenter(images, rng, read.start, whole, mirrored)
+            images = self._augmenter(images, rng, mine.start, whole, mirrored)
         targets = self._one_hot[self._labels[chosen]]
-        if self._mixer is not None:
-            rng = np.random.default_rng([self._seed or 0, self._epoch, index, 2])
-            images, targets = self._mixer(images, targets, rng)
-            images, targets = images[mine], targets[mine]
         weights = [] if self._class_weights is None else [targets @ self._class_weights]
         if self._weights is not None:
             weights.append(self._weights[chosen])

@@ -36,6 +36,8 @@ def test_a_written_configuration_reads_back_equal(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("epoch = 3", "there is no option 'epoch'"),
+        ("ensemble = 1", "there is no option 'ensemble'"),
+        ('schedule = "plateau"', "choose one of cosine, one-cycle"),
         ('epochs = "3"', "epochs must be of type int"),
         ("strict = 1", "strict must be of type bool"),
         ("epochs = true", "epochs must be of type int"),
