@@ -43,8 +43,8 @@ def evaluate(tag: str, runtime: str, config: Config) -> tuple[dict[str, Any], Pa
     class_names, size = about["class_names"], about["image_size"]
     if not config.data:
         raise DataError("no data: pass --data DIR, a folder with one folder of images a class")
-    root = locate(config.data)
-    part, rejected = load_part(root, replace(config, image_size=size), class_names)
+    source = locate(config.data)
+    part, rejected = load_part(source, replace(config, image_size=size), class_names)
     if rejected and config.strict:
         raise DataError(f"--strict: {rejected[0].file}: {rejected[0].reason} ({len(rejected)} such files)")
     predict = _predictor(Path(stored.path), runtime, str(stored.tag))
@@ -53,7 +53,7 @@ def evaluate(tag: str, runtime: str, config: Config) -> tuple[dict[str, Any], Pa
     document = {
         "test": metrics.evaluate(part.labels, probabilities, class_names),
         "data": {
-            "name": root.name,
+            "name": source.name,
             "root": config.data,
             "classes": class_names,
             "images": len(part),

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from training.checks import run
-from training.checks.collection import Collection, Source
+from training.checks.collection import CheckedPart, Collection
 from training.config import DATASETS, Config
 from training.data import exclusions
-from training.data.dataset import load_whole, name_of
+from training.data.dataset import load_whole
 from training.data.folder import as_text
 from training.errors import UsageError
 from training.report import html
@@ -45,13 +45,13 @@ def check(config: Config, labels: bool, fix: bool) -> Done:
     loaded = load_whole(config)
     out.mkdir(parents=True, exist_ok=True)
     options = ("data", "test-data")
-    sources = [Source(name, part, folder, name) for name, (part, folder) in zip(options, loaded, strict=False)]
-    images = Collection(loaded[0][1].class_names, sources)
+    parts = [CheckedPart(name, part, folder, name) for name, (part, folder) in zip(options, loaded, strict=False)]
+    images = Collection(loaded[0][1].class_names, parts)
     checked = run.run(images, config, labels, out / "folds")
     rejected = [r for part, folder in loaded for r in (*folder.rejected, *part.images.rejected)]
     document: dict[str, Any] = {
         "data": {
-            "name": as_text(config.data if config.data in DATASETS else name_of(loaded[0][1].root)),
+            "name": as_text(config.data if config.data in DATASETS else loaded[0][1].source.name),
             "classes": images.class_names,
             "rejected": [{"file": as_text(r.file), "code": r.code, "reason": r.reason} for r in rejected],
         },

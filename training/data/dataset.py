@@ -18,11 +18,14 @@ from training.config import DATASETS, Config
 from training.data import builtin, exclusions
 from training.data.decoded import DecodedImages
 from training.data.decoding import decode_folder
-from training.data.folder import PART_NAMES, ImageFolder, Rejected, as_text, scan
+from training.data.disk import DiskSource
+from training.data.folder import ImageFolder, as_text, scan
 from training.data.imbalance import class_weights, imbalance_ratio, treatment
+from training.data.remote import BucketSource
+from training.data.source import Rejected, Source
 from training.data.split import group_duplicates, label_conflicts, split
 from training.errors import DataError
-from training.url import Url, is_url, parse
+from training.url import is_url, parse
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +82,9 @@ class Dataset:
 
 
 @dataclass(frozen=True)
-class _Source:
+class _Decoded:
+    """The usable images of one source."""
+
     folder: ImageFolder
     part: Part
     cached: bool
@@ -93,8 +98,8 @@ def load(config: Config) -> Dataset:
         DataError: anything about the data that stops a training.
     """
     started = time.perf_counter()
-    train_root, test_root = _roots(config)
-    main, test = _sources(train_root, test_root, config)
+    source, test_source = _sources(config)
+    main, test = _decode_both(source, test_source, config)
     seconds = time.perf_counter() - started
 
     digests = main.part.images.digests[main.part.rows]
@@ -117,7 +122,7 @@ def load(config: Config) -> Dataset:
         fractions["test"] = config.test_fraction
     class_names = main.folder.class_names
     if len(class_names) < 2:
-        raise DataError(f"{train_root} has one class only ({class_names[0]}); a classifier needs at least two")
+        raise DataError(f"{source} has one class only ({class_names[0]}); a classifier needs at least two")
     indices = split(main.part.labels, groups, fractions, class_names, config.seed)
     if config.refit:
         indices["train"] = np.sort(np.concatenate([indices["train"], indices.pop("validation")]))
@@ -129,8 +134,8 @@ def load(config: Config) -> Dataset:
     balance = treatment(config.balance, counts)
     weights = class_weights(counts) if balance == "class-weights" else None
     summary = {
-        "name": config.data if config.data in DATASETS else name_of(train_root),
-        "root": str(train_root),
+        "name": config.data if config.data in DATASETS else source.name,
+        "root": str(source),
         "classes": class_names,
         "images": sum(len(part) for part in parts.values()),
         "image_size": config.image_size,
@@ -160,29 +165,29 @@ def load_whole(config: Config) -> list[tuple[Part, ImageFolder]]:
     Raises:
         DataError: a folder that can't be used, or has no usable image.
     """
-    main, test = _sources(*_roots(config), config)
-    return [(source.part, source.folder) for source in (main, test) if source is not None]
+    decoded = _decode_both(*_sources(config), config)
+    return [(one.part, one.folder) for one in decoded if one is not None]
 
 
-def load_part(root: Path | Url, config: Config, class_names: list[str]) -> tuple[Part, list[Rejected]]:
-    """Decode all of `root` as one part, with the labels of `class_names`."""
-    source = _source(root, config, class_names)
-    return source.part, source.folder.rejected + source.part.images.rejected
+def load_part(source: Source, config: Config, class_names: list[str]) -> tuple[Part, list[Rejected]]:
+    """Decode all images of `source` as one part, with the labels of `class_names`."""
+    decoded = _decode(source, config, class_names)
+    return decoded.part, decoded.folder.rejected + decoded.part.images.rejected
 
 
-def _roots(config: Config) -> tuple[Path | Url, Path | Url | None]:
+def _sources(config: Config) -> tuple[Source, Source | None]:
     if not config.data:
         raise DataError("no data: pass --data DIR, a folder with one folder of images a class")
     test = locate(config.test_data) if config.test_data else None
     if config.data in DATASETS:
         train, own_test = builtin.prepare(config.data, cache_dir(config))
-        return train, test or own_test
+        return DiskSource(train), test or (DiskSource(own_test) if own_test else None)
     return locate(config.data), test
 
 
-def locate(text: str) -> Path | Url:
-    """Return the folder that an option names, on disk or in object storage."""
-    return parse(text, "--data") if is_url(text) else Path(text)
+def locate(text: str) -> Source:
+    """Return the source that an option names, a folder on disk or in object storage."""
+    return BucketSource(parse(text, "--data")) if is_url(text) else DiskSource(Path(text))
 
 
 def cache_dir(config: Config) -> Path:
@@ -193,10 +198,12 @@ def cache_dir(config: Config) -> Path:
     return Path(base) / "image-classifier"
 
 
-def _sources(train_root: Path | Url, test_root: Path | Url | None, config: Config) -> tuple[_Source, _Source | None]:
+def _decode_both(source: Source, test_source: Source | None, config: Config) -> tuple[_Decoded, _Decoded | None]:
     excluded = exclusions.read(Path(config.exclude)) if config.exclude else {"data": set(), "test-data": set()}
-    main = _source(train_root, config, None, excluded["data"])
-    test = _source(test_root, config, main.folder.class_names, excluded["test-data"]) if test_root else None
+    main = _decode(source, config, None, excluded["data"])
+    test = None
+    if test_source is not None:
+        test = _decode(test_source, config, main.folder.class_names, excluded["test-data"])
     listed = sum(map(len, excluded.values()))
     found = main.excluded + (test.excluded if test is not None else 0)
     if listed:
@@ -206,37 +213,31 @@ def _sources(train_root: Path | Url, test_root: Path | Url | None, config: Confi
     return main, test
 
 
-def _source(
-    root: Path | Url, config: Config, class_names: list[str] | None = None, excluded: Collection[str] = ()
-) -> _Source:
-    folder = scan(root, class_names)
+def _decode(
+    source: Source, config: Config, class_names: list[str] | None = None, excluded: Collection[str] = ()
+) -> _Decoded:
+    folder = scan(source, class_names)
     if len(folder.class_names) < 2:
-        raise DataError(f"{root} has one class only ({folder.class_names[0]}); a classifier needs at least two")
+        raise DataError(f"{source} has one class only ({folder.class_names[0]}); a classifier needs at least two")
     workers = config.workers or len(os.sched_getaffinity(0))
     images, cached = decode_folder(folder, config.image_size, cache_dir(config), workers)
     rows = np.delete(np.arange(len(folder.files)), images.rejected_rows)
     if not len(rows):
         first = images.rejected[0]
-        raise DataError(f"{root} has no usable image among {len(folder.files)} files; {first.file}: {first.reason}")
+        raise DataError(f"{source} has no usable image among {len(folder.files)} files; {first.file}: {first.reason}")
     kept = rows
     if excluded:
         # Only now, so that the cache serves with any list.
         kept = rows[[folder.files[row] not in excluded for row in rows]]
         if not len(kept):
-            raise DataError(f"{root}: {config.exclude} leaves out every image")
+            raise DataError(f"{source}: {config.exclude} leaves out every image")
     sizes = np.array([size for size, _ in folder.stats])
     part = Part(images, kept, np.array(folder.labels)[kept], sizes[kept])
-    return _Source(folder, part, cached, len(rows) - len(kept))
+    return _Decoded(folder, part, cached, len(rows) - len(kept))
 
 
 def _as_scalars(digests: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(digests).view(f"S{digests.shape[1]}").ravel()
-
-
-def name_of(root: Path | Url) -> str:
-    """Return the folder's name, with its parent's before one that names only a part of the data."""
-    parts = root.resolve().parts if isinstance(root, Path) else root.parts
-    return "/".join(parts[-2:] if parts[-1].lower() in PART_NAMES else parts[-1:])
 
 
 def _counts(part: Part, class_names: list[str]) -> dict[str, int]:
@@ -247,8 +248,8 @@ def _named(class_names: list[str], values: np.ndarray) -> dict[str, Any]:
     return dict(zip(class_names, values.tolist(), strict=True))
 
 
-def _conflicts(source: _Source, groups: np.ndarray) -> list[dict[str, list[str]]]:
-    names, files, part = source.folder.class_names, source.folder.files, source.part
+def _conflicts(decoded: _Decoded, groups: np.ndarray) -> list[dict[str, list[str]]]:
+    names, files, part = decoded.folder.class_names, decoded.folder.files, decoded.part
     return [
         {
             "files": [as_text(files[part.rows[i]]) for i in samples],

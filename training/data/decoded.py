@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.data.folder import Rejected
+from training.data.source import Rejected
 
 PIXELS, DIGESTS, REJECTED = "pixels.u8", "digests.npy", "rejected.json"
 DIGEST_BYTES = 16

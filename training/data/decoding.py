@@ -1,4 +1,4 @@
-"""Decode a folder once, in parallel, into a cache that later runs open as it is. Knows no network; `remote` does."""
+"""Decode the images of a folder once, in parallel, into a cache that later runs open as it is."""
 
 from __future__ import annotations
 
@@ -28,20 +28,17 @@ import PIL
 
 import imaging
 from training.data.decoded import DIGEST_BYTES, DIGESTS, PIXELS, REJECTED, DecodedImages
-from training.data.folder import ImageFolder, Rejected, Stat
+from training.data.folder import ImageFolder
+from training.data.source import Rejected, Source, Stat
 from training.errors import DataError
 from training.progress import Bar
-from training.url import Url
 
-_FILES_A_TASK = 64
-_OBJECTS_A_TASK = 256
-"""More, for no requests are under way between two tasks."""
 _UNUSED_DAYS = 30
 
 Failure = tuple[int, str, str]
 """Row, code and reason of a file that didn't decode."""
-Task = tuple[str, int, Path | Url, list[str], list[Stat], int]
-"""File of pixels, first row, root, files below it, what is known of each, and the size of the decoded images."""
+Task = tuple[str, int, Source, list[str], list[Stat], int]
+"""File of pixels, first row, source, its files, what is known of each, and the size of the decoded images."""
 
 
 def decode_folder(folder: ImageFolder, size: int, cache_dir: Path, workers: int) -> tuple[DecodedImages, bool]:
@@ -97,8 +94,7 @@ def _alone(cache_dir: Path) -> Iterator[None]:
 
 
 def _key(folder: ImageFolder, size: int) -> str:
-    root = folder.root.resolve() if isinstance(folder.root, Path) else folder.root
-    digest = hashlib.sha256(f"{imaging.POLICY_VERSION} {PIL.__version__} {size} {root}".encode())
+    digest = hashlib.sha256(f"{imaging.POLICY_VERSION} {PIL.__version__} {size} {folder.source.identity}".encode())
     for file, (length, stamp) in zip(folder.files, folder.stats, strict=True):
         digest.update(f"\0{file}\0{length}\0{stamp}".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:32]
@@ -123,7 +119,7 @@ def _fill(target: Path, folder: ImageFolder, size: int, workers: int) -> None:
         os.posix_fallocate(file.fileno(), 0, count * size * size * 3)
     digests = np.zeros((count, DIGEST_BYTES), np.uint8)
     failures: list[Failure] = []
-    step = _FILES_A_TASK if isinstance(folder.root, Path) else _OBJECTS_A_TASK
+    step = folder.source.files_per_task
     tasks = [_task(target, folder, slice(first, first + step), size) for first in range(0, count, step)]
     with Bar("Decoding", count) as bar:
         for first, part, failed in _results(tasks, workers):
@@ -138,13 +134,12 @@ def _fill(target: Path, folder: ImageFolder, size: int, workers: int) -> None:
 
 
 def _task(target: Path, folder: ImageFolder, files: slice, size: int) -> Task:
-    return str(target / PIXELS), files.start, folder.root, folder.files[files], folder.stats[files], size
+    return str(target / PIXELS), files.start, folder.source, folder.files[files], folder.stats[files], size
 
 
 def _results(tasks: list[Task], workers: int) -> Iterator[tuple[int, np.ndarray, list[Failure]]]:
-    root = tasks[0][2]
-    # What waits for a network is never done here: only a process that is ended stops waiting at once.
-    if isinstance(root, Path) and (workers == 1 or len(tasks) == 1):
+    source = tasks[0][2]
+    if not source.waits and (workers == 1 or len(tasks) == 1):
         yield from itertools.starmap(decode_files, tasks)
         return
     # Fresh interpreters: a fork of a process that has threads (a notebook's, TensorFlow's) can hang.
@@ -184,35 +179,27 @@ def _end_with_parent(ended: connection.Connection) -> None:
 
 
 def decode_files(
-    pixels: str, first_row: int, root: Path | Url, files: list[str], stats: list[Stat], size: int
+    pixels: str, first_row: int, source: Source, files: list[str], stats: list[Stat], size: int
 ) -> tuple[int, np.ndarray, list[Failure]]:
     """Decode `files` into rows `first_row`... of the file `pixels`; returns that row, digests and failures."""
     logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what is wrong with a file is in the report
     with warnings.catch_warnings(), open(pixels, "r+b", buffering=0) as out:
         warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
-        return first_row, *_decode_rows(out.fileno(), first_row, _sources(root, files, stats), len(files), size)
-
-
-def _sources(root: Path | Url, files: list[str], stats: list[Stat]) -> Iterator[str | bytes | Rejected]:
-    if isinstance(root, Path):
-        return (str(root / file) for file in files)
-    from training.data.remote import contents
-
-    return contents(root, files, stats)
+        return first_row, *_decode_rows(out.fileno(), first_row, source.read(files, stats), len(files), size)
 
 
 def _decode_rows(
-    out: int, first_row: int, sources: Iterator[str | bytes | Rejected], count: int, size: int
+    out: int, first_row: int, contents: Iterator[str | bytes | Rejected], count: int, size: int
 ) -> tuple[np.ndarray, list[Failure]]:
     digests = np.zeros((count, DIGEST_BYTES), np.uint8)
     failures: list[Failure] = []
     row_bytes = size * size * 3
-    for i, source in enumerate(sources):
-        if isinstance(source, Rejected):
-            failures.append((first_row + i, source.code, source.reason))
+    for i, content in enumerate(contents):
+        if isinstance(content, Rejected):
+            failures.append((first_row + i, content.code, content.reason))
             continue
         try:
-            data = imaging.decode(source, size).tobytes()
+            data = imaging.decode(content, size).tobytes()
         except imaging.ImageError as error:
             failures.append((first_row + i, error.code, str(error)))
             continue
