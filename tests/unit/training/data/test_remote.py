@@ -150,10 +150,10 @@ def test_keys_and_region_come_from_the_files_where_the_environment_has_none(aws:
 
 def test_a_profile_that_cannot_be_used_is_one_line(aws: pytest.MonkeyPatch, tmp_path: Path) -> None:
     aws.setenv("AWS_PROFILE", "nobody")
-    with pytest.raises(DataError, match="AWS_PROFILE is 'nobody', which neither"):
+    with pytest.raises(DataError, match="AWS_PROFILE is 'nobody'; neither"):
         awsfiles.settings()
     (tmp_path / ".aws" / "config").write_text("[profile nobody]\nsso_session = work\n")
-    with pytest.raises(DataError, match=r"has its keys made \(sso_session\), which isn't supported"):
+    with pytest.raises(DataError, match=r"gets its keys by sso_session, which isn't supported"):
         awsfiles.settings()
     (tmp_path / ".aws" / "config").write_text("aws_secret_access_key = hunter2\n")
     with pytest.raises(DataError, match="can't be read as an AWS configuration") as caught:
