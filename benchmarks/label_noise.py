@@ -35,10 +35,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--state", type=Path, metavar="DIR", help="keep finished folds here")
     parser.add_argument("--fold", type=int, metavar="N", choices=range(classifier.FOLDS), help="train this fold only")
-    parser.add_argument("--workers", type=int, metavar="N")
+    parser.add_argument("--decoders", type=int, metavar="N")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
-    config = Config(data=options.data, preset=options.preset, seed=options.seed, workers=options.workers)
+    config = Config(data=options.data, preset=options.preset, seed=options.seed, decoders=options.decoders)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         images, changed = noisy(config, options.images, options.noise)

@@ -85,7 +85,7 @@ def _evaluate(arguments: list[str]) -> None:
     parser.add_argument(
         "--runtime", choices=("onnx", "onnx-int8", "keras"), default="onnx", help="which form to test (onnx)"
     )
-    add_arguments(parser, only=("data", "out", "workers", "cache_dir", "strict"))
+    add_arguments(parser, only=("data", "out", "decoders", "cache_dir", "strict"))
     given: dict[str, Any] = vars(parser.parse_args(arguments))
     given.pop("command")
 
@@ -123,7 +123,7 @@ def _check(arguments: list[str]) -> None:
     )
     add_arguments(
         parser,
-        only=("data", "test_data", "image_size", "workers", "cache_dir", "exclude", "preset", "seed", "out"),
+        only=("data", "test_data", "image_size", "decoders", "cache_dir", "exclude", "preset", "seed", "out"),
     )
     given: dict[str, Any] = vars(parser.parse_args(arguments))
     given.pop("command")

@@ -22,7 +22,7 @@ def evaluate(tag: str, runtime: str, config: Config) -> tuple[dict[str, Any], Pa
     Args:
         tag: a model-store tag; without a version, the newest.
         runtime: "onnx", "onnx-int8" or "keras".
-        config: data, out, workers, cache_dir and strict are looked at.
+        config: its data, out, decoders, cache_dir and strict are used.
 
     Returns:
         The report (sections test, data, model, environment), and the folder it was written to, if

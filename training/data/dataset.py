@@ -1,4 +1,4 @@
-"""From a configuration to decoded, de-duplicated, divided data, and what the report says about it."""
+"""Load the images that a configuration names: decode them, remove duplicates, divide them, describe them."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from training.url import is_url, parse
 logger = logging.getLogger(__name__)
 
 _PIXELS_AT_ONCE = 128 * 128**2
-"""41 images of 224 x 224, say."""
+"""For example 41 images of 224 x 224."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """The samples of one part: `rows` of `images`, and of each its label, both (N,) int."""
+    """The samples of one part: `rows` of `images` and their `labels`, both (N,) int."""
 
     images: DecodedImages
     rows: np.ndarray
@@ -51,12 +51,12 @@ class Part:
         return self.images[self.rows[samples]]
 
     def select(self, samples: np.ndarray) -> Part:
-        """Return the part that has only `samples`."""
+        """Return a part of `samples` alone."""
         return Part(self.images, self.rows[samples], self.labels[samples], self.file_sizes[samples])
 
     @property
     def batch_size(self) -> int:
-        """How many images are classified at once: fewer large ones, whose feature maps would fill the memory."""
+        """How many images are classified at once: fewer if they are large, to limit the memory of feature maps."""
         return max(1, min(128, _PIXELS_AT_ONCE // self.images.size**2))
 
     def batches(self) -> Iterator[np.ndarray]:
@@ -68,17 +68,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Class names in label order, the parts "train", "validation" and "test", and the report's data section.
-
-    With `refit` there is no "validation".
-    """
+    """Class names in label order, the parts "train", "validation" (not with `refit`) and "test", and a summary."""
 
     class_names: list[str]
     parts: dict[str, Part]
     balance: str
     summary: dict[str, Any]
+    """The report's section "data"."""
     folders: dict[str, ImageFolder]
-    """By part: the folder whose files the part's rows number."""
+    """For each part, the folder whose files its rows refer to."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,7 @@ def load(config: Config) -> Dataset:
     """Find, decode and divide the images of `config`.
 
     Raises:
-        DataError: anything about the data that stops a training.
+        DataError: the data can't be trained on; the message says why.
     """
     started = time.perf_counter()
     source, test_source = _sources(config)
@@ -111,7 +109,7 @@ def load(config: Config) -> Dataset:
         in_test = np.isin(_as_scalars(digests), _as_scalars(test.part.images.digests[test.part.rows]))
         leaked = int(in_test.sum())
         if leaked:
-            logger.warning("%d training images are in the test folder too; left out of training", leaked)
+            logger.warning("%d training images are also in the test folder; training leaves them out", leaked)
         main = replace(main, part=main.part.select(np.flatnonzero(~in_test)))
         groups = groups[~in_test]
     if rejected and config.strict:
@@ -163,7 +161,7 @@ def load_whole(config: Config) -> list[tuple[Part, ImageFolder]]:
     """Decode the images of `config.data` and, where it is given, of `config.test_data`, without dividing them.
 
     Raises:
-        DataError: a folder that can't be used, or has no usable image.
+        DataError: a folder can't be used, or has no usable image.
     """
     decoded = _decode_both(*_sources(config), config)
     return [(one.part, one.folder) for one in decoded if one is not None]
@@ -177,7 +175,7 @@ def load_part(source: Source, config: Config, class_names: list[str]) -> tuple[P
 
 def _sources(config: Config) -> tuple[Source, Source | None]:
     if not config.data:
-        raise DataError("no data: pass --data DIR, a folder with one folder of images a class")
+        raise DataError("no data: pass --data DIR, a folder with one folder of images per class")
     test = locate(config.test_data) if config.test_data else None
     if config.data in DATASETS:
         train, own_test = builtin.prepare(config.data, cache_dir(config))
@@ -191,7 +189,7 @@ def locate(text: str) -> Source:
 
 
 def cache_dir(config: Config) -> Path:
-    """Where decoded images and built-in sets are kept."""
+    """Return the folder of decoded images and built-in data sets."""
     if config.cache_dir:
         return Path(config.cache_dir)
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -207,9 +205,9 @@ def _decode_both(source: Source, test_source: Source | None, config: Config) -> 
     listed = sum(map(len, excluded.values()))
     found = main.excluded + (test.excluded if test is not None else 0)
     if listed:
-        logger.info("%d files left out, as %s says", found, config.exclude)
+        logger.info("%d files left out, as listed in %s", found, config.exclude)
     if found < listed:
-        logger.warning("%s lists %d files that are not among the images", config.exclude, listed - found)
+        logger.warning("%s lists %d files that don't exist", config.exclude, listed - found)
     return main, test
 
 
@@ -219,18 +217,18 @@ def _decode(
     folder = scan(source, class_names)
     if len(folder.class_names) < 2:
         raise DataError(f"{source} has one class only ({folder.class_names[0]}); a classifier needs at least two")
-    workers = config.workers or len(os.sched_getaffinity(0))
-    images, cached = decode_folder(folder, config.image_size, cache_dir(config), workers)
+    decoders = config.decoders or len(os.sched_getaffinity(0))
+    images, cached = decode_folder(folder, config.image_size, cache_dir(config), decoders)
     rows = np.delete(np.arange(len(folder.files)), images.rejected_rows)
     if not len(rows):
         first = images.rejected[0]
         raise DataError(f"{source} has no usable image among {len(folder.files)} files; {first.file}: {first.reason}")
     kept = rows
     if excluded:
-        # Only now, so that the cache serves with any list.
+        # Left out after decoding, so that one cache entry serves every list.
         kept = rows[[folder.files[row] not in excluded for row in rows]]
         if not len(kept):
-            raise DataError(f"{source}: {config.exclude} leaves out every image")
+            raise DataError(f"{config.exclude} leaves out every image of {source}")
     sizes = np.array([size for size, _ in folder.stats])
     part = Part(images, kept, np.array(folder.labels)[kept], sizes[kept])
     return _Decoded(folder, part, cached, len(rows) - len(kept))
@@ -276,7 +274,11 @@ def _tell(summary: dict[str, Any], rejected: Sequence[Rejected]) -> None:
         codes = ", ".join(f"{count} {code}" for code, count in Counter(r.code for r in rejected).most_common())
         logger.warning("%d files left out (%s); the report lists them", len(rejected), codes)
     if summary["label_conflicts"]:
-        logger.warning("%d images carry more than one label; the report lists them", len(summary["label_conflicts"]))
+        logger.warning("%d images have more than one label; the report lists them", len(summary["label_conflicts"]))
     imbalance = summary["imbalance"]
     if imbalance["treatment"] != "none":
-        logger.info("largest class / smallest = %.1f; treated by %s", imbalance["ratio"], imbalance["treatment"])
+        logger.info(
+            "the largest class has %.1f times the images of the smallest; balanced by %s",
+            imbalance["ratio"],
+            imbalance["treatment"],
+        )

@@ -135,7 +135,7 @@ def test_a_name_that_leads_elsewhere_is_refused_with_it(
 ) -> None:
     bucket = f"hostile{request.node.callspec.indices['name']}"
     s3.put_all(bucket, {"red/1.png": b"x", name: b"x"})
-    with pytest.raises(DataError, match="has an object whose name can't be taken") as caught:
+    with pytest.raises(DataError, match="has an object whose name can't be used") as caught:
         scan(locate(f"s3://{bucket}"))
     assert str(caught.value).isprintable()
 
@@ -171,7 +171,7 @@ def test_an_object_that_is_gone_or_another_is_left_out_and_not_remembered(
         ("list-type", 403, r"s3://photos/sets/data: access denied \(AccessDenied\)"),
         ("red/001", 403, r"s3://photos/sets/data/red/001.jpg: access denied"),
         ("list-type", 301, r"in another region; set AWS_REGION"),
-        ("list-type", 503, r"the server failed \(SlowDown\), also when asked again"),
+        ("list-type", 503, r"the server failed \(SlowDown\), after retries too"),
     ],
 )
 def test_what_goes_on_failing_is_one_line_and_leaves_nothing(
@@ -179,7 +179,7 @@ def test_what_goes_on_failing_is_one_line_and_leaves_nothing(
 ) -> None:
     front.fault = lambda path: fault if part in path else None
     with pytest.raises(DataError, match=message) as caught:
-        loaded(tmp_path / "cache", workers=2)
+        loaded(tmp_path / "cache", decoders=2)
     assert "\n" not in str(caught.value)
     assert not any((tmp_path / "cache").glob("*"))
 
@@ -229,7 +229,7 @@ def test_memory_stays_flat_however_much_is_read(tmp_path: Path, s3: S3) -> None:
         "from training.config import Config\n"
         "from training.data.dataset import load\n"
         "if __name__ == '__main__':\n"
-        "    data = load(Config(data='s3://large', image_size=1024, workers=2, cache_dir=sys.argv[1]))\n"
+        "    data = load(Config(data='s3://large', image_size=1024, decoders=2, cache_dir=sys.argv[1]))\n"
         "    assert sum(len(batch) for part in data.parts.values() for batch in part.batches()) == 80\n"
         # Not by getrusage, which counts what this process had when it forked.
         "    print(int(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]) * 1024)\n"

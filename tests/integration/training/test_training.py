@@ -122,4 +122,4 @@ def test_a_separate_test_folder_is_never_trained_on_and_may_lack_a_class(sandbox
     assert metrics["data"]["splits"]["test"] == {"blue": 6, "green": 0, "red": 7}
     assert metrics["test"]["per_class"]["green"]["f1"] is None
     assert metrics["model"]["tag"].startswith("other:")
-    assert "1 training images are in the test folder too" in done.stderr
+    assert "1 training images are also in the test folder" in done.stderr
