@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from training.checks import classifier, wrong_labels
-from training.checks.collection import Collection, Source
+from training.checks.collection import CheckedPart, Collection
 from training.checks.labels import confident_learning
 from training.config import Config
 from training.data.dataset import load_whole
@@ -35,10 +35,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--state", type=Path, metavar="DIR", help="keep finished folds here")
     parser.add_argument("--fold", type=int, metavar="N", choices=range(classifier.FOLDS), help="train this fold only")
-    parser.add_argument("--workers", type=int, metavar="N")
+    parser.add_argument("--decoders", type=int, metavar="N")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
-    config = Config(data=options.data, preset=options.preset, seed=options.seed, workers=options.workers)
+    config = Config(data=options.data, preset=options.preset, seed=options.seed, decoders=options.decoders)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         images, changed = noisy(config, options.images, options.noise)
@@ -64,7 +64,7 @@ def noisy(config: Config, count: int | None, noise: float) -> tuple[Collection, 
     classes = len(folder.class_names)
     changed = rng.random(len(part)) < noise
     labels = np.where(changed, (part.labels + rng.integers(1, classes, len(part))) % classes, part.labels)
-    return Collection(folder.class_names, [Source("data", replace(part, labels=labels), folder, "data")]), changed
+    return Collection(folder.class_names, [CheckedPart("data", replace(part, labels=labels), folder, "data")]), changed
 
 
 def measure(probabilities: np.ndarray, labels: np.ndarray, changed: np.ndarray) -> dict[str, Any]:

@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from training.checks.collection import Collection, Source
+from training.checks.collection import CheckedPart, Collection
 from training.data.dataset import Part
 from training.data.decoded import DecodedImages
+from training.data.disk import DiskSource
 from training.data.folder import ImageFolder
 
 
 def source(
     name: str, pixels: np.ndarray, labels: np.ndarray, class_names: list[str], files: list[str] | None = None
-) -> Source:
+) -> CheckedPart:
     """A part of `pixels` (N, S, S, 3) uint8 whose files need not exist."""
     memory = mmap.mmap(-1, pixels.nbytes)
     memory.write(np.ascontiguousarray(pixels).tobytes())
@@ -25,9 +26,9 @@ def source(
     digests = np.stack([np.frombuffer(blake2b(one.tobytes(), digest_size=16).digest(), np.uint8) for one in pixels])
     images = DecodedImages(Path("nowhere"), size, digests, np.empty(0, np.int64), [], memory)
     names = files or [f"{class_names[label]}/{i:04}.png" for i, label in enumerate(labels.tolist())]
-    folder = ImageFolder(Path("/nowhere") / name, class_names, names, labels.tolist(), [(1000, 0)] * count)
+    folder = ImageFolder(DiskSource(Path("/nowhere") / name), class_names, names, labels.tolist(), [(1000, 0)] * count)
     part = Part(images, np.arange(count), labels, np.full(count, 1000))
-    return Source(name, part, folder, "test-data" if name == "test-data" else "data")
+    return CheckedPart(name, part, folder, "test-data" if name == "test-data" else "data")
 
 
 def collection(

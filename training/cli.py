@@ -51,7 +51,7 @@ def _add_evaluate(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--runtime", choices=("onnx", "onnx-int8", "keras"), default="onnx", help="form of the model to test (onnx)"
     )
-    add_arguments(parser, only=("data", "out", "workers", "cache_dir", "strict"))
+    add_arguments(parser, only=("data", "out", "decoders", "cache_dir", "strict"))
 
 
 def _evaluate(args: Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Every option of a training run: its default, its meaning, its bounds. Knows nothing of argparse or TOML."""
+"""Every option of a training run: its default, meaning and bounds. The command line and TOML are in `options`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from training.url import is_url, parse
 
 DATASETS = ("digits", "cifar10", "fashion-mnist")
 _TEXT_DATASETS = ("digits",)
-# What BentoML takes; checked here, not after hours of training.
+# BentoML accepts these names. Checking here saves hours of training under a name that it refuses.
 _STORE_NAME = re.compile(r"[a-z0-9]([a-z0-9_.-]{0,61}[a-z0-9])?")
 
 
@@ -25,181 +25,220 @@ def option(
     choices: tuple[str, ...] | None = None,
     low: float | None = None,
     high: float | None = None,
+    also: str | None = None,
 ) -> Any:
-    """A field of `Config`; the command line is made from what is said here."""
-    metadata = {"group": group, "help": help_, "choices": choices, "low": low, "high": high}
+    """Return a field of `Config` with what the command line needs to offer it; `also` is an older name of it."""
+    metadata = {"group": group, "help": help_, "choices": choices, "low": low, "high": high, "also": also}
     return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
 class Config:
-    """One training run. None means: decided from the data (`for_images`), the preset, or another option."""
+    """The options of one training run. None leaves the value to `for_images`, the preset or another option."""
 
     recipe: str = option(
-        "none", "recipe", "named options that each flag here can still change", choices=("none", *RECIPES)
+        "none",
+        "recipe",
+        "set of options to start from; --config and options on the command line take precedence",
+        choices=("none", *RECIPES),
     )
 
     data: str = option(
         "",
         "data",
-        "folder with one folder of images a class, as DIR, s3://, gs:// or az://BUCKET/DIR; or one of "
-        + ", ".join(DATASETS),
+        "folder with one folder of images per class, as a path or a URL (s3://, gs:// or az://BUCKET/DIR), or one of "
+        "the built-in data sets " + ", ".join(DATASETS),
     )
-    test_data: str | None = option(None, "data", "folder (or URL) of the same classes to test on, instead of a split")
-    # An int for all who read it: settled here, or by the backbone.
+    test_data: str | None = option(
+        None, "data", "folder or URL of test images of the same classes (default: a part of --data)"
+    )
+    # An int for everyone who reads it: set below, or by the backbone.
     image_size: int = option(
-        None, "data", "images are resized to N x N pixels (32, or what the backbone is made for)", low=8, high=1024
+        None,
+        "data",
+        "width and height in pixels that images are resized to (default: 32, or the size that the backbone needs)",
+        low=8,
+        high=1024,
     )
-    validation_fraction: float = option(0.1, "data", "part kept for early stopping", low=0.01, high=0.5)
-    test_fraction: float = option(0.1, "data", "part kept for the evaluation", low=0.01, high=0.5)
+    validation_fraction: float = option(
+        0.1, "data", "fraction of the images kept for early stopping", low=0.01, high=0.5
+    )
+    test_fraction: float = option(
+        0.1, "data", "fraction of the images kept for the evaluation, unless --test-data is given", low=0.01, high=0.5
+    )
     balance: str = option(
         "auto",
         "data",
-        "against unequal class sizes; auto takes class weights where the largest class has over 1.5 times "
+        "how to treat classes of unequal size; auto uses class weights if the largest class has more than 1.5 times "
         "the images of the smallest",
         choices=("auto", "class-weights", "oversample", "none"),
     )
-    strict: bool = option(False, "data", "end at the first unreadable or foreign file")
-    workers: int | None = option(None, "data", "processes that decode images (one a core)", low=1, high=256)
+    strict: bool = option(False, "data", "fail if a file can't be decoded or lies beside the class folders")
+    decoders: int | None = option(
+        None, "data", "processes that decode images (default: one per core)", low=1, high=256, also="workers"
+    )
     cache_dir: str | None = option(
-        None, "data", "folder of decoded images, 3 x N x N bytes each (~/.cache/image-classifier)"
+        None,
+        "data",
+        "folder for decoded images, 3 x N x N bytes each for --image-size N (default: ~/.cache/image-classifier)",
     )
 
     exclude: str | None = option(
-        None, "checks", "leave out the files of this list, as `python -m training check --fix` writes it"
+        None, "checks", "list of files to leave out, as `python -m training check --fix` writes it"
     )
     check_labels: bool = option(
-        False, "checks", "look for wrong labels before training, by training smaller networks three times"
+        False, "checks", "look for wrong labels before training, by training three smaller networks"
     )
 
     preset: str = option(
         "auto",
         "augmentation",
-        "rates fit for a kind of image; auto is text for digits, else photo",
+        "augmentation rates for one kind of images; auto is text for digits, otherwise photo",
         choices=("auto", *PRESETS),
     )
-    rotation: float | None = option(None, "augmentation", "up to so many degrees either way", low=0, high=180)
-    horizontal_flip: float | None = option(None, "augmentation", "probability", low=0, high=1)
-    vertical_flip: float | None = option(None, "augmentation", "probability", low=0, high=1)
-    zoom: float | None = option(None, "augmentation", "in or out by up to this fraction", low=0, high=0.9)
-    shift: float | None = option(None, "augmentation", "by up to this fraction of the width", low=0, high=0.9)
+    rotation: float | None = option(
+        None, "augmentation", "rotate by up to this many degrees either way (default: the preset's)", low=0, high=180
+    )
+    horizontal_flip: float | None = option(
+        None, "augmentation", "probability of mirroring an image left to right (default: the preset's)", low=0, high=1
+    )
+    vertical_flip: float | None = option(
+        None, "augmentation", "probability of flipping an image top to bottom (default: the preset's)", low=0, high=1
+    )
+    zoom: float | None = option(
+        None, "augmentation", "zoom in or out by up to this fraction (default: the preset's)", low=0, high=0.9
+    )
+    shift: float | None = option(
+        None, "augmentation", "shift by up to this fraction of the width (default: the preset's)", low=0, high=0.9
+    )
     cutout: float | None = option(
-        None, "augmentation", "hide a square of this fraction of the width, anywhere in the image", low=0, high=0.9
+        None,
+        "augmentation",
+        "hide a square this wide, as a fraction of the image's width, at a random position (default: the preset's)",
+        low=0,
+        high=0.9,
     )
 
-    mixup: float = option(
-        0.0, "augmentation", "blend pairs of images and labels by Beta(X, X); 0.2 is usual", low=0, high=10
-    )
-    cutmix: float = option(
-        0.0, "augmentation", "paste a box of one image into another by Beta(X, X); 1 is usual", low=0, high=10
-    )
-
-    block: str = option("plain", "network", "what a stage is made of", choices=("plain", "residual", "pooled"))
+    block: str = option("plain", "network", "kind of the network's stages", choices=("plain", "residual", "pooled"))
     whitening: bool = option(
-        False, "network", "begin with a convolution that whitens patches of pixels, computed from training images"
+        False, "network", "start with a convolution that whitens patches of pixels, computed from training images"
     )
-    depth: int = option(3, "network", "stages of convolutions and a pooling", low=1, high=8)
+    depth: int = option(3, "network", "number of stages of convolutions and a pooling", low=1, high=8)
     width: int = option(
         32,
         "network",
-        "filters of the first stage; each further one has twice as many as the one before, pooled four times this",
+        "filters of the first stage; each later stage has twice as many as the one before, or with --block pooled four "
+        "times as many as the first",
         low=4,
         high=512,
     )
-    ensemble: int = option(
-        1,
-        "network",
-        "so many such networks, trained side by side from different starts, that answer together",
-        low=1,
-        high=16,
+    activation: str = option("relu", "network", "activation function", choices=("relu", "silu", "elu"))
+    dropout: float = option(
+        0.1, "network", "dropout rate before the dense layers; half of it after each stage", low=0, high=0.9
     )
-    activation: str = option("relu", "network", "", choices=("relu", "silu", "elu", "leaky_relu"))
-    dropout: float = option(0.1, "network", "rate before the dense layer; half after each stage", low=0, high=0.9)
-    dense: int = option(128, "network", "units of the hidden dense layer; 0 leaves it out", low=0, high=8192)
+    dense: int = option(128, "network", "units of the hidden dense layer; 0 omits it", low=0, high=8192)
     l2: float = option(1e-4, "network", "L2 penalty on all kernels", low=0, high=1)
 
     backbone: str | None = option(
         None,
         "backbone",
-        "a network that has been trained on other images to start from: resnet50, efficientnetb0, mobilenetv2, ..., "
+        "network to start from that was trained on other images: resnet50, efficientnetb0, mobilenetv2, ..., "
         "or a stored model as NAME:VERSION",
     )
     weights: str | None = option(
-        None, "backbone", "its weights: imagenet (downloaded by Keras), a file of Keras', or none (random) (imagenet)"
+        None,
+        "backbone",
+        "weights of the backbone: imagenet (downloaded by Keras), a Keras file, or none for random ones "
+        "(default: imagenet, or those of the stored model)",
     )
-    weights_sha256: str | None = option(None, "backbone", "refuse weights with another SHA-256")
+    weights_sha256: str | None = option(None, "backbone", "SHA-256 that the file of weights must have")
     head_epochs: int | None = option(
-        None, "backbone", "most epochs of the head alone (as --epochs)", low=0, high=10_000
+        None, "backbone", "maximum number of epochs that train the head alone (default: --epochs)", low=0, high=10_000
     )
     fine_tune_layers: int = option(
-        20, "backbone", "last layers with weights to be trained after the head; 0 leaves them all", low=0, high=10_000
+        20,
+        "backbone",
+        "how many of the backbone's last layers with weights to train after the head; 0 trains none",
+        low=0,
+        high=10_000,
     )
     fine_tune_rate: float | None = option(
-        None, "backbone", "peak learning rate then (a tenth of --learning-rate)", low=1e-8, high=10
+        None, "backbone", "peak learning rate of these layers (default: a tenth of --learning-rate)", low=1e-8, high=10
     )
 
-    epochs: int | None = option(None, "training", "most epochs (1,000 steps, within 20 to 60)", low=1, high=10_000)
-    batch_size: int | None = option(None, "training", "images a step (16, 32 or 64, by their number)", low=1, high=8192)
-    optimizer: str = option("adam", "training", "", choices=("adam", "adamw", "sgd", "muon"))
+    epochs: int | None = option(
+        None, "training", "maximum number of epochs (default: 1,000 steps, but 20 to 60 epochs)", low=1, high=10_000
+    )
+    batch_size: int | None = option(
+        None, "training", "images per step (default: 16, 32 or 64, by the number of images)", low=1, high=8192
+    )
+    optimizer: str = option(
+        "adam",
+        "training",
+        "optimizer; muon is for networks without --backbone",
+        choices=("adam", "adamw", "sgd", "muon"),
+    )
     learning_rate: float | None = option(
-        None, "training", "peak learning rate (0.002; 0.05 for sgd, 0.15 for muon)", low=1e-8, high=10
+        None, "training", "peak learning rate (default: 0.002; 0.05 for sgd, 0.15 for muon)", low=1e-8, high=10
     )
     schedule: str = option(
         "cosine",
         "training",
-        "cosine has a linear warm-up; one-cycle rises and falls in straight lines",
-        choices=("cosine", "one-cycle", "plateau", "constant"),
+        "how the learning rate falls after a linear warm-up: as a cosine, or in a straight line (one-cycle)",
+        choices=("cosine", "one-cycle"),
     )
-    warmup: float = option(0.1, "training", "part of all steps that warms up (cosine, one-cycle)", low=0, high=0.9)
+    warmup: float = option(0.1, "training", "fraction of all steps in which the learning rate rises", low=0, high=0.9)
     label_smoothing: float = option(
-        0.0, "training", "share of each label that is spread over all classes", low=0, high=0.9
+        0.0, "training", "fraction of each label that is spread over all classes", low=0, high=0.9
     )
     data_pruning: float = option(
         0.0,
         "training",
-        "leave out at random this part of the images with a loss below the mean, count the others of them for it, and "
-        "begin the next pass the sooner; not in the last 15% of epochs",
+        "fraction of the images with a loss below the mean to leave out of each pass, at random; the others of them "
+        "weigh more, and the last 15% of the epochs use all images",
         low=0,
         high=0.9,
-    )
-    ema: float = option(
-        0.0,
-        "training",
-        "keep the moving average of the weights that forgets 1 - X a step; 0 is off",
-        low=0,
-        high=0.99999,
     )
     precision: str = option(
         "float32",
         "training",
-        "of the arithmetic of training; auto is bfloat16 where the processor is faster with it",
+        "number format of training's convolutions; auto is bfloat16 if the processor is faster with it",
         choices=("float32", "bfloat16", "auto"),
     )
     patience: int | None = option(
-        None, "training", "epochs without a better validation loss before stopping (a third, at least 5)", low=1
+        None,
+        "training",
+        "epochs without a better validation loss before training stops (default: a third of --epochs, at least 5)",
+        low=1,
     )
     refit: bool = option(
-        False, "training", "train on the validation images too, for exactly --epochs; the last epoch is kept"
+        False, "training", "train on the validation images too, for exactly --epochs, and keep the last epoch"
     )
-    seed: int = option(0, "training", "seeds split, weights, order and augmentation", low=0, high=2**31 - 1)
+    seed: int = option(
+        0, "training", "seed of the split, the weights, the order and the augmentation", low=0, high=2**31 - 1
+    )
 
-    out: str | None = option(None, "result", "folder for report.html, metrics.json and pictures (runs/DATE-TIME)")
+    out: str | None = option(
+        None,
+        "result",
+        "folder for the report and its files (default: runs/DATE-TIME; for check: check; for evaluate: no report)",
+    )
     name: str = option("image_classifier", "result", "name in the model store")
-    min_accuracy: float = option(0.0, "result", "refuse to publish below this test accuracy", low=0, high=1)
+    min_accuracy: float = option(0.0, "result", "test accuracy that a model needs to be published", low=0, high=1)
     mirrored: bool = option(
         False,
         "result",
-        "answer for an image and its mirror image together, where --horizontal-flip says that they are the same: "
-        "fewer mistakes for twice the work",
+        "classify each image together with its mirror image, if --horizontal-flip is above 0: fewer errors for twice "
+        "the work",
     )
     moved: bool = option(
         False,
         "result",
-        "answer for an image and for it moved by a pixel, both ways, together: fewer mistakes for three times the work",
+        "classify each image together with two copies moved by one pixel: fewer errors for three times the work",
     )
-    calibrate: bool = option(True, "result", "fit the confidence to how often validation images are right")
-    int8: bool = option(True, "result", "also export an int8 form")
-    publish: bool = option(True, "result", "put the model into the store")
+    calibrate: bool = option(True, "result", "fit confidences to the accuracy on the validation images")
+    int8: bool = option(True, "result", "also export an int8 form, if it loses at most 0.5 points of test accuracy")
+    publish: bool = option(True, "result", "publish the model to the model store")
 
     def __post_init__(self) -> None:
         if self.image_size is None and self.backbone is None:
@@ -207,32 +246,31 @@ class Config:
         for f in fields(self):
             _check(f.name, getattr(self, f.name), f.metadata)
         if self.backbone and self.optimizer == "muon":
-            raise UsageError("--optimizer muon is for networks that start from nothing, not for --backbone; take adamw")
-        if self.backbone and self.ensemble > 1:
-            raise UsageError("--ensemble is for networks that start from nothing, not for --backbone")
+            raise UsageError("--optimizer muon is for networks without --backbone; use adamw")
         for name in ("data", "test_data"):
             if is_url(getattr(self, name) or ""):
                 parse(getattr(self, name), flag(name))
         if not _STORE_NAME.fullmatch(self.name):
             raise UsageError(
-                f"--name is {self.name!r}; it takes up to 63 of a-z, 0-9, '-', '_' and '.', the first and last "
+                f"--name is {self.name!r}; it takes up to 63 of a-z, 0-9, '-', '_' and '.', and begins and ends with "
                 "a letter or digit"
             )
 
     @property
     def peak_learning_rate(self) -> float:
+        """The learning rate given, or the optimizer's default."""
         if self.learning_rate is not None:
             return self.learning_rate
         return {"sgd": 0.05, "muon": 0.15}.get(self.optimizer, 0.002)
 
     @property
     def pruned_epochs(self) -> int:
-        """How many epochs leave images out, where `data_pruning` says so; settled by `for_images`."""
+        """The number of epochs that leave images out with `data_pruning`. Needs a config settled by `for_images`."""
         return round(0.85 * (self.epochs or 0))
 
     @property
     def augmentation(self) -> dict[str, float]:
-        """The rates in force: the preset's, but for those given."""
+        """The rates in force: those given, and the preset's for the others."""
         preset = self.preset
         if preset == "auto":
             preset = "text" if self.data in _TEXT_DATASETS else "photo"
@@ -241,13 +279,13 @@ class Config:
 
     @property
     def answers_mirrored(self) -> bool:
-        """Whether the model looks at the mirror image too: only where training showed mirror images."""
+        """Whether the model classifies mirror images too: only if training showed it mirror images."""
         return self.mirrored and self.augmentation["horizontal_flip"] > 0
 
     def for_images(self, images: int) -> Config:
-        """Settle what depends on the number of training images.
+        """Return a copy in which the options that depend on the number of training images are set.
 
-        Few images mean small batches, so that an epoch still has some steps, and many epochs.
+        Few images get small batches, so that an epoch still has some steps, and many epochs.
         """
         batch_size = self.batch_size or (16 if images < 1_000 else 32 if images < 10_000 else 64)
         epochs = self.epochs
@@ -259,7 +297,7 @@ class Config:
         return replace(self, batch_size=batch_size, epochs=epochs, patience=patience, head_epochs=head_epochs)
 
     def relocatable(self) -> Config:
-        """Return what can be run again from any folder: absolute paths, and no place for the result."""
+        """Return a copy that can be run from any folder: with absolute paths, and without `out`."""
 
         def absolute(path: str | None) -> str | None:
             if path in (None, *DATASETS, "imagenet", "none") or is_url(path):
@@ -283,7 +321,7 @@ def _check(name: str, value: Any, metadata: Any) -> None:
     choices, low, high = metadata["choices"], metadata["low"], metadata["high"]
     if choices and value not in choices:
         raise UsageError(f"{flag(name)} is {value!r}; choose one of {', '.join(choices)}")
-    # Written so that NaN fails too.
+    # NaN compares false, so that it fails either test.
     if low is not None and not value >= low:
         raise UsageError(f"{flag(name)} is {value}; it must be at least {low}")
     if high is not None and not value <= high:
@@ -291,5 +329,5 @@ def _check(name: str, value: Any, metadata: Any) -> None:
 
 
 def flag(name: str) -> str:
-    """The command line's spelling of a field's name."""
+    """Return the command-line option of the field `name`."""
     return "--" + name.replace("_", "-")

@@ -28,7 +28,7 @@ def evaluate(tag: str, runtime: str, config: Config) -> tuple[EvaluationReport, 
     Args:
         tag: a model-store tag; without a version, the newest.
         runtime: "onnx", "onnx-int8" or "keras".
-        config: data, out, workers, cache_dir and strict are looked at.
+        config: its data, out, decoders, cache_dir and strict are used.
 
     Returns:
         The report, and the folder that it was written to, if `config.out` names one.
@@ -51,8 +51,8 @@ def evaluate(tag: str, runtime: str, config: Config) -> tuple[EvaluationReport, 
     class_names, size = about.class_names, about.image_size
     if not config.data:
         raise DataError("no data: pass --data DIR, a folder with one folder of images a class")
-    root = locate(config.data)
-    part, rejected = load_part(root, replace(config, image_size=size), class_names)
+    source = locate(config.data)
+    part, rejected = load_part(source, replace(config, image_size=size), class_names)
     if rejected and config.strict:
         raise DataError(f"--strict: {rejected[0].file}: {rejected[0].reason} ({len(rejected)} such files)")
     predict = _predictor(Path(stored.path), runtime, str(stored.tag))
@@ -61,7 +61,7 @@ def evaluate(tag: str, runtime: str, config: Config) -> tuple[EvaluationReport, 
     report = EvaluationReport(
         test=metrics.evaluate(part.labels, probabilities, class_names),
         data=EvaluatedData(
-            name=root.name,
+            name=source.name,
             root=config.data,
             classes=class_names,
             images=len(part),

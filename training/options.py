@@ -1,4 +1,4 @@
-"""The ways to say a `Config`: command line and TOML file. Both are made from the dataclass's own fields."""
+"""Read a `Config` from the command line and from TOML files. Both follow from the dataclass's fields."""
 
 from __future__ import annotations
 
@@ -21,8 +21,12 @@ _TYPES: dict[str, type] = {
 }
 
 
+_NEW_NAMES: dict[str, str] = {f.metadata["also"]: f.name for f in fields(Config) if f.metadata["also"]}
+"""Older names of options, which are still accepted, and their names now."""
+
+
 def add_arguments(parser: argparse.ArgumentParser, only: tuple[str, ...] | None = None) -> None:
-    """Give `parser` one option a field (or those in `only`), grouped as the fields are."""
+    """Add an option to `parser` for each field (or each in `only`), in the fields' groups."""
     groups: dict[str, Any] = {}
     for f in fields(Config):
         if only is not None and f.name not in only:
@@ -36,11 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser, only: tuple[str, ...] | None 
 def _add_argument(group: Any, f: Field[Any]) -> None:
     kind = _TYPES[f.name]
     help_ = f.metadata["help"]
-    if f.default not in (None, "", MISSING) and kind is not bool:
-        help_ = f"{help_} ({f.default})".strip()
+    if kind is bool:
+        help_ = f"{help_} (default: {'on' if f.default else 'off'})"
+    elif f.default not in (None, "", MISSING):
+        help_ = f"{help_} (default: {f.default})"
     settings: dict[str, Any] = {"default": argparse.SUPPRESS, "help": help_.replace("%", "%%")}
     if kind is bool:
-        # Both ways for all: a recipe or a file may switch on what is off by default.
+        # Each has a --no- form, because a recipe or a file may switch on what is off by default.
         group.add_argument(flag(f.name), action=argparse.BooleanOptionalAction, **settings)
         return
     metavar = {str: "NAME", int: "N", float: "X"}[kind]
@@ -50,14 +56,15 @@ def _add_argument(group: Any, f: Field[Any]) -> None:
         metavar = "LIST"
     if f.metadata["choices"]:
         metavar = "{" + ",".join(f.metadata["choices"]) + "}"
-    group.add_argument(flag(f.name), type=kind, metavar=metavar, **settings)
+    flags = [flag(name) for name in (f.name, f.metadata["also"]) if name]
+    group.add_argument(*flags, type=kind, metavar=metavar, **settings)
 
 
 def merge(given: dict[str, Any], config_file: Path | None) -> Config:
-    """Build the configuration: defaults, then the recipe's, then the file's values, then what the command line gave.
+    """Build the configuration from the defaults, the recipe, the file and the command line; later ones take precedence.
 
     Raises:
-        UsageError: an unknown name, a value of the wrong type or out of bounds, an unreadable file.
+        UsageError: an option is unknown, a value has the wrong type or is out of bounds, or the file can't be read.
     """
     values = read(config_file) if config_file is not None else {}
     values |= given
@@ -65,13 +72,18 @@ def merge(given: dict[str, Any], config_file: Path | None) -> Config:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Read a TOML file of options, spelled like the fields; types are checked, bounds are not."""
+    """Read a TOML file of options, named like the fields. Types are checked, bounds aren't.
+
+    Raises:
+        UsageError: an option is unknown, a value has the wrong type, or the file can't be read.
+    """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"--config {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"--config {path}: {error}") from error
+    values = {_NEW_NAMES.get(name, name): value for name, value in values.items()}
     for name, value in values.items():
         if name not in _TYPES:
             raise UsageError(f"--config {path}: there is no option {name!r}")
@@ -84,8 +96,8 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def write(config: Config, path: Path) -> None:
-    """Write `config` the way `read` takes it; what is None (left to the data) is left out."""
-    # Another worker may look at any moment.
+    """Write `config` as a file for `read`, without the options that are None."""
+    # Another worker may read the file at any moment.
     aside = path.with_suffix(".new")
     aside.write_text(tomli_w.dumps({k: v for k, v in asdict(config).items() if v is not None}), encoding="utf-8")
     aside.replace(path)

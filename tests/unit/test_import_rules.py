@@ -72,8 +72,6 @@ HEAVY = {"tensorflow", "keras", "onnxruntime", "onnx", "matplotlib", "optuna", "
 # They subclass Keras' classes; their users import them inside functions.
 HEAVY_MODULES = {
     "training/input/batches.py",
-    "training/loop/averaging.py",
-    "training/loop/ensemble.py",
     "training/loop/fit.py",
     "training/loop/image_losses.py",
     "training/loop/muon.py",

@@ -17,7 +17,7 @@ _CHUNK_BYTES = 16_000_000
 
 
 @dataclass(frozen=True)
-class Source:
+class CheckedPart:
     """Images of one part. `option` is where its folder was named: "data" or "test-data"."""
 
     name: str
@@ -28,50 +28,50 @@ class Source:
 
 @dataclass(frozen=True)
 class Collection:
-    """Sample i is the i-th image, counted through `sources` in order."""
+    """Sample i is the i-th image, counted through `parts` in order."""
 
     class_names: list[str]
-    sources: list[Source]
+    parts: list[CheckedPart]
 
     def __len__(self) -> int:
-        return sum(len(source.part) for source in self.sources)
+        return sum(len(one.part) for one in self.parts)
 
     @cached_property
     def labels(self) -> np.ndarray:
         """(N,) int, indices into `class_names`."""
-        return np.concatenate([source.part.labels for source in self.sources])
+        return np.concatenate([one.part.labels for one in self.parts])
 
     @cached_property
     def file_sizes(self) -> np.ndarray:
         """(N,) int, bytes."""
-        return np.concatenate([source.part.file_sizes for source in self.sources])
+        return np.concatenate([one.part.file_sizes for one in self.parts])
 
     @cached_property
     def digests(self) -> np.ndarray:
         """(N, B) uint8, equal for images that are equal once decoded."""
-        return np.concatenate([source.part.images.digests[source.part.rows] for source in self.sources])
+        return np.concatenate([one.part.images.digests[one.part.rows] for one in self.parts])
 
     @cached_property
-    def source_of(self) -> np.ndarray:
-        """(N,) int, indices into `sources`."""
-        return np.repeat(np.arange(len(self.sources)), [len(source.part) for source in self.sources])
+    def part_of(self) -> np.ndarray:
+        """(N,) int, indices into `parts`."""
+        return np.repeat(np.arange(len(self.parts)), [len(one.part) for one in self.parts])
 
     @cached_property
     def _starts(self) -> np.ndarray:
-        return np.cumsum([0, *(len(source.part) for source in self.sources)])
+        return np.cumsum([0, *(len(one.part) for one in self.parts)])
 
     @property
     def size(self) -> int:
         """Width and height of every image, in pixels."""
-        return self.sources[0].part.images.size
+        return self.parts[0].part.images.size
 
     def __getitem__(self, samples: np.ndarray) -> np.ndarray:
         """Return the images of `samples`, (n, S, S, 3) uint8."""
         images = np.empty((len(samples), self.size, self.size, 3), np.uint8)
-        for i, source in enumerate(self.sources):
-            here = np.flatnonzero(self.source_of[samples] == i)
+        for i, one in enumerate(self.parts):
+            here = np.flatnonzero(self.part_of[samples] == i)
             if len(here):
-                images[here] = source.part[samples[here] - self._starts[i]]
+                images[here] = one.part[samples[here] - self._starts[i]]
         return images
 
     def chunks(self) -> Iterator[np.ndarray]:
@@ -82,23 +82,22 @@ class Collection:
 
     def option(self, sample: int) -> str:
         """Return where the sample's folder was named: "data" or "test-data"."""
-        return self.sources[int(self.source_of[sample])].option
+        return self.parts[int(self.part_of[sample])].option
 
     def file(self, sample: int) -> str:
         """Return the sample's path below its folder, as the system has it: not always UTF-8."""
-        i = int(self.source_of[sample])
-        source = self.sources[i]
-        return source.folder.files[int(source.part.rows[sample - self._starts[i]])]
+        i = int(self.part_of[sample])
+        one = self.parts[i]
+        return one.folder.files[int(one.part.rows[sample - self._starts[i]])]
 
     def path(self, sample: int) -> Path | None:
-        """Return the sample's path; None where its folder is in object storage."""
-        root = self.sources[int(self.source_of[sample])].folder.root
-        return root / self.file(sample) if isinstance(root, Path) else None
+        """Return where the sample's file lies on this machine; None for a file that would have to be downloaded."""
+        return self.parts[int(self.part_of[sample])].folder.source.path(self.file(sample))
 
     def describe(self, sample: int) -> dict[str, Any]:
         """Return what a report says of the sample."""
         return {
             "file": as_text(self.file(sample)),
-            "part": self.sources[self.source_of[sample]].name,
+            "part": self.parts[self.part_of[sample]].name,
             "class": self.class_names[self.labels[sample]],
         }

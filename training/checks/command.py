@@ -9,10 +9,10 @@ from pathlib import Path
 
 from training import options
 from training.checks import run as checks
-from training.checks.collection import Collection, Source
+from training.checks.collection import CheckedPart, Collection
 from training.config import DATASETS, Config
 from training.data import exclusions
-from training.data.dataset import load_whole, name_of
+from training.data.dataset import load_whole
 from training.data.folder import as_text
 from training.errors import UsageError
 from training.report import html
@@ -46,7 +46,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=True,
         help="look for wrong labels; this trains three small networks, which takes minutes for 50,000 images (yes)",
     )
-    shared = ("data", "test_data", "image_size", "workers", "cache_dir", "exclude", "preset", "seed", "out")
+    shared = ("data", "test_data", "image_size", "decoders", "cache_dir", "exclude", "preset", "seed", "out")
     options.add_arguments(parser, only=shared)
 
 
@@ -75,13 +75,13 @@ def check(config: Config, labels: bool, fix: bool) -> Done:
     loaded = load_whole(config)
     out.mkdir(parents=True, exist_ok=True)
     names = ("data", "test-data")
-    sources = [Source(name, part, folder, name) for name, (part, folder) in zip(names, loaded, strict=False)]
-    images = Collection(loaded[0][1].class_names, sources)
+    parts = [CheckedPart(name, part, folder, name) for name, (part, folder) in zip(names, loaded, strict=False)]
+    images = Collection(loaded[0][1].class_names, parts)
     checked = checks.run(images, config, labels, out / "folds")
     rejected = [r for part, folder in loaded for r in (*folder.rejected, *part.images.rejected)]
     report = CheckReport(
         data=CheckedData(
-            name=as_text(config.data if config.data in DATASETS else name_of(loaded[0][1].root)),
+            name=as_text(config.data if config.data in DATASETS else loaded[0][1].source.name),
             classes=images.class_names,
             rejected=[RejectedFile(as_text(r.file), r.code, r.reason) for r in rejected],
         ),

@@ -36,7 +36,7 @@ def find(images: Collection) -> tuple[dict[str, Any], list[Suspect], list[np.nda
     pairs = _confirmed(images, candidates[pairs]) if len(pairs) else np.empty((0, 2), np.int64)
 
     groups = _components(exact, pairs)
-    parts, labels = images.source_of, images.labels
+    parts, labels = images.part_of, images.labels
     across = [len(np.unique(parts[group])) > 1 for group in groups]
     mixed = [len(np.unique(labels[group])) > 1 for group in groups]
     order = sorted(range(len(groups)), key=lambda i: (not mixed[i], not across[i], groups[i][0]))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from training.checks import duplicates, names, outliers, sizes, wrong_labels
-from training.checks.collection import Collection, Source
+from training.checks.collection import CheckedPart, Collection
 from training.config import Config
 from training.data.dataset import Dataset
 from training.data.exclusions import Suspect
@@ -69,11 +69,11 @@ def run(images: Collection, config: Config, labels: bool, state: Path) -> Checke
 def of_training(data: Dataset, config: Config, out: Path) -> Checked:
     """Check the parts of a training."""
     apart = data.folders["test"] is not data.folders["train"]
-    sources = [
-        Source(name, part, data.folders[name], "test-data" if apart and name == "test" else "data")
+    parts = [
+        CheckedPart(name, part, data.folders[name], "test-data" if apart and name == "test" else "data")
         for name, part in data.parts.items()
     ]
-    return run(Collection(data.class_names, sources), config, config.check_labels, out / "checks")
+    return run(Collection(data.class_names, parts), config, config.check_labels, out / "checks")
 
 
 @contextmanager

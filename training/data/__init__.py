@@ -1,1 +1,1 @@
-"""Where images come from and what they hold: sources, decoded pixels, parts, classes. Knows no network."""
+"""The images of a training: where they are stored, their pixels, classes and parts. Imports no Keras."""

@@ -1,4 +1,4 @@
-"""The built-in data sets, written as ordinary folders of PNG files, so that they take the path all data takes."""
+"""The built-in data sets, written as folders of PNG files, so that they are loaded like any other data."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _FASHION = ["t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt"
 
 
 def prepare(name: str, cache_dir: Path) -> tuple[Path, Path | None]:
-    """Return the training folder of the set `name` and its test folder, if it has one; written on first use.
+    """Return the training folder of the data set `name` and its test folder, if it has one. Write them on first use.
 
     Raises:
-        DataError: the set can't be downloaded.
+        DataError: the data set can't be downloaded.
     """
     root = cache_dir / name
     if not root.exists():
@@ -51,9 +51,9 @@ def _write_digits(root: Path) -> None:
 def _write_keras_dataset(name: str, root: Path) -> None:
     module, class_names = _keras_dataset(name)
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # where Keras' progress belongs
+        with contextlib.redirect_stdout(sys.stderr):  # Keras prints progress to stdout
             (train, train_labels), (test, test_labels) = module.load_data()
-    except Exception as error:  # Keras raises a bare Exception for a failed download
+    except Exception as error:  # Keras raises Exception itself for a failed download
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(
             f"{name} can't be downloaded ({reason}); pass a local folder instead: --data DIR [--test-data DIR]"

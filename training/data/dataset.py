@@ -1,4 +1,4 @@
-"""From a configuration to decoded, de-duplicated, divided data, and what the report says about it."""
+"""Load the images that a configuration names: decode them, remove duplicates, divide them, describe them."""
 
 from __future__ import annotations
 
@@ -18,21 +18,24 @@ from training.config import DATASETS, Config
 from training.data import builtin, exclusions
 from training.data.decoded import DecodedImages
 from training.data.decoding import decode_folder
-from training.data.folder import PART_NAMES, ImageFolder, Rejected, as_text, scan
+from training.data.disk import DiskSource
+from training.data.folder import ImageFolder, as_text, scan
 from training.data.imbalance import class_weights, imbalance_ratio, treatment
+from training.data.remote import BucketSource
+from training.data.source import Rejected, Source
 from training.data.split import group_duplicates, label_conflicts, split
 from training.errors import DataError
-from training.url import Url, is_url, parse
+from training.url import is_url, parse
 
 logger = logging.getLogger(__name__)
 
 _PIXELS_AT_ONCE = 128 * 128**2
-"""41 images of 224 x 224, say."""
+"""For example 41 images of 224 x 224."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """The samples of one part: `rows` of `images`, and of each its label, both (N,) int."""
+    """The samples of one part: `rows` of `images` and their `labels`, both (N,) int."""
 
     images: DecodedImages
     rows: np.ndarray
@@ -48,12 +51,12 @@ class Part:
         return self.images[self.rows[samples]]
 
     def select(self, samples: np.ndarray) -> Part:
-        """Return the part that has only `samples`."""
+        """Return a part of `samples` alone."""
         return Part(self.images, self.rows[samples], self.labels[samples], self.file_sizes[samples])
 
     @property
     def batch_size(self) -> int:
-        """How many images are classified at once: fewer large ones, whose feature maps would fill the memory."""
+        """How many images are classified at once: fewer if they are large, to limit the memory of feature maps."""
         return max(1, min(128, _PIXELS_AT_ONCE // self.images.size**2))
 
     def batches(self) -> Iterator[np.ndarray]:
@@ -65,21 +68,21 @@ class Part:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Class names in label order, the parts "train", "validation" and "test", and the report's data section.
-
-    With `refit` there is no "validation".
-    """
+    """Class names in label order, the parts "train", "validation" (not with `refit`) and "test", and a summary."""
 
     class_names: list[str]
     parts: dict[str, Part]
     balance: str
     summary: dict[str, Any]
+    """The report's section "data"."""
     folders: dict[str, ImageFolder]
-    """By part: the folder whose files the part's rows number."""
+    """For each part, the folder whose files its rows refer to."""
 
 
 @dataclass(frozen=True)
-class _Source:
+class _Decoded:
+    """The usable images of one source."""
+
     folder: ImageFolder
     part: Part
     cached: bool
@@ -90,11 +93,11 @@ def load(config: Config) -> Dataset:
     """Find, decode and divide the images of `config`.
 
     Raises:
-        DataError: anything about the data that stops a training.
+        DataError: the data can't be trained on; the message says why.
     """
     started = time.perf_counter()
-    train_root, test_root = _roots(config)
-    main, test = _sources(train_root, test_root, config)
+    source, test_source = _sources(config)
+    main, test = _decode_both(source, test_source, config)
     seconds = time.perf_counter() - started
 
     digests = main.part.images.digests[main.part.rows]
@@ -106,7 +109,7 @@ def load(config: Config) -> Dataset:
         in_test = np.isin(_as_scalars(digests), _as_scalars(test.part.images.digests[test.part.rows]))
         leaked = int(in_test.sum())
         if leaked:
-            logger.warning("%d training images are in the test folder too; left out of training", leaked)
+            logger.warning("%d training images are also in the test folder; training leaves them out", leaked)
         main = replace(main, part=main.part.select(np.flatnonzero(~in_test)))
         groups = groups[~in_test]
     if rejected and config.strict:
@@ -117,7 +120,7 @@ def load(config: Config) -> Dataset:
         fractions["test"] = config.test_fraction
     class_names = main.folder.class_names
     if len(class_names) < 2:
-        raise DataError(f"{train_root} has one class only ({class_names[0]}); a classifier needs at least two")
+        raise DataError(f"{source} has one class only ({class_names[0]}); a classifier needs at least two")
     indices = split(main.part.labels, groups, fractions, class_names, config.seed)
     if config.refit:
         indices["train"] = np.sort(np.concatenate([indices["train"], indices.pop("validation")]))
@@ -129,8 +132,8 @@ def load(config: Config) -> Dataset:
     balance = treatment(config.balance, counts)
     weights = class_weights(counts) if balance == "class-weights" else None
     summary = {
-        "name": config.data if config.data in DATASETS else name_of(train_root),
-        "root": str(train_root),
+        "name": config.data if config.data in DATASETS else source.name,
+        "root": str(source),
         "classes": class_names,
         "images": sum(len(part) for part in parts.values()),
         "image_size": config.image_size,
@@ -158,85 +161,81 @@ def load_whole(config: Config) -> list[tuple[Part, ImageFolder]]:
     """Decode the images of `config.data` and, where it is given, of `config.test_data`, without dividing them.
 
     Raises:
-        DataError: a folder that can't be used, or has no usable image.
+        DataError: a folder can't be used, or has no usable image.
     """
-    main, test = _sources(*_roots(config), config)
-    return [(source.part, source.folder) for source in (main, test) if source is not None]
+    decoded = _decode_both(*_sources(config), config)
+    return [(one.part, one.folder) for one in decoded if one is not None]
 
 
-def load_part(root: Path | Url, config: Config, class_names: list[str]) -> tuple[Part, list[Rejected]]:
-    """Decode all of `root` as one part, with the labels of `class_names`."""
-    source = _source(root, config, class_names)
-    return source.part, source.folder.rejected + source.part.images.rejected
+def load_part(source: Source, config: Config, class_names: list[str]) -> tuple[Part, list[Rejected]]:
+    """Decode all images of `source` as one part, with the labels of `class_names`."""
+    decoded = _decode(source, config, class_names)
+    return decoded.part, decoded.folder.rejected + decoded.part.images.rejected
 
 
-def _roots(config: Config) -> tuple[Path | Url, Path | Url | None]:
+def _sources(config: Config) -> tuple[Source, Source | None]:
     if not config.data:
-        raise DataError("no data: pass --data DIR, a folder with one folder of images a class")
+        raise DataError("no data: pass --data DIR, a folder with one folder of images per class")
     test = locate(config.test_data) if config.test_data else None
     if config.data in DATASETS:
         train, own_test = builtin.prepare(config.data, cache_dir(config))
-        return train, test or own_test
+        return DiskSource(train), test or (DiskSource(own_test) if own_test else None)
     return locate(config.data), test
 
 
-def locate(text: str) -> Path | Url:
-    """Return the folder that an option names, on disk or in object storage."""
-    return parse(text, "--data") if is_url(text) else Path(text)
+def locate(text: str) -> Source:
+    """Return the source that an option names, a folder on disk or in object storage."""
+    return BucketSource(parse(text, "--data")) if is_url(text) else DiskSource(Path(text))
 
 
 def cache_dir(config: Config) -> Path:
-    """Where decoded images and built-in sets are kept."""
+    """Return the folder of decoded images and built-in data sets."""
     if config.cache_dir:
         return Path(config.cache_dir)
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "image-classifier"
 
 
-def _sources(train_root: Path | Url, test_root: Path | Url | None, config: Config) -> tuple[_Source, _Source | None]:
+def _decode_both(source: Source, test_source: Source | None, config: Config) -> tuple[_Decoded, _Decoded | None]:
     excluded = exclusions.read(Path(config.exclude)) if config.exclude else {"data": set(), "test-data": set()}
-    main = _source(train_root, config, None, excluded["data"])
-    test = _source(test_root, config, main.folder.class_names, excluded["test-data"]) if test_root else None
+    main = _decode(source, config, None, excluded["data"])
+    test = None
+    if test_source is not None:
+        test = _decode(test_source, config, main.folder.class_names, excluded["test-data"])
     listed = sum(map(len, excluded.values()))
     found = main.excluded + (test.excluded if test is not None else 0)
     if listed:
-        logger.info("%d files left out, as %s says", found, config.exclude)
+        logger.info("%d files left out, as listed in %s", found, config.exclude)
     if found < listed:
-        logger.warning("%s lists %d files that are not among the images", config.exclude, listed - found)
+        logger.warning("%s lists %d files that don't exist", config.exclude, listed - found)
     return main, test
 
 
-def _source(
-    root: Path | Url, config: Config, class_names: list[str] | None = None, excluded: Collection[str] = ()
-) -> _Source:
-    folder = scan(root, class_names)
+def _decode(
+    source: Source, config: Config, class_names: list[str] | None = None, excluded: Collection[str] = ()
+) -> _Decoded:
+    folder = scan(source, class_names)
     if len(folder.class_names) < 2:
-        raise DataError(f"{root} has one class only ({folder.class_names[0]}); a classifier needs at least two")
-    workers = config.workers or len(os.sched_getaffinity(0))
-    images, cached = decode_folder(folder, config.image_size, cache_dir(config), workers)
+        raise DataError(f"{source} has one class only ({folder.class_names[0]}); a classifier needs at least two")
+    decoders = config.decoders or len(os.sched_getaffinity(0))
+    images, cached = decode_folder(folder, config.image_size, cache_dir(config), decoders)
     rows = np.delete(np.arange(len(folder.files)), images.rejected_rows)
     if not len(rows):
         first = images.rejected[0]
-        raise DataError(f"{root} has no usable image among {len(folder.files)} files; {first.file}: {first.reason}")
+        raise DataError(f"{source} has no usable image among {len(folder.files)} files; {first.file}: {first.reason}")
     kept = rows
     if excluded:
-        # Only now, so that the cache serves with any list.
+        # Left out after decoding, so that one cache entry serves every list.
         kept = rows[[folder.files[row] not in excluded for row in rows]]
         if not len(kept):
-            raise DataError(f"{root}: {config.exclude} leaves out every image")
+            raise DataError(f"{config.exclude} leaves out every image of {source}")
     sizes = np.array([size for size, _ in folder.stats])
     part = Part(images, kept, np.array(folder.labels)[kept], sizes[kept])
-    return _Source(folder, part, cached, len(rows) - len(kept))
+    return _Decoded(folder, part, cached, len(rows) - len(kept))
 
 
 def _as_scalars(digests: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(digests).view(f"S{digests.shape[1]}").ravel()
-
-
-def name_of(root: Path | Url) -> str:
-    """Return the folder's name, with its parent's before one that names only a part of the data."""
-    parts = root.resolve().parts if isinstance(root, Path) else root.parts
-    return "/".join(parts[-2:] if parts[-1].lower() in PART_NAMES else parts[-1:])
 
 
 def _counts(part: Part, class_names: list[str]) -> dict[str, int]:
@@ -247,8 +246,8 @@ def _named(class_names: list[str], values: np.ndarray) -> dict[str, Any]:
     return dict(zip(class_names, values.tolist(), strict=True))
 
 
-def _conflicts(source: _Source, groups: np.ndarray) -> list[dict[str, list[str]]]:
-    names, files, part = source.folder.class_names, source.folder.files, source.part
+def _conflicts(decoded: _Decoded, groups: np.ndarray) -> list[dict[str, list[str]]]:
+    names, files, part = decoded.folder.class_names, decoded.folder.files, decoded.part
     return [
         {
             "files": [as_text(files[part.rows[i]]) for i in samples],
@@ -275,7 +274,11 @@ def _tell(summary: dict[str, Any], rejected: Sequence[Rejected]) -> None:
         codes = ", ".join(f"{count} {code}" for code, count in Counter(r.code for r in rejected).most_common())
         logger.warning("%d files left out (%s); the report lists them", len(rejected), codes)
     if summary["label_conflicts"]:
-        logger.warning("%d images carry more than one label; the report lists them", len(summary["label_conflicts"]))
+        logger.warning("%d images have more than one label; the report lists them", len(summary["label_conflicts"]))
     imbalance = summary["imbalance"]
     if imbalance["treatment"] != "none":
-        logger.info("largest class / smallest = %.1f; treated by %s", imbalance["ratio"], imbalance["treatment"])
+        logger.info(
+            "the largest class has %.1f times the images of the smallest; balanced by %s",
+            imbalance["ratio"],
+            imbalance["treatment"],
+        )

@@ -1,6 +1,6 @@
-"""Decoded images on disk, read through a memory map whose pages are given back after every read.
+"""Decoded images on disk, read through a memory map whose pages are released after every read.
 
-Resident memory therefore stays flat however large the set is; the kernel's page cache keeps it fast.
+So resident memory doesn't grow with the number of images. The kernel's page cache keeps reads fast.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.data.folder import Rejected
+from training.data.source import Rejected
 
 PIXELS, DIGESTS, REJECTED = "pixels.u8", "digests.npy", "rejected.json"
 DIGEST_BYTES = 16
@@ -21,7 +21,7 @@ DIGEST_BYTES = 16
 
 @dataclass(frozen=True)
 class DecodedImages:
-    """Row i of the map belongs to file i of the folder; the rows in `rejected_rows` hold nothing."""
+    """Row i of the map holds the image of file i of the folder; the rows in `rejected_rows` are empty."""
 
     folder: Path
     size: int
@@ -33,7 +33,11 @@ class DecodedImages:
 
     @classmethod
     def open(cls, folder: Path, size: int) -> DecodedImages:
-        """Open what `decoding.decode_folder` wrote; raises OSError where it is missing or cut short."""
+        """Open the entry that `decoding.decode_folder` wrote.
+
+        Raises:
+            OSError: it is missing or incomplete.
+        """
         digests = np.load(folder / DIGESTS)
         entries = json.loads((folder / REJECTED).read_text(encoding="utf-8"))
         with (folder / PIXELS).open("rb") as file:
@@ -49,6 +53,6 @@ class DecodedImages:
         """Return the images of `rows`, (len(rows), size, size, 3) uint8, as a copy."""
         shape = (len(self.digests), self.size, self.size, 3)
         images: np.ndarray = np.ndarray(shape, np.uint8, self._map)[rows]
-        # Pages of a shared map count as resident; dropped ones come back from the page cache in microseconds.
+        # Pages of a shared map count as resident. Dropped ones are back from the page cache within microseconds.
         self._map.madvise(mmap.MADV_DONTNEED)
         return images

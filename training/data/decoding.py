@@ -1,4 +1,4 @@
-"""Decode a folder once, in parallel, into a cache that later runs open as it is. Knows no network; `remote` does."""
+"""Decode the images of a folder once, in parallel, into a cache that later runs open as it is."""
 
 from __future__ import annotations
 
@@ -28,27 +28,30 @@ import PIL
 
 import imaging
 from training.data.decoded import DIGEST_BYTES, DIGESTS, PIXELS, REJECTED, DecodedImages
-from training.data.folder import ImageFolder, Rejected, Stat
+from training.data.folder import ImageFolder
+from training.data.source import Rejected, Source, Stat
 from training.errors import DataError
 from training.progress import Bar
-from training.url import Url
 
-_FILES_A_TASK = 64
-_OBJECTS_A_TASK = 256
-"""More, for no requests are under way between two tasks."""
 _UNUSED_DAYS = 30
 
 Failure = tuple[int, str, str]
 """Row, code and reason of a file that didn't decode."""
-Task = tuple[str, int, Path | Url, list[str], list[Stat], int]
-"""File of pixels, first row, root, files below it, what is known of each, and the size of the decoded images."""
+Task = tuple[str, int, Source, list[str], list[Stat], int]
+"""File of pixels, first row, source, its files and their stats, and the size of the decoded images in pixels."""
 
 
-def decode_folder(folder: ImageFolder, size: int, cache_dir: Path, workers: int) -> tuple[DecodedImages, bool]:
+def decode_folder(folder: ImageFolder, size: int, cache_dir: Path, decoders: int) -> tuple[DecodedImages, bool]:
     """Return the decoded images of `folder`, and whether they were in the cache already.
 
+    Args:
+        folder: the files to decode.
+        size: width and height of the decoded images, in pixels.
+        cache_dir: the cache; each folder and size has its own entry.
+        decoders: the number of processes that decode.
+
     Raises:
-        DataError: the cache can't be written, or a decoder process was killed.
+        DataError: the cache can't be written, or a decoder was killed.
     """
     entry = cache_dir / _key(folder, size)
     with contextlib.suppress(OSError, ValueError):
@@ -60,36 +63,36 @@ def decode_folder(folder: ImageFolder, size: int, cache_dir: Path, workers: int)
         cache_dir.mkdir(parents=True, exist_ok=True)
         with _alone(cache_dir):
             with contextlib.suppress(OSError, ValueError):
-                return DecodedImages.open(entry, size), False  # by who was here before
+                return DecodedImages.open(entry, size), False  # another process has decoded them
             _prune(cache_dir)
             partial = cache_dir / f"{entry.name}.{os.getpid()}"
             partial.mkdir(exist_ok=True)
             try:
-                _fill(partial, folder, size, workers)
-                shutil.rmtree(entry, ignore_errors=True)  # an incomplete one
+                _fill(partial, folder, size, decoders)
+                shutil.rmtree(entry, ignore_errors=True)  # if there is an incomplete one
                 partial.rename(entry)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
             decoded = DecodedImages.open(entry, size)
             if any(file.code == "changed" for file in decoded.rejected):
-                shutil.rmtree(entry)  # for this run alone: the same objects may be back in the next one
+                shutil.rmtree(entry)  # not for later runs, which may find the listed objects again
             return decoded, False
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             free = shutil.disk_usage(cache_dir).free
             raise DataError(
                 f"disk full: the decoded images need {needed / 1e6:,.1f} MB in {cache_dir}, "
-                f"{free / 1e6:,.1f} MB are free; pass another --cache-dir"
+                f"where {free / 1e6:,.1f} MB are free; pass another --cache-dir"
             ) from error
         raise DataError(f"the decoded images can't be written to {cache_dir}: {error.strerror}") from error
 
 
 @contextlib.contextmanager
 def _alone(cache_dir: Path) -> Iterator[None]:
-    """Wait for whoever else decodes into `cache_dir`: workers that train together begin at the same moment."""
+    """Wait until no other process decodes into `cache_dir`. The workers of one training start at the same moment."""
     handle = os.open(cache_dir, os.O_RDONLY)
     try:
-        with contextlib.suppress(OSError):  # a file system without locks
+        with contextlib.suppress(OSError):  # some file systems have no locks
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
@@ -97,36 +100,35 @@ def _alone(cache_dir: Path) -> Iterator[None]:
 
 
 def _key(folder: ImageFolder, size: int) -> str:
-    root = folder.root.resolve() if isinstance(folder.root, Path) else folder.root
-    digest = hashlib.sha256(f"{imaging.POLICY_VERSION} {PIL.__version__} {size} {root}".encode())
+    digest = hashlib.sha256(f"{imaging.POLICY_VERSION} {PIL.__version__} {size} {folder.source.identity}".encode())
     for file, (length, stamp) in zip(folder.files, folder.stats, strict=True):
         digest.update(f"\0{file}\0{length}\0{stamp}".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:32]
 
 
 def _prune(cache_dir: Path) -> None:
-    """Remove what a killed run left, and what no run has opened for a month."""
+    """Remove the remains of killed runs, and entries that no run has opened for a month."""
     for entry in cache_dir.iterdir():
         name, _, pid = entry.name.partition(".")
         if len(name) != 32 or not entry.is_dir():
-            continue  # not ours
+            continue  # not an entry of this cache
         abandoned = pid.isdigit() and not Path("/proc", pid).exists()
         unused = time.time() - entry.stat().st_mtime > _UNUSED_DAYS * 86400
         if abandoned or unused:
             shutil.rmtree(entry, ignore_errors=True)
 
 
-def _fill(target: Path, folder: ImageFolder, size: int, workers: int) -> None:
+def _fill(target: Path, folder: ImageFolder, size: int, decoders: int) -> None:
     count = len(folder.files)
     with (target / PIXELS).open("wb") as file:
-        # Taken in full now: a disk that fills up later would end a writer half-way.
+        # Reserve all space now, so that a full disk stops the run before it decodes.
         os.posix_fallocate(file.fileno(), 0, count * size * size * 3)
     digests = np.zeros((count, DIGEST_BYTES), np.uint8)
     failures: list[Failure] = []
-    step = _FILES_A_TASK if isinstance(folder.root, Path) else _OBJECTS_A_TASK
+    step = folder.source.files_per_task
     tasks = [_task(target, folder, slice(first, first + step), size) for first in range(0, count, step)]
     with Bar("Decoding", count) as bar:
-        for first, part, failed in _results(tasks, workers):
+        for first, part, failed in _results(tasks, decoders):
             digests[first : first + len(part)] = part
             failures.extend(failed)
             bar.advance(len(part))
@@ -138,23 +140,22 @@ def _fill(target: Path, folder: ImageFolder, size: int, workers: int) -> None:
 
 
 def _task(target: Path, folder: ImageFolder, files: slice, size: int) -> Task:
-    return str(target / PIXELS), files.start, folder.root, folder.files[files], folder.stats[files], size
+    return str(target / PIXELS), files.start, folder.source, folder.files[files], folder.stats[files], size
 
 
-def _results(tasks: list[Task], workers: int) -> Iterator[tuple[int, np.ndarray, list[Failure]]]:
-    root = tasks[0][2]
-    # What waits for a network is never done here: only a process that is ended stops waiting at once.
-    if isinstance(root, Path) and (workers == 1 or len(tasks) == 1):
+def _results(tasks: list[Task], decoders: int) -> Iterator[tuple[int, np.ndarray, list[Failure]]]:
+    source = tasks[0][2]
+    if not source.waits and (decoders == 1 or len(tasks) == 1):
         yield from itertools.starmap(decode_files, tasks)
         return
-    # Fresh interpreters: a fork of a process that has threads (a notebook's, TensorFlow's) can hang.
+    # Spawned, because a fork of a process with threads (a notebook's, TensorFlow's) can hang.
     context = multiprocessing.get_context("spawn")
     ended, end = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(min(workers, len(tasks)), context, initializer=_end_with_parent, initargs=(ended,))
+    pool = ProcessPoolExecutor(min(decoders, len(tasks)), context, initializer=_end_with_parent, initargs=(ended,))
     try:
-        # A few tasks at a time, so that a long list of files isn't copied into the queue at once.
+        # Submit a few tasks at a time: the queue holds a copy of each list of files.
         waiting = iter(tasks)
-        running = {pool.submit(decode_files, *task) for task in itertools.islice(waiting, 4 * workers)}
+        running = {pool.submit(decode_files, *task) for task in itertools.islice(waiting, 4 * decoders)}
         while running:
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
@@ -162,17 +163,17 @@ def _results(tasks: list[Task], workers: int) -> Iterator[tuple[int, np.ndarray,
                 yield future.result()
         pool.shutdown()
     except BrokenProcessPool:
-        raise DataError(
-            "a process that decodes images was killed (out of memory?); try fewer with --workers 1"
-        ) from None
+        raise DataError("a decoder process was killed (out of memory?); try --decoders 1") from None
     finally:
-        end.close()  # in the middle of their tasks, where there are any left
+        end.close()  # this stops decoders in the middle of their tasks
         pool.shutdown(cancel_futures=True)
         ended.close()
 
 
 def _end_with_parent(ended: connection.Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends us
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches the whole process group; the parent stops its decoders
     parent = multiprocessing.parent_process()
     assert parent is not None
 
@@ -184,35 +185,27 @@ def _end_with_parent(ended: connection.Connection) -> None:
 
 
 def decode_files(
-    pixels: str, first_row: int, root: Path | Url, files: list[str], stats: list[Stat], size: int
+    pixels: str, first_row: int, source: Source, files: list[str], stats: list[Stat], size: int
 ) -> tuple[int, np.ndarray, list[Failure]]:
-    """Decode `files` into rows `first_row`... of the file `pixels`; returns that row, digests and failures."""
-    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what is wrong with a file is in the report
+    """Decode `files` into the file `pixels`, from row `first_row`; return that row, the digests and the failures."""
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # the report says what is wrong with a file
     with warnings.catch_warnings(), open(pixels, "r+b", buffering=0) as out:
         warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
-        return first_row, *_decode_rows(out.fileno(), first_row, _sources(root, files, stats), len(files), size)
-
-
-def _sources(root: Path | Url, files: list[str], stats: list[Stat]) -> Iterator[str | bytes | Rejected]:
-    if isinstance(root, Path):
-        return (str(root / file) for file in files)
-    from training.data.remote import contents
-
-    return contents(root, files, stats)
+        return first_row, *_decode_rows(out.fileno(), first_row, source.read(files, stats), len(files), size)
 
 
 def _decode_rows(
-    out: int, first_row: int, sources: Iterator[str | bytes | Rejected], count: int, size: int
+    out: int, first_row: int, contents: Iterator[str | bytes | Rejected], count: int, size: int
 ) -> tuple[np.ndarray, list[Failure]]:
     digests = np.zeros((count, DIGEST_BYTES), np.uint8)
     failures: list[Failure] = []
     row_bytes = size * size * 3
-    for i, source in enumerate(sources):
-        if isinstance(source, Rejected):
-            failures.append((first_row + i, source.code, source.reason))
+    for i, content in enumerate(contents):
+        if isinstance(content, Rejected):
+            failures.append((first_row + i, content.code, content.reason))
             continue
         try:
-            data = imaging.decode(source, size).tobytes()
+            data = imaging.decode(content, size).tobytes()
         except imaging.ImageError as error:
             failures.append((first_row + i, error.code, str(error)))
             continue
@@ -220,6 +213,6 @@ def _decode_rows(
             failures.append((first_row + i, "unreadable", error.strerror or str(error)))
             continue
         digests[i] = np.frombuffer(hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest(), np.uint8)
-        # Written, not mapped: the pages never count as this process's memory.
+        # Written instead of mapped, so that pixels never count as this process's memory.
         os.pwrite(out, data, (first_row + i) * row_bytes)
     return digests, failures

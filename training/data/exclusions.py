@@ -1,4 +1,4 @@
-"""The list of files that `check --fix` writes and `--exclude` reads. Deletes and moves nothing."""
+"""The list of files that `check --fix` writes and `--exclude` reads. It deletes and moves no image."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COLUMNS = ("file", "in", "problem", "action", "why")
 
 @dataclass(frozen=True)
 class Suspect:
-    """A sample that is better left out, what is wrong with it, and what a person may do instead."""
+    """A sample that should be left out of training, what is wrong with it, and what to do about it."""
 
     sample: int
     problem: str
@@ -24,9 +24,9 @@ class Suspect:
 
 
 def write(path: Path, rows: Iterable[tuple[str, str, Suspect]]) -> int:
-    """Write (file, option, suspect) rows as CSV, one a file and problem; returns how many.
+    """Write (file, option, suspect) rows as CSV, one per file and problem, and return their number.
 
-    Names that are no UTF-8 keep their bytes. Each opens with "./", so that no spreadsheet takes "=..." for a formula.
+    Names that aren't UTF-8 keep their bytes. Each begins with "./", so that no spreadsheet reads "=..." as a formula.
 
     Raises:
         OSError: the list can't be written.
@@ -47,19 +47,19 @@ def write(path: Path, rows: Iterable[tuple[str, str, Suspect]]) -> int:
 
 
 def read(path: Path) -> dict[str, set[str]]:
-    """Return the files of a list, below their folder, by the option that names the folder: "data" or "test-data".
+    """Return the listed files, as paths below their folder, by the option that names it: "data" or "test-data".
 
-    A list without the column `in` is taken for `data`.
+    In a list without the column `in`, all files are those of `data`.
 
     Raises:
-        UsageError: the file can't be read, or is no such list.
+        UsageError: the file can't be read or isn't such a list.
     """
     found: dict[str, set[str]] = {"data": set(), "test-data": set()}
     try:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             table = csv.DictReader(file)
             if "file" not in (table.fieldnames or ()):
-                raise UsageError(f"--exclude {path} has no column `file`; take the list that `check --fix` writes")
+                raise UsageError(f"--exclude {path} has no column `file`; pass a list that `check --fix` wrote")
             for row in table:
                 option = row.get("in") or "data"
                 if option not in found:

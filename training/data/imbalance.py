@@ -1,4 +1,4 @@
-"""Measure how unequal the classes are, and what is done about it. Pure functions."""
+"""Measure how unequal the sizes of classes are, and balance them. Pure functions."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ _RATIO_THAT_MATTERS = 1.5
 
 
 def imbalance_ratio(counts: np.ndarray) -> float:
-    """Images of the largest class over those of the smallest; `counts` is (C,) int, all positive."""
+    """Return the size of the largest class divided by that of the smallest; `counts` is (C,) int, all positive."""
     return float(counts.max() / counts.min())
 
 
 def treatment(choice: str, counts: np.ndarray) -> str:
-    """Settle "auto": class weights where the classes are unequal enough to matter."""
+    """Return `choice`, or for "auto" class weights if the classes are unequal enough to matter, otherwise "none"."""
     if choice != "auto":
         return choice
     return "class-weights" if imbalance_ratio(counts) > _RATIO_THAT_MATTERS else "none"
@@ -28,7 +28,7 @@ def class_weights(counts: np.ndarray) -> np.ndarray:
 def oversampled(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return sample indices in which every class is as frequent as the largest one.
 
-    Each sample of a smaller class is repeated as often as any other, give or take once.
+    The samples of a class are repeated equally often, give or take one repetition.
     """
     members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     most = max(map(len, members))

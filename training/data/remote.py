@@ -1,15 +1,16 @@
-"""List a folder in object storage, and read what was listed: in bounded memory, and never with a copy on disk."""
+"""A source in object storage: a folder of a bucket, read in bounded memory and without a copy on disk."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
 
 from imaging.decode import DEFAULT_MAX_PIXELS
 from imaging.sniff import SIGNATURE_BYTES, image_format
-from training.data.folder import Rejected, Stat
+from training.data.source import Rejected, Stat, name_of
 from training.data.storage import connect, explain, failures, status
 from training.errors import DataError
 from training.url import Url
@@ -18,39 +19,53 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 MOST_BYTES = 8 * DEFAULT_MAX_PIXELS
-"""No image that is let in has more, but for its metadata: 16 bits of each of four channels."""
+"""Size limit of an object: no admitted image is larger, metadata aside, with four channels of 16 bits."""
 
 _REQUESTS = 32
-"""Under way at a time in a process; at 50 ms each, 640 images a second."""
+"""Concurrent requests per process; at 50 ms each, 640 images/s."""
 _AHEAD = 32_000_000
-"""Bytes that a process holds or waits for at a time, but for a single larger object."""
+"""Bytes that a process holds or waits for at a time, unless a single object is larger."""
 
 _Listing = tuple[list[str], dict[str, Stat]]
-"""Names of the folders directly in a folder, and of its objects."""
+"""Names of the folders directly in a folder, and its objects."""
 
 
-class Listed:
-    """What is below `root`: the tree of `folder.scan`, in object storage."""
+class BucketSource:
+    """The folder `url` of a bucket. See `source.Source`."""
 
-    def __init__(self, root: Url) -> None:
-        """Ask for what is directly in `root`.
+    files_per_task: ClassVar[int] = 256
+    """More than on disk, because no requests are under way between two tasks."""
+    waits: ClassVar[bool] = True
 
-        Raises:
-            DataError: no such bucket or folder, no access, no network, a name that can't be taken.
-        """
-        self._root = root
-        self._folders, self._loose = _list(connect(root.root, patient=False), root, root)
-        if not self._folders and not self._loose:
-            raise DataError(f"no such folder: {root}")
-        self._below: dict[str, list[tuple[str, Stat]]] | None = None
+    def __init__(self, url: Url) -> None:
+        self._url = url
+
+    def __reduce__(self) -> tuple[type[BucketSource], tuple[Url]]:
+        return BucketSource, (self._url,)  # Decoder processes don't need the listing.
+
+    def __str__(self) -> str:
+        return str(self._url)
+
+    @property
+    def name(self) -> str:
+        return name_of(self._url.parts)
+
+    @property
+    def identity(self) -> str:
+        return str(self._url)
+
+    @cached_property
+    def _top(self) -> _Listing:
+        return _list(connect(self._url.root, patient=False), self._url, self._url)
 
     def top_level(self) -> tuple[list[str], list[str]]:
-        """Return the names of the folders and of the objects beside them."""
-        return self._folders, sorted(self._loose)
+        folders, loose = self._top
+        if not folders and not loose:
+            raise DataError(f"no such folder: {self}")
+        return folders, sorted(loose)
 
     def is_image(self, name: str) -> bool:
-        """Whether the object `name` begins like an image."""
-        url, size = self._root / name, self._loose[name][0]
+        url, size = self._url / name, self._top[1][name][0]
         try:
             head = connect(url.root).get_range(url.prefix, start=0, end=SIGNATURE_BYTES) if size else b""
         except failures() as error:
@@ -59,25 +74,50 @@ class Listed:
             raise explain(error, url) from None
         return image_format(bytes(head)) is not None
 
-    def files(self, folder: str) -> Iterator[tuple[str, Stat]]:
-        """Yield every object of `folder`, by its path below the root, in the order of the same tree on a disk."""
-        if self._below is None:
-            self._below = self._walk()
-        yield from sorted(self._below.pop(folder), key=lambda found: _as_on_disk(found[0]))
+    def files(self, folders: list[str]) -> Iterator[tuple[str, Stat]]:
+        """Yield every object of `folders` in the order that the same tree has on disk."""
+        below = self._walk(folders)
+        for folder in folders:
+            yield from sorted(below.pop(folder), key=lambda found: _as_on_disk(found[0]))
 
-    def _walk(self) -> dict[str, list[tuple[str, Stat]]]:
-        """List all folders, level by level, many at a time; returns the objects by their class."""
-        found: dict[str, list[tuple[str, Stat]]] = {name: [] for name in self._folders}
-        store, level = connect(self._root.root), self._folders
+    def _walk(self, level: list[str]) -> dict[str, list[tuple[str, Stat]]]:
+        """List all folders, level by level, many at a time; return the objects by their class."""
+        found: dict[str, list[tuple[str, Stat]]] = {name: [] for name in level}
+        store = connect(self._url.root)
         with ThreadPoolExecutor(_REQUESTS, "listing") as pool:
             while level:
-                listings = pool.map(lambda folder: _list(store, self._root, self._root / folder), level)
+                listings = pool.map(lambda folder: _list(store, self._url, self._url / folder), level)
                 deeper = []
                 for folder, (folders, objects) in zip(level, listings, strict=True):
                     deeper += [f"{folder}/{name}" for name in folders]
                     found[folder.partition("/")[0]] += [(f"{folder}/{name}", stat) for name, stat in objects.items()]
                 level = deeper
         return found
+
+    def read(self, files: list[str], stats: list[Stat]) -> Iterator[bytes | Rejected]:
+        """Yield the content of each of `files`, in order, while later ones are requested.
+
+        Raises:
+            DataError: storage can't be reached or refuses, after two minutes of retries.
+        """
+        store = connect(self._url.root)
+        coming: deque[tuple[int, Future[bytes | Rejected]]] = deque()
+        ahead = 0
+        with ThreadPoolExecutor(_REQUESTS, "reading") as pool:
+            try:
+                for file, (size, tag) in zip(files, stats, strict=True):
+                    while coming and (len(coming) >= _REQUESTS or ahead + size > _AHEAD):
+                        ahead -= coming[0][0]
+                        yield coming.popleft()[1].result()
+                    coming.append((size, pool.submit(_read, store, self._url, file, size, str(tag))))
+                    ahead += size
+                while coming:
+                    yield coming.popleft()[1].result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def path(self, file: str) -> None:
+        return None
 
 
 def _as_on_disk(file: str) -> tuple[tuple[bool, str], ...]:
@@ -92,7 +132,7 @@ def _list(store: ObjectStore, root: Url, folder: Url) -> _Listing:
         raise explain(error, root) from None
     start = len(folder.prefix) + 1 if folder.prefix else 0
     folders = sorted(path[start:] for path in entries["common_prefixes"])
-    # A marker, with which some tools make a folder, has the folder's own name, so that none is left here.
+    # Some tools make a folder by a marker object. It has the folder's own name, so that no name is left here.
     objects = {entry["path"][start:]: (entry["size"], entry["e_tag"] or "") for entry in entries["objects"]}
     return [name for name in folders if not _hidden(name)], {
         name: stat for name, stat in objects.items() if not _hidden(name)
@@ -103,42 +143,19 @@ def _hidden(name: str) -> bool:
     return not name or name.startswith(".")
 
 
-def contents(root: Url, files: list[str], stats: list[Stat]) -> Iterator[bytes | Rejected]:
-    """Yield what each of `files` below `root` holds, in order; requests for later ones are under way meanwhile.
-
-    Raises:
-        DataError: storage that can't be reached or refuses, though asked again for two minutes.
-    """
-    store = connect(root.root)
-    coming: deque[tuple[int, Future[bytes | Rejected]]] = deque()
-    ahead = 0
-    with ThreadPoolExecutor(_REQUESTS, "reading") as pool:
-        try:
-            for file, (size, tag) in zip(files, stats, strict=True):
-                while coming and (len(coming) >= _REQUESTS or ahead + size > _AHEAD):
-                    ahead -= coming[0][0]
-                    yield coming.popleft()[1].result()
-                coming.append((size, pool.submit(_read, store, root, file, size, str(tag))))
-                ahead += size
-            while coming:
-                yield coming.popleft()[1].result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
 def _read(store: ObjectStore, root: Url, file: str, size: int, tag: str) -> bytes | Rejected:
-    """Return the object that was listed, or why it can't be had: one that has become another is never read."""
+    """Return the content of the object that was listed, or its rejection. A replaced object is never read."""
     if not size:
         return b""
     if size > MOST_BYTES:
-        return Rejected(file, "too_large", f"{size:,} bytes, more than the {MOST_BYTES:,} allowed")
+        return Rejected(file, "too_large", f"{size:,} bytes; at most {MOST_BYTES:,} are allowed")
     try:
         answer = store.get((root / file).prefix, options={"if_match": tag} if tag else {})
         if answer.meta["size"] == size:
             return answer.bytes().to_bytes()
     except FileNotFoundError:
-        return Rejected(file, "changed", "gone since the folder was listed")
+        return Rejected(file, "changed", "removed since the folder was listed")
     except failures() as error:
         if status(error) != 412:
             raise explain(error, root / file) from None
-    return Rejected(file, "changed", "written anew since the folder was listed")
+    return Rejected(file, "changed", "replaced since the folder was listed")

@@ -1,4 +1,4 @@
-"""Divide samples into parts: stratified, seeded, and never one image in two parts. Pure functions."""
+"""Divide samples into parts: stratified, seeded, and with all copies of an image in one part. Pure functions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from training.errors import DataError
 
 
 def group_duplicates(digests: np.ndarray) -> np.ndarray:
-    """Number the distinct rows of `digests` (N, B) in order of appearance; returns (N,) int64."""
+    """Number the distinct rows of `digests` (N, B) in order of appearance; return (N,) int64."""
     view = np.ascontiguousarray(digests).view(f"V{digests.shape[1]}").ravel()
     _, first, inverse = np.unique(view, return_index=True, return_inverse=True)
     order = np.empty(len(first), np.int64)
@@ -23,21 +23,21 @@ def split(
 ) -> dict[str, np.ndarray]:
     """Assign every sample to "train" or to one of the parts named in `fractions`.
 
-    All samples of one group go to one part. A group whose samples carry several labels counts for the
-    label of its first. Every part gets at least one group of every class.
+    All samples of a group go to the same part. A group with several labels counts as one of its first sample's label.
+    Every part gets at least one group of every class.
 
     Args:
         labels: (N,) int.
-        groups: (N,) int, equal for duplicates.
+        groups: (N,) int, the same for duplicates.
         fractions: part name -> fraction of each class's groups.
-        class_names: for the message.
+        class_names: used in the error message.
         seed: the same seed gives the same parts.
 
     Returns:
         Part name -> sorted sample indices.
 
     Raises:
-        DataError: a class with too few distinct images to be in every part.
+        DataError: a class has too few distinct images for every part to get one.
     """
     distinct, first = np.unique(groups, return_index=True)
     group_labels = labels[first]
@@ -61,7 +61,7 @@ def split(
 
 
 def label_conflicts(labels: np.ndarray, groups: np.ndarray) -> list[np.ndarray]:
-    """Return the sample indices of each group whose samples carry more than one label."""
+    """Return the sample indices of each group whose samples have more than one label."""
     pairs = np.unique(np.stack([groups, labels], axis=1), axis=0)
     several = [group for group, count in Counter(pairs[:, 0].tolist()).items() if count > 1]
     order = np.argsort(groups, kind="stable")

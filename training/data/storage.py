@@ -1,6 +1,6 @@
-"""The way to object storage: obstore, with the environment's credentials. What fails ends as one line.
+"""Connect to object storage by obstore, with the environment's credentials, and turn its errors into one line.
 
-No message repeats what a server or the library said: it can hold a signature or a token.
+No message repeats the text of a server or the library, which can contain a signature or a token.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _CODE = re.compile(r"<Code>([A-Za-z]{1,60})</Code>")
 _VARIANT = re.compile(r"source: ([A-Z][A-Za-z]+)")
 _STATUS = re.compile(r"status code: (\d{3})")
-# Where the library looks last: what a virtual machine of the provider tells of itself.
+# obstore asks the metadata server of the provider's virtual machines last, after all other credentials.
 _NO_CREDENTIALS = re.compile(r"/latest/(?:api|meta-data)/|/computeMetadata/|/metadata/identity/|MissingAccount")
 _ENDPOINT = re.compile(r"https?://[A-Za-z0-9.\[\]:_-]+(/[^?#]*)?")
 _CREDENTIALS = {
@@ -40,16 +40,18 @@ _ENDPOINTS = {
 
 @cache
 def connect(bucket: Url, patient: bool = True) -> ObjectStore:
-    """Return the store of `bucket`; nothing is sent yet. Call what it does by its blocking functions, in threads.
+    """Return the store of `bucket`, without sending a request. Call its blocking functions, in threads.
 
-    The others, fsspec's way among them, end in a thread of the library's own, which now and then aborts a process that
-    is ending.
+    Its other functions, which fsspec uses too, run in a thread of the library's own; that thread sometimes aborts a
+    process that is exiting.
 
-    A patient one goes on for two minutes over servers that fail or are out of reach; the other, for the first
-    question, which is answered wrongly more often, for some seconds.
+    Args:
+        bucket: a URL without a folder.
+        patient: retry for two minutes while servers fail or can't be reached. False is for the first request, which
+            fails more often by a wrong address, and retries for eight seconds.
 
     Raises:
-        DataError: the environment's settings make no sense.
+        DataError: the environment's settings are unusable.
     """
     from obstore.store import from_url
 
@@ -62,10 +64,10 @@ def connect(bucket: Url, patient: bool = True) -> ObjectStore:
     settings = aws_files() if bucket.scheme == "s3" else {}
     endpoint = _endpoint(_kind(bucket), settings)
     if endpoint and not _ENDPOINT.fullmatch(endpoint):
-        raise DataError(f"{bucket}: the endpoint in the environment is no address; it takes https://HOST[:PORT][/PATH]")
+        raise DataError(f"{bucket}: the endpoint in the environment is no address; write https://HOST[:PORT][/PATH]")
     if endpoint.startswith("http://"):
-        client["allow_http"] = True  # the environment says so itself
-    make: Any = from_url  # its overloads want the settings of one scheme spelled out
+        client["allow_http"] = True  # the endpoint itself asks for it
+    make: Any = from_url  # each of its overloads takes the settings of one scheme only
     try:
         store: ObjectStore = make(str(bucket), config=settings or None, client_options=client, retry_config=retry)
     except failures() as error:
@@ -83,19 +85,19 @@ def _endpoint(scheme: str, settings: dict[str, str]) -> str:
 
 
 def failures() -> tuple[type[Exception], ...]:
-    """Return what a store's functions raise where it isn't their caller's mistake."""
+    """Return the exceptions that a store's functions raise for failures outside of this program."""
     from obstore.exceptions import BaseError
 
     return BaseError, OSError, ValueError
 
 
 def status(error: Exception) -> int:
-    """Return the HTTP status that `error` tells of, 0 without."""
+    """Return the HTTP status in the text of `error`, or 0 if there is none."""
     return int(found[1]) if (found := _STATUS.search(str(error))) else 0
 
 
 def explain(error: Exception, url: Url) -> DataError:
-    """Return what to tell of `error`, which the store of `url` raised."""
+    """Return the error to show for `error`, which the store of `url` raised."""
     text = str(error)
     code = found[1] if (found := _CODE.search(text)) else ""
     answered = status(error)
@@ -110,13 +112,13 @@ def explain(error: Exception, url: Url) -> DataError:
     if code in ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken") or answered == 401:
         return DataError(f"{url}: the credentials are not accepted ({said}); check {_CREDENTIALS[kind]}")
     if answered == 403:
-        return DataError(f"{url}: access denied ({said}); the credentials must be allowed to list and to read it")
+        return DataError(f"{url}: access denied ({said}); the credentials need the right to list and read it")
     if answered:
-        return DataError(f"{url}: the server failed ({said}), also when asked again")
+        return DataError(f"{url}: the server failed ({said}), after retries too")
     if "HTTP error" in text or "timed out" in text or "sending request" in text:
         return DataError(f"{url}: the server can't be reached; check the network and the endpoint's address")
     if "invalid path" in text:
         name = found[1] if (found := re.search(r'parsing Path "(.*?)":', text, re.DOTALL)) else "?"
-        return DataError(f"{url} has an object whose name can't be taken, {name!r}; rename or remove it")
+        return DataError(f"{url} has an object whose name can't be used, {name!r}; rename or remove it")
     what = found[1] if (found := _VARIANT.search(text)) else type(error).__name__
     return DataError(f"{url}: the environment's settings can't be used ({what}); check {_CREDENTIALS[kind]}")

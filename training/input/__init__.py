@@ -1,1 +1,1 @@
-"""What Keras is fed: shuffled, augmented, balanced batches of decoded images."""
+"""The input of Keras: shuffled, augmented, balanced batches of decoded images."""

@@ -1,4 +1,4 @@
-"""Random rotation, flips, zoom, shift and hidden squares of uint8 images. NumPy and Pillow only."""
+"""Random rotation, flips, zoom, shift and hidden squares for uint8 images. NumPy and Pillow only."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 _RESAMPLED = 0.5
-"""Share of the images that are turned and zoomed. The others are flipped and moved by whole pixels, which
-costs next to nothing and shows the network images as sharp as those it will be tested on."""
+"""Fraction of the images that are rotated and zoomed. The others are flipped and shifted by whole pixels. That costs
+almost nothing, and the network sees images as sharp as those it will classify."""
 
 
 class Augmenter:
@@ -18,9 +18,9 @@ class Augmenter:
 
     Args:
         rates: `rotation` in degrees, `horizontal_flip` and `vertical_flip` as probabilities, `zoom` and
-            `shift` as fractions; the amount is drawn evenly up to the rate, either way. `cutout` is the side of a
-            square as a fraction of the image's: it hides a part, so that no image is known by one part alone
-            (DeVries & Taylor, 2017), and shows the image's mean colour in its place.
+            `shift` as fractions; amounts are drawn uniformly up to the rate, either way. `cutout` is the side of a
+            square, as a fraction of the image's, that is filled with the image's mean colour: the network can't
+            rely on one part of an image alone (DeVries & Taylor, 2017).
         size: width and height of the images in pixels.
     """
 
@@ -37,7 +37,7 @@ class Augmenter:
 
     @property
     def flips_evenly(self) -> bool:
-        """Whether an image is as often mirrored left to right as not: then who calls can say when."""
+        """Whether half of the images are mirrored left to right. Then the caller can choose which."""
         return self._rates["horizontal_flip"] == 0.5
 
     def __call__(
@@ -51,11 +51,11 @@ class Augmenter:
         """Return augmented copies.
 
         Args:
-            images: (N, size, size, 3) uint8. They may be the part from `first` of a batch of `whole` images, and are
-                drawn as they would be in it.
-            rng: draws.
-            first, whole: see `images`.
-            mirrored: (N,) bool, which to flip left to right; drawn, if not given.
+            images: (N, size, size, 3) uint8, the images from `first` on of a batch of `whole` images. They are changed
+                as they would be in the whole batch.
+            rng: the source of randomness.
+            first, whole: see `images`; by default the images are a whole batch.
+            mirrored: (N,) bool, which images to flip left to right; random by default.
         """
         count, rates = whole or len(images), self._rates
 
@@ -94,7 +94,7 @@ class Augmenter:
             image[y : y + self._cut, x : x + self._cut] = colour
 
     def _resample(self, wide: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-        # Bicubic: bilinear leaves images so soft that sharp ones look foreign to the network.
+        # Bilinear resampling blurs, and the network would then see sharp images as unusual.
         size = (self._size, self._size)
         coefficients = tuple(matrix.tolist())
         image = Image.fromarray(wide)
@@ -103,7 +103,7 @@ class Augmenter:
     def _matrices(
         self, angle: np.ndarray, scale: np.ndarray, shift: np.ndarray, flip_x: np.ndarray, flip_y: np.ndarray
     ) -> np.ndarray:
-        """Pillow's six numbers for each image, (6, N): where in the wide source an output pixel comes from."""
+        """Return Pillow's six coefficients for each image, (6, N): from an output pixel to one of the padded image."""
         sign_x, sign_y = np.where(flip_x, -1.0, 1.0), np.where(flip_y, -1.0, 1.0)
         a, b = scale * np.cos(angle) * sign_x, -scale * np.sin(angle) * sign_y
         d, e = scale * np.sin(angle) * sign_x, scale * np.cos(angle) * sign_y
@@ -114,7 +114,7 @@ class Augmenter:
 
 
 def _margin(rates: Mapping[str, float], size: int) -> int:
-    """How far outside the image a corner can fall, in pixels."""
+    """Return how far outside the image a corner can fall, in pixels."""
     angle = math.radians(min(rates["rotation"], 45))
     reach = (math.cos(angle) + math.sin(angle)) * (1 + rates["zoom"]) / 2 - 0.5 + rates["shift"]
     return math.ceil(size * reach) + 1 if reach > 0 else 0

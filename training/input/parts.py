@@ -11,7 +11,6 @@ from training.data.dataset import Dataset, Part
 from training.data.imbalance import class_weights
 from training.errors import UsageError
 from training.input.augment import Augmenter
-from training.input.mixing import Mixer
 from training.input.pruning import Pruner
 
 if TYPE_CHECKING:
@@ -48,7 +47,6 @@ def training_batches(
         config.batch_size or 1,
         seed=config.seed,
         augmenter=Augmenter(config.augmentation, config.image_size),
-        mixer=Mixer(config.mixup, config.cutmix),
         class_weights=class_weights(counts) if data.balance == "class-weights" else None,
         oversample=data.balance == "oversample",
         pruner=Pruner(config.data_pruning, len(part)) if config.data_pruning else None,

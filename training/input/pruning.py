@@ -1,8 +1,8 @@
-"""Leave out images that the network knows already, and count the others of their kind for them. NumPy only.
+"""Leave out some of the images that the network has learned, and weigh the others more for it. NumPy only.
 
-After Qin et al. ("InfoBatch: Lossless Training Speed Up by Unbiased Dynamic Data Pruning", ICLR 2024): of the images
-whose last loss was below the mean, a share is left out at random, anew at each pass, and those that stay weigh as much
-more, so that the expected gradient is the same.
+After Qin et al. ("InfoBatch: Lossless Training Speed Up by Unbiased Dynamic Data Pruning", ICLR 2024): each pass leaves
+out at random a fraction of the images whose last loss was below the mean. The others of them get a larger weight, so
+that the expected gradient stays the same.
 """
 
 from __future__ import annotations
@@ -11,29 +11,29 @@ import numpy as np
 
 
 class Pruner:
-    """Knows the last loss of each image.
+    """Keeps the last loss of each image and chooses the images of an epoch.
 
     Args:
-        share: of the images with a loss below the mean that is left out of a pass.
+        share: fraction of the images with a loss below the mean that a pass leaves out.
         images: their number.
     """
 
     def __init__(self, share: float, images: int) -> None:
         self._share = share
         self.losses = np.full(images, np.nan, np.float32)
-        """(N,) float32; NaN where there was none yet."""
+        """(N,) float32; NaN for an image without a loss so far."""
 
     def epoch(self, order: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return as many images as `order` has, which pass each is of, and the weight of each image.
+        """Return the images of an epoch, which pass each belongs to, and the weight of each image.
 
-        What is left out of a pass makes room for the beginning of another one: an epoch is always as long.
+        An epoch always has the length of `order`: where a pass leaves images out, the next pass begins.
 
         Args:
-            order: (M,) images of a whole pass, in any order.
-            rng: draws.
+            order: (M,) all images of a pass, in any order.
+            rng: the source of randomness.
 
         Returns:
-            (M,) images; (M,) int passes, from 0; and (N,) float32 weights for all images that there are.
+            (M,) images; (M,) int passes, from 0; and (N,) float32 weights of all images.
         """
         easy = self.losses < np.nanmean(self.losses) if np.isfinite(self.losses).any() else np.zeros(0, bool)
         if not easy.any():

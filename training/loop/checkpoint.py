@@ -65,7 +65,7 @@ class Checkpoint:
         return Progress(**state)
 
     def save(self, model: Any, progress: Progress, losses: np.ndarray | None = None) -> None:
-        """Save `model` as the last one and, if this epoch is the best, its (averaged) weights as the best.
+        """Save `model` as the last one and, if this epoch is the best, its weights as the best.
 
         Args:
             model: compiled.
@@ -74,15 +74,13 @@ class Checkpoint:
         """
         import keras
 
-        from training.loop.averaging import averaged
-
         if self._writes:
             self._folder.mkdir(parents=True, exist_ok=True)
             with undivided():
                 model.save(self._last(progress.epochs))
         if progress.best_epoch == progress.epochs:
             # On all workers: the weights are theirs together.
-            with averaged(model), undivided():
+            with undivided():
                 if self._writes:
                     model.save_weights(self._best(progress.best_epoch))
         if not self._writes:
@@ -114,7 +112,6 @@ class Checkpoint:
         import keras
 
         from training.loop import (
-            ensemble,  # noqa: F401
             image_losses,  # noqa: F401
             muon,  # noqa: F401
             schedules,  # noqa: F401

@@ -25,25 +25,23 @@ def compile_model(model: Any, config: Config, steps_per_epoch: int, measured: Se
 
     assert config.epochs is not None
     peak = config.peak_learning_rate
-    rate: Any = peak
+    steps = steps_per_epoch * config.epochs
+    warmup = round(steps * config.warmup)
+    rate: Any
     if config.schedule == "cosine":
-        steps = steps_per_epoch * config.epochs
-        warmup = round(steps * config.warmup)
         rate = optimizers.schedules.CosineDecay(
             peak / 25 if warmup else peak,
             decay_steps=max(1, steps - warmup),
             warmup_target=peak if warmup else None,
             warmup_steps=warmup,
         )
-    elif config.schedule == "one-cycle":
-        steps = steps_per_epoch * config.epochs
-        rate = OneCycle(peak, steps, round(steps * config.warmup))
-    averaging: dict[str, Any] = {"use_ema": True, "ema_momentum": config.ema} if config.ema else {}
+    else:
+        rate = OneCycle(peak, steps, warmup)
     optimizers_by_name: dict[str, Callable[[], Any]] = {
-        "adam": lambda: optimizers.Adam(rate, **averaging),
-        "adamw": lambda: optimizers.AdamW(rate, weight_decay=0.01, **averaging),
-        "sgd": lambda: optimizers.SGD(rate, momentum=0.9, nesterov=True, **averaging),
-        "muon": lambda: ConvolutionMuon(rate, **averaging),
+        "adam": lambda: optimizers.Adam(rate),
+        "adamw": lambda: optimizers.AdamW(rate, weight_decay=0.01),
+        "sgd": lambda: optimizers.SGD(rate, momentum=0.9, nesterov=True),
+        "muon": lambda: ConvolutionMuon(rate),
     }
     optimizer = optimizers_by_name[config.optimizer]()
     losses = [ImageLosses(config.batch_size or 1, config.label_smoothing)] if config.data_pruning else []
@@ -58,9 +56,5 @@ def compile_for_evaluation(model: Any, config: Config) -> None:
 def _compile(model: Any, optimizer: Any, config: Config, more: list[Any]) -> None:
     from keras import losses, metrics
 
-    from training.loop.ensemble import JointAccuracy, MeanCrossentropy
-
-    several = len(model.output.shape) == 3
-    loss = (MeanCrossentropy if several else losses.CategoricalCrossentropy)(label_smoothing=config.label_smoothing)
-    accuracy = (JointAccuracy if several else metrics.CategoricalAccuracy)("accuracy")
-    model.compile(optimizer, loss, metrics=[accuracy, *more])
+    loss = losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing)
+    model.compile(optimizer, loss, metrics=[metrics.CategoricalAccuracy("accuracy"), *more])

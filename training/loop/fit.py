@@ -13,7 +13,6 @@ from training.distributed.workers import Workers, guarded
 from training.errors import TrainingError
 from training.input.batches import Batches
 from training.loop import image_losses
-from training.loop.averaging import EvaluateAveraged
 from training.loop.checkpoint import Checkpoint, Progress
 from training.loop.interruption import Interruption, ctrl_c
 from training.progress import Bar, console
@@ -49,23 +48,18 @@ def fit(
         WorkersLost: another worker is gone, or all were stopped from outside.
         TrainingError: the loss is no finite number any more.
     """
-    watched = "loss" if validation is None else "val_loss"
-    callbacks: list[Any] = []
+    early_stopping = None
     if validation is not None:
-        callbacks.append(keras.callbacks.EarlyStopping("val_loss", patience=config.patience))
-    if config.schedule == "plateau":
-        callbacks.append(
-            keras.callbacks.ReduceLROnPlateau(watched, factor=0.3, patience=max(1, (config.patience or 1) // 3))
-        )
+        early_stopping = keras.callbacks.EarlyStopping("val_loss", patience=config.patience)
     with ctrl_c(workers) as interruption, guarded(workers):
-        loop = _Loop(train, checkpoint, progress, list(callbacks), interruption)
+        loop = _Loop(train, checkpoint, progress, early_stopping, interruption)
         if not _out_of_patience(progress, config):
             model.fit(
                 train,
                 validation_data=validation,
                 epochs=config.epochs,
                 initial_epoch=progress.epochs,
-                callbacks=[*callbacks, EvaluateAveraged(), loop],
+                callbacks=[*([early_stopping] if early_stopping else []), loop],
                 shuffle=False,  # the batches have their own, seeded order
                 verbose=0,
             )
@@ -95,24 +89,19 @@ class _Loop(keras.callbacks.Callback):  # type: ignore[misc]
         train: Batches,
         checkpoint: Checkpoint,
         progress: Progress,
-        others: list[Any],
+        early_stopping: Any,
         interruption: Interruption,
     ) -> None:
         super().__init__()
         self._train, self._checkpoint, self._progress = train, checkpoint, progress
-        self._others, self._interruption = others, interruption
+        self._early_stopping, self._interruption = early_stopping, interruption
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        # Early stopping and plateau keep their counters to themselves; told the past, they have them again.
-        # The rates that plateau lowers meanwhile have been lowered in the saved model already.
-        optimizer = self.model.optimizer
-        rate = keras.ops.convert_to_numpy(optimizer.learning_rate)
-        for epoch in range(self._progress.phase_start, self._progress.epochs):
-            past = {name: values[epoch] for name, values in self._progress.history.items()}
-            for callback in self._others:
-                callback.on_epoch_end(epoch, past)
-        if any(isinstance(callback, keras.callbacks.ReduceLROnPlateau) for callback in self._others):
-            optimizer.learning_rate = rate
+        if self._early_stopping is not None:
+            # It keeps its counter to itself; replaying the epochs of this phase restores it.
+            for epoch in range(self._progress.phase_start, self._progress.epochs):
+                past = {name: values[epoch] for name, values in self._progress.history.items()}
+                self._early_stopping.on_epoch_end(epoch, past)
         self.model.stop_training = False
         if self._train.pruner is not None and self._progress.epochs:
             self._train.pruner.losses[:] = self._checkpoint.load_losses(self._progress)

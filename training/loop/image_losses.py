@@ -8,8 +8,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from training.loop.ensemble import crossentropy
-
 
 @keras.saving.register_keras_serializable(package="image_classifier")
 class ImageLosses(keras.metrics.Metric):  # type: ignore[misc]
@@ -26,8 +24,9 @@ class ImageLosses(keras.metrics.Metric):  # type: ignore[misc]
         self.losses = self.add_variable((size,), initializer="zeros", name="losses")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Take the losses of (B, C) probabilities, or of an ensemble's (B, M, C)."""
-        losses = ops.cast(crossentropy(y_true, y_pred, self._label_smoothing), "float32")[: self._size]
+        """Take the losses of (B, C) probabilities."""
+        losses = keras.losses.categorical_crossentropy(y_true, y_pred, label_smoothing=self._label_smoothing)
+        losses = ops.cast(losses, "float32")[: self._size]
         self.losses.assign(ops.concatenate([losses, ops.zeros((self._size - ops.shape(losses)[0],))]))
 
     def result(self) -> Any:

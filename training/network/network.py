@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,14 @@ from training.network import pretrained, whitening
 # reach half of float32's speed, AMD's reach 1.6 times (python -m benchmarks.step).
 _BFLOAT16 = ({"amx_bf16"}, {"bf16"}, {"avx512_bf16", "AuthenticAMD"})
 SCORES = "probabilities"
-"""Name of the last layer; an ensemble's networks have theirs, with a number."""
+"""Name of the last layer."""
 _CPUINFO = Path("/proc/cpuinfo")
 _SMALL_MAP = 8
 """Up to this width AMX does a kernel's gradient faster as products of matrices."""
 
 
 def build(config: Config, classes: int) -> Any:
-    """Return an uncompiled `keras.Model`: (B, S, S, 3) uint8 -> (B, classes) float32 softmax, (B, M, classes) of M.
+    """Return an uncompiled `keras.Model`: (B, S, S, 3) uint8 -> (B, classes) float32 softmax.
 
     `depth` stages with twice the filters each, then global average pooling. A "plain" stage is two 3x3 convolutions
     with batch normalisation and a 2x2 max-pooling, in the manner of VGG (Simonyan & Zisserman, 2015). A "residual"
@@ -29,8 +28,7 @@ def build(config: Config, classes: int) -> Any:
     David Page made for speed on CIFAR-10 ("How to train your ResNet", 2018), with a block in each stage. A "pooled"
     one is the same, but all stages after the first have four times its filters, every convolution begins by passing on
     its input, and the last pooling takes maxima (Jordan, "94% on CIFAR-10 in 3.29 seconds", 2024).
-    A backbone takes the place of all stages. An `ensemble` of M shares what is before the stages (Lakshminarayanan et
-    al., 2017).
+    A backbone takes the place of all stages.
     """
     from keras import Input, Model, backend, dtype_policies, layers, regularizers
 
@@ -64,9 +62,8 @@ def build(config: Config, classes: int) -> Any:
         return normalised(x)
 
     def normalised(x: Any) -> Any:
-        # Keras' own momentum of 0.99 needs hundreds of steps; a small folder has a few an epoch. Averaged weights
-        # want statistics averaged over the same steps.
-        x = FusedBatchNormalization(momentum=max(0.9, config.ema), dtype=policy)(x)
+        # Keras' own momentum of 0.99 needs hundreds of steps; a small folder has a few an epoch.
+        x = FusedBatchNormalization(momentum=0.9, dtype=policy)(x)
         return layers.Activation(config.activation, dtype=policy)(x)
 
     def plain(x: Any, filters: int) -> Any:
@@ -93,46 +90,20 @@ def build(config: Config, classes: int) -> Any:
             x = layers.Activation(config.activation, dtype=policy)(whitening.layer(policy)(x))
         elif config.block == "residual":
             x = convolution(x, config.width // 2)
-        members = [stages(x) for _ in range(config.ensemble)]
-        # Joined as maps: so pooling takes all of them, and so do Grad-CAM's pictures.
-        x = layers.Concatenate(dtype=policy, name="maps")(members) if len(members) > 1 else members[0]
+        x = stages(x)
     made_of_pooled = not config.backbone and config.block == "pooled"
     pooling = layers.GlobalMaxPooling2D if made_of_pooled else layers.GlobalAveragePooling2D
     x = pooling(dtype="float32")(x)
-    probabilities = _answer(x, config, classes, dropout)
+    x = dropout(config.dropout)(x)
+    if config.dense:
+        x = layers.Dense(
+            config.dense, activation=config.activation, kernel_initializer="he_normal", kernel_regularizer=penalty
+        )(x)
+    probabilities = layers.Dense(classes, activation="softmax", kernel_regularizer=penalty, name=SCORES)(x)
     model = Model(image, probabilities, name="image_classifier")
     if made_of_pooled:
         _begin_plainly(model)
     return model
-
-
-def _answer(features: Any, config: Config, classes: int, dropout: Callable[[float], Any]) -> Any:
-    """Return what `build` says, from (B, F) features; of an ensemble each network has its part of them."""
-    from keras import layers, regularizers
-
-    penalty = regularizers.L2(config.l2) if config.l2 else None
-
-    def answer(x: Any, name: str) -> Any:
-        x = dropout(config.dropout)(x)
-        if config.dense:
-            x = layers.Dense(
-                config.dense,
-                activation=config.activation,
-                kernel_initializer="he_normal",
-                kernel_regularizer=penalty,
-            )(x)
-        return layers.Dense(classes, activation="softmax", kernel_regularizer=penalty, name=name)(x)
-
-    if config.ensemble == 1:
-        return answer(features, SCORES)
-    count, answers = config.ensemble, []
-    of_networks = layers.Reshape((count, features.shape[-1] // count), name="networks")(features)
-    for i in range(count):
-        # Named: `for_serving` adds layers to a network that another process may have named the same, if left to itself.
-        x = layers.Cropping1D((i, count - 1 - i), name=f"network_{i + 1}")(of_networks)
-        x = answer(layers.Flatten(name=f"features_{i + 1}")(x), f"{SCORES}_{i + 1}")
-        answers.append(layers.Reshape((1, classes), name=f"answer_{i + 1}")(x))
-    return layers.Concatenate(axis=1, name="answers")(answers)
 
 
 def _begin_plainly(model: Any) -> None:
@@ -146,14 +117,9 @@ def _begin_plainly(model: Any) -> None:
             kernel[..., passed] = 0
             kernel[1, 1, passed, passed] = 1
             layer.set_weights([kernel])
-    for scores in scores_of(model):
-        kernel, bias = scores.get_weights()
-        scores.set_weights([kernel * (0.005 / max(kernel.std(), 1e-9)), bias])
-
-
-def scores_of(model: Any) -> list[Any]:
-    """The last layer of each network of an ensemble, or of the one."""
-    return [layer for layer in model.layers if layer.name.startswith(SCORES)]
+    scores = model.get_layer(SCORES)
+    kernel, bias = scores.get_weights()
+    scores.set_weights([kernel * (0.005 / max(kernel.std(), 1e-9)), bias])
 
 
 def uses_bfloat16(config: Config) -> bool:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from training.network import network, pretrained
+from training.network import pretrained
 
 
 def faster_layers() -> dict[type, Any]:
@@ -61,16 +59,4 @@ def for_serving(model: Any, mirrored: bool = False, moved: bool = False) -> Any:
 
     copy = keras.models.clone_model(model, clone_function=plain, call_function=of_views if count > 1 else None)
     copy.set_weights(model.get_weights())
-    return copy if len(network.scores_of(copy)) == 1 else _answering_together(copy)
-
-
-def _answering_together(model: Any) -> Any:
-    """Return an ensemble that answers from the mean of its networks' scores: one dense layer of all features."""
-    from keras import Model, layers
-
-    parts = network.scores_of(model)
-    kernels, biases = zip(*(part.get_weights() for part in parts), strict=True)
-    scores = layers.Dense(parts[0].units, activation="softmax", name=network.SCORES)
-    probabilities = scores(layers.Concatenate(name="features")([part.input for part in parts]))
-    scores.set_weights([np.concatenate(kernels) / len(parts), np.mean(biases, axis=0)])
-    return Model(model.input, probabilities, name=model.name)
+    return copy

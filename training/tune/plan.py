@@ -12,7 +12,7 @@ from training.tune.space import Space
 SEARCHES = ("random", "tpe", "hyperband", "grid")
 
 # They decide where the images are and how they are decoded; which they are, the fingerprint tells.
-_ELSEWHERE = ("data", "test_data", "strict", "workers", "cache_dir")
+_ELSEWHERE = ("data", "test_data", "strict", "decoders", "cache_dir")
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def test_a_run_is_published_and_repeats_exactly_through_a_kill_and_a_resume(
 ) -> None:
     sandbox: Sandbox = request.getfixturevalue(name)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    learning = ("--schedule", "plateau", "--patience", 3, "--optimizer", "muon", "--data-pruning", 0.5)
+    learning = ("--patience", 3, "--optimizer", "muon", "--data-pruning", 0.5)
     options = ("--data", data, "--epochs", 6, "--block", "pooled", *learning, "--no-int8", *SMALL)
     done = sandbox.run(*options, "--out", whole, "--name", f"by-{name}")
     assert done.returncode == 0, done.stderr

@@ -125,7 +125,7 @@ def test_a_training_leaves_listed_files_out_and_checks_labels_if_told(sandbox: S
     document = json.loads((out / "metrics.json").read_text())
     assert document["data"]["excluded"] == 2
     assert document["checks"]["labels"]["accuracy"] > 0.9
-    assert "2 files left out, as list.csv says" in done.stderr
+    assert "2 files left out, as listed in list.csv" in done.stderr
     assert "left out by --exclude" in (out / "report.html").read_text(encoding="utf-8")
 
 

@@ -18,11 +18,10 @@ from tests.integration.training.conftest import SMALL, Run, Sandbox
 from tests.s3 import S3, Between, between, s3_server, settings
 from training.config import Config
 from training.data import storage
-from training.data.dataset import Dataset, load
+from training.data.dataset import Dataset, load, locate
+from training.data.disk import DiskSource
 from training.data.folder import scan
-from training.data.remote import contents
 from training.errors import DataError
-from training.url import parse
 
 
 @pytest.fixture(scope="session")
@@ -82,10 +81,10 @@ def test_google_s_own_address_and_login_lead_to_the_same(
     monkeypatch.setenv("GOOGLE_SERVICE_ACCOUNT", str(tmp_path / "account.json"))
     monkeypatch.setattr(storage, "_endpoint", lambda *_: "http://here")
     storage.connect.cache_clear()
-    root = parse("gs://photos/sets/data", "--data")
-    folder = scan(root)
-    assert folder.files == scan(tree).files
-    assert list(contents(root, folder.files, folder.stats)) == [(tree / file).read_bytes() for file in folder.files]
+    source = locate("gs://photos/sets/data")
+    folder = scan(source)
+    assert folder.files == scan(DiskSource(tree)).files
+    assert list(source.read(folder.files, folder.stats)) == [(tree / file).read_bytes() for file in folder.files]
     storage.connect.cache_clear()
 
 
@@ -113,7 +112,7 @@ def test_a_second_run_lists_but_reads_nothing_until_an_object_changes(tmp_path: 
 
 def test_a_listing_of_several_pages_is_read_to_its_end(s3: S3, front: Between) -> None:
     s3.put_all("many", {f"{'ab'[i // 1001]}/{i:04}.png": b"x" for i in range(1002)})
-    folder = scan(parse("s3://many", "--data"))
+    folder = scan(locate("s3://many"))
     assert len(folder.files) == 1002
     assert folder.files[0] == "a/0000.png"
     assert len(front.requests) == 4
@@ -123,7 +122,7 @@ def test_odd_names_are_names_and_markers_are_not(s3: S3, front: Between, tmp_pat
     names = ["é ü.png", "#?%41+&.png", "a:b.png", "%2e%2e/q.png", "日本.png", "~x.png", "back\\slash.png"]
     hidden = ["", "deep/", ".hidden.png", ".git/a.png"]
     s3.put_all("odd", {f"d/red/{name}": b"png?" for name in names + hidden} | {"d/blue/1.png": b"", "d/": b""})
-    folder = scan(parse("s3://odd/d", "--data"))
+    folder = scan(locate("s3://odd/d"))
     assert sorted(folder.files) == sorted(["blue/1.png", *(f"red/{name}" for name in names)])
     assert not folder.rejected
     with pytest.raises(DataError, match=r"no usable image among 8 files"):
@@ -136,8 +135,8 @@ def test_a_name_that_leads_elsewhere_is_refused_with_it(
 ) -> None:
     bucket = f"hostile{request.node.callspec.indices['name']}"
     s3.put_all(bucket, {"red/1.png": b"x", name: b"x"})
-    with pytest.raises(DataError, match="has an object whose name can't be taken") as caught:
-        scan(parse(f"s3://{bucket}", "--data"))
+    with pytest.raises(DataError, match="has an object whose name can't be used") as caught:
+        scan(locate(f"s3://{bucket}"))
     assert str(caught.value).isprintable()
 
 
@@ -172,7 +171,7 @@ def test_an_object_that_is_gone_or_another_is_left_out_and_not_remembered(
         ("list-type", 403, r"s3://photos/sets/data: access denied \(AccessDenied\)"),
         ("red/001", 403, r"s3://photos/sets/data/red/001.jpg: access denied"),
         ("list-type", 301, r"in another region; set AWS_REGION"),
-        ("list-type", 503, r"the server failed \(SlowDown\), also when asked again"),
+        ("list-type", 503, r"the server failed \(SlowDown\), after retries too"),
     ],
 )
 def test_what_goes_on_failing_is_one_line_and_leaves_nothing(
@@ -180,7 +179,7 @@ def test_what_goes_on_failing_is_one_line_and_leaves_nothing(
 ) -> None:
     front.fault = lambda path: fault if part in path else None
     with pytest.raises(DataError, match=message) as caught:
-        loaded(tmp_path / "cache", workers=2)
+        loaded(tmp_path / "cache", decoders=2)
     assert "\n" not in str(caught.value)
     assert not any((tmp_path / "cache").glob("*"))
 
@@ -230,7 +229,7 @@ def test_memory_stays_flat_however_much_is_read(tmp_path: Path, s3: S3) -> None:
         "from training.config import Config\n"
         "from training.data.dataset import load\n"
         "if __name__ == '__main__':\n"
-        "    data = load(Config(data='s3://large', image_size=1024, workers=2, cache_dir=sys.argv[1]))\n"
+        "    data = load(Config(data='s3://large', image_size=1024, decoders=2, cache_dir=sys.argv[1]))\n"
         "    assert sum(len(batch) for part in data.parts.values() for batch in part.batches()) == 80\n"
         # Not by getrusage, which counts what this process had when it forked.
         "    print(int(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]) * 1024)\n"

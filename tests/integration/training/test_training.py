@@ -92,8 +92,8 @@ def test_a_stored_model_is_evaluated_on_another_folder(run: Run, sandbox: Sandbo
 @pytest.mark.parametrize(
     "options",
     [
-        "--optimizer sgd --schedule plateau --balance oversample --activation silu --preset overhead --l2 0",
-        "--optimizer adamw --schedule constant --balance none --activation elu --preset none --dropout 0",
+        "--optimizer sgd --schedule one-cycle --balance oversample --activation silu --preset overhead --l2 0",
+        "--optimizer adamw --schedule cosine --balance none --activation elu --preset none --dropout 0",
     ],
 )
 def test_the_other_choices_train_and_export_too(sandbox: Sandbox, data: Path, tmp_path: Path, options: str) -> None:
@@ -122,4 +122,4 @@ def test_a_separate_test_folder_is_never_trained_on_and_may_lack_a_class(sandbox
     assert metrics["data"]["splits"]["test"] == {"blue": 6, "green": 0, "red": 7}
     assert metrics["test"]["per_class"]["green"]["f1"] is None
     assert metrics["model"]["tag"].startswith("other:")
-    assert "1 training images are in the test folder too" in done.stderr
+    assert "1 training images are also in the test folder" in done.stderr

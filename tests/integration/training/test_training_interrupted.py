@@ -20,9 +20,9 @@ from tests.integration.training.conftest import SMALL, Run, Sandbox
     "options",
     [
         "",
-        "--schedule plateau --optimizer sgd --learning-rate 0.3 --patience 6",
-        "--schedule one-cycle --block residual --ema 0.9 --precision bfloat16 --mixup 0.2 --cutmix 1",
-        "--recipe accurate --batch-size 4 --learning-rate 0.05 --width 8 --ensemble 2",
+        "--optimizer sgd --learning-rate 0.3 --patience 6",
+        "--schedule one-cycle --block residual --precision bfloat16",
+        "--recipe accurate --batch-size 4 --learning-rate 0.05 --width 8",
     ],
 )
 def test_the_same_seed_repeats_exactly_even_through_a_kill_and_a_resume(

@@ -126,7 +126,7 @@ def test_what_the_test_part_holds_makes_no_difference(sandbox: Sandbox, data: Pa
 
 def search_of(sandbox: Sandbox, data: Path, test_data: Path) -> list[Any]:
     """Do two trials here, which saves starting processes; returns all that they came to."""
-    small = {"image_size": 16, "depth": 1, "width": 4, "dense": 0, "epochs": 2, "workers": 1}
+    small = {"image_size": 16, "depth": 1, "width": 4, "dense": 0, "epochs": 2, "decoders": 1}
     config = Config(data=str(data), test_data=str(test_data), cache_dir=str(sandbox.root / "cache"), **small)  # type: ignore[arg-type]
     loaded = load(config)
     searched = Space({"learning_rate": Dimension(float, (), 1e-3, 1e-1, True)})

@@ -26,6 +26,13 @@ def test_flags_win_over_the_file_and_the_file_over_the_defaults(tmp_path: Path) 
     assert not merge(parse("--recipe", "accurate", "--no-mirrored"), None).mirrored
 
 
+def test_the_older_name_of_an_option_is_still_accepted(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text("workers = 3\n")
+    assert merge(parse(), file).decoders == merge(parse("--workers", "3"), None).decoders == 3
+    assert merge(parse("--decoders", "2"), file).decoders == 2
+
+
 def test_a_written_configuration_reads_back_equal(tmp_path: Path) -> None:
     config = Config(data='fold"er\\ ü', epochs=3, rotation=0.0, strict=True, int8=False).for_images(500)
     write(config, tmp_path / "c.toml")
@@ -36,6 +43,8 @@ def test_a_written_configuration_reads_back_equal(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("epoch = 3", "there is no option 'epoch'"),
+        ("ensemble = 1", "there is no option 'ensemble'"),
+        ('schedule = "plateau"', "choose one of cosine, one-cycle"),
         ('epochs = "3"', "epochs must be of type int"),
         ("strict = 1", "strict must be of type bool"),
         ("epochs = true", "epochs must be of type int"),

@@ -13,7 +13,7 @@ from tests.checked import collection, photos, source
 from tests.folders import write_tree
 from tests.reports import checks
 from training.checks import majority, names, outliers, sizes
-from training.checks.collection import Collection, Source
+from training.checks.collection import CheckedPart, Collection
 from training.config import Config
 from training.data import dataset, exclusions
 from training.data.exclusions import Suspect
@@ -82,8 +82,8 @@ def test_a_format_or_size_that_tells_the_class_is_pointed_out(tmp_path: Path) ->
         for i in range(20):
             pixels = photos(1, side, seed=100 * label + i)[0]
             Image.fromarray(pixels).convert("L" if i % 2 else "RGB").save(tmp_path / name / f"{i}.{suffix}")
-    (part, folder), *_ = dataset.load_whole(Config(data=str(tmp_path), cache_dir=str(tmp_path / ".cache"), workers=1))
-    section = sizes.describe(Collection(folder.class_names, [Source("data", part, folder, "data")]), seed=0)
+    (part, folder), *_ = dataset.load_whole(Config(data=str(tmp_path), cache_dir=str(tmp_path / ".cache"), decoders=1))
+    section = sizes.describe(Collection(folder.class_names, [CheckedPart("data", part, folder, "data")]), seed=0)
     assert {telling["by"] for telling in section["telling"]} >= {"format", "width and height"}
     assert "mode" not in {telling["by"] for telling in section["telling"]}
     assert section["formats"] == {"PNG": 20, "JPEG": 20}

@@ -4,7 +4,9 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -13,14 +15,16 @@ import imaging
 from tests.folders import write_tree
 from training.data.decoded import DecodedImages
 from training.data.decoding import decode_folder
+from training.data.disk import DiskSource
 from training.data.folder import scan
+from training.data.source import Rejected, Stat
 from training.errors import DataError
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_each_row_is_what_imaging_decodes(tmp_path: Path, workers: int) -> None:
     root = write_tree(tmp_path / "data", {"red": 80, "blue": 60})
-    folder = scan(root)
+    folder = scan(DiskSource(root))
     decoded, cached = decode_folder(folder, 12, tmp_path / "cache", workers)
     assert not cached
     images = decoded[np.arange(140)]
@@ -29,14 +33,54 @@ def test_each_row_is_what_imaging_decodes(tmp_path: Path, workers: int) -> None:
     )
 
 
+class Archive:
+    """A source that is neither a folder nor a bucket: its files' contents by their names."""
+
+    files_per_task: ClassVar[int] = 2
+    waits: ClassVar[bool] = False
+    name = identity = "archive"
+
+    def __init__(self, contents: dict[str, bytes]) -> None:
+        self._contents = contents
+
+    def top_level(self) -> tuple[list[str], list[str]]:
+        return sorted({file.partition("/")[0] for file in self._contents}), []
+
+    def is_image(self, name: str) -> bool:
+        return False
+
+    def files(self, folders: list[str]) -> Iterator[tuple[str, Stat]]:
+        for file, content in sorted(self._contents.items()):
+            yield file, (len(content), 0)
+
+    def read(self, files: list[str], stats: list[Stat]) -> Iterator[bytes | Rejected]:
+        for file in files:
+            yield self._contents[file] or Rejected(file, "changed", "gone")
+
+    def path(self, file: str) -> None:
+        return None
+
+
+def test_any_source_is_listed_and_read_like_a_folder(tmp_path: Path) -> None:
+    root = write_tree(tmp_path / "data", {"red": 3, "blue": 2})
+    folder = scan(DiskSource(root))
+    contents = {file: (root / file).read_bytes() for file in folder.files}
+    archive = scan(Archive(contents | {"red/empty.png": b""}))
+    assert (archive.files[:5], archive.labels[:5]) == (folder.files, folder.labels)
+    decoded, _ = decode_folder(archive, 8, tmp_path / "cache", 1)
+    expected, _ = decode_folder(folder, 8, tmp_path / "cache", 1)
+    assert (decoded[np.arange(5)] == expected[np.arange(5)]).all()
+    assert [(r.file, r.code) for r in decoded.rejected] == [("red/empty.png", "changed")]
+
+
 def test_a_second_run_decodes_nothing_and_a_changed_file_everything(tmp_path: Path) -> None:
     root = write_tree(tmp_path / "data", {"red": 2, "blue": 2})
     cache = tmp_path / "cache"
-    assert not decode_folder(scan(root), 8, cache, 1)[1]
-    assert decode_folder(scan(root), 8, cache, 1)[1]
-    assert not decode_folder(scan(root), 9, cache, 1)[1]
+    assert not decode_folder(scan(DiskSource(root)), 8, cache, 1)[1]
+    assert decode_folder(scan(DiskSource(root)), 8, cache, 1)[1]
+    assert not decode_folder(scan(DiskSource(root)), 9, cache, 1)[1]
     os.utime(root / "red" / "000.png", ns=(1, 1))
-    assert not decode_folder(scan(root), 8, cache, 1)[1]
+    assert not decode_folder(scan(DiskSource(root)), 8, cache, 1)[1]
 
 
 def test_files_that_cannot_be_used_are_listed_with_their_reason(tmp_path: Path) -> None:
@@ -45,7 +89,7 @@ def test_files_that_cannot_be_used_are_listed_with_their_reason(tmp_path: Path) 
     png = (root / "red" / "000.png").read_bytes()
     (root / "blue" / "cut.png").write_bytes(png[: len(png) // 2])
     (root / "blue" / "gone.png").symlink_to(tmp_path / "gone")
-    decoded, _ = decode_folder(scan(root), 8, tmp_path / "cache", 1)
+    decoded, _ = decode_folder(scan(DiskSource(root)), 8, tmp_path / "cache", 1)
     assert {(r.file, r.code) for r in decoded.rejected} == {
         ("red/notes.txt", "unsupported_media_type"),
         ("blue/cut.png", "corrupt_image"),
@@ -59,20 +103,20 @@ def test_pixels_not_bytes_make_a_duplicate(tmp_path: Path) -> None:
 
     root = write_tree(tmp_path / "data", {"red": 1, "blue": 1})
     Image.open(root / "red" / "000.png").save(root / "red" / "again.bmp")
-    decoded, _ = decode_folder(scan(root), 8, tmp_path / "cache", 1)
+    decoded, _ = decode_folder(scan(DiskSource(root)), 8, tmp_path / "cache", 1)
     assert (decoded.digests[1] == decoded.digests[2]).all()
     assert (decoded.digests[0] != decoded.digests[1]).any()
 
 
 def test_an_incomplete_cache_is_made_anew_and_an_abandoned_one_removed(tmp_path: Path) -> None:
     root, cache = write_tree(tmp_path / "data", {"red": 2, "blue": 2}), tmp_path / "cache"
-    decode_folder(scan(root), 8, cache, 1)
+    decode_folder(scan(DiskSource(root)), 8, cache, 1)
     (entry,) = cache.iterdir()
     (entry / "pixels.u8").write_bytes(b"cut")
     abandoned = cache / f"{'0' * 32}.{2**22 + 1}"
     abandoned.mkdir()
     (cache / "mine").mkdir()
-    assert not decode_folder(scan(root), 8, cache, 1)[1]
+    assert not decode_folder(scan(DiskSource(root)), 8, cache, 1)[1]
     assert not abandoned.exists()
     assert (cache / "mine").exists()
     assert (DecodedImages.open(entry, 8)[np.arange(4)] > 0).any()
@@ -97,7 +141,7 @@ def resident_bytes() -> int:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
 def test_a_full_disk_is_one_clear_line_and_leaves_nothing(tmp_path: Path) -> None:
-    folder = scan(write_tree(tmp_path / "data", {"red": 20, "blue": 20}))
+    folder = scan(DiskSource(write_tree(tmp_path / "data", {"red": 20, "blue": 20})))
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", disk], capture_output=True, check=False)
@@ -119,6 +163,7 @@ def test_decoder_processes_end_with_a_parent_that_is_killed(tmp_path: Path) -> N
         "import os, signal, sys\n"
         "from pathlib import Path\n"
         "from training.data import decoding\n"
+        "from training.data.disk import DiskSource\n"
         "from training.data.folder import scan\n"
         "if __name__ == '__main__':\n"
         "    results = decoding._results\n"
@@ -127,7 +172,7 @@ def test_decoder_processes_end_with_a_parent_that_is_killed(tmp_path: Path) -> N
         "            os.kill(os.getpid(), signal.SIGKILL)\n"
         "            yield result\n"
         "    decoding._results = kill_after_one\n"
-        f"    decoding.decode_folder(scan(Path({str(root)!r})), 8, Path({str(tmp_path / 'cache')!r}), 2)\n"
+        f"    decoding.decode_folder(scan(DiskSource(Path({str(root)!r}))), 8, Path({str(tmp_path / 'cache')!r}), 2)\n"
     )
     (tmp_path / "script.py").write_text(script)
     environment = os.environ | {"PYTHONPATH": os.getcwd()}

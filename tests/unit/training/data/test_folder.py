@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.folders import write_tree
+from training.data.disk import DiskSource
 from training.data.folder import scan
 from training.errors import DataError
 
@@ -13,7 +14,7 @@ from training.errors import DataError
 def test_classes_are_the_folders_in_order_and_files_are_taken_at_any_depth(tmp_path: Path) -> None:
     write_tree(tmp_path, {"red": 2, "blue": 1})
     write_tree(tmp_path / "red" / "patient 1", {"green": 1})
-    folder = scan(tmp_path)
+    folder = scan(DiskSource(tmp_path))
     assert folder.class_names == ["blue", "red"]
     assert folder.files == ["blue/000.png", "red/000.png", "red/001.jpg", "red/patient 1/green/000.png"]
     assert folder.labels == [0, 1, 1, 1]
@@ -25,13 +26,13 @@ def test_hidden_files_and_folders_are_passed_over(tmp_path: Path) -> None:
     (tmp_path / "red" / ".DS_Store").write_bytes(b"x")
     (tmp_path / "red" / ".cache").mkdir()
     (tmp_path / "red" / ".cache" / "a.png").write_bytes(b"x")
-    assert len(scan(tmp_path).files) == 2
+    assert len(scan(DiskSource(tmp_path)).files) == 2
 
 
 def test_a_file_that_is_no_image_beside_the_classes_is_listed_as_foreign(tmp_path: Path) -> None:
     write_tree(tmp_path, {"red": 1, "blue": 1})
     (tmp_path / "labels.csv").write_text("a,b")
-    assert [(r.file, r.code) for r in scan(tmp_path).rejected] == [("labels.csv", "foreign")]
+    assert [(r.file, r.code) for r in scan(DiskSource(tmp_path)).rejected] == [("labels.csv", "foreign")]
 
 
 def test_links_are_followed_but_never_in_a_circle_and_pipes_never_read(tmp_path: Path) -> None:
@@ -41,7 +42,7 @@ def test_links_are_followed_but_never_in_a_circle_and_pipes_never_read(tmp_path:
     (tmp_path / "data" / "red" / "up").symlink_to(tmp_path / "data" / "red")
     os.mkfifo(tmp_path / "data" / "red" / "pipe")
     (tmp_path / "data" / "red" / "gone.png").symlink_to(tmp_path / "gone.png")
-    files = scan(tmp_path / "data").files
+    files = scan(DiskSource(tmp_path / "data")).files
     assert files == ["blue/000.png", "blue/001.jpg", "red/000.png", "red/gone.png"]
 
 
@@ -101,7 +102,7 @@ def test_a_folder_that_cannot_be_trained_on_is_refused_in_one_line(tmp_path: Pat
     root = tmp_path / "data"
     make(root)  # type: ignore[operator]
     with pytest.raises(DataError, match=message) as caught:
-        scan(root)
+        scan(DiskSource(root))
     assert "\n" not in str(caught.value)
     assert str(root) in str(caught.value)
 
@@ -109,5 +110,5 @@ def test_a_folder_that_cannot_be_trained_on_is_refused_in_one_line(tmp_path: Pat
 def test_a_test_folder_with_an_unknown_class_is_refused(tmp_path: Path) -> None:
     write_tree(tmp_path, {"red": 1, "green": 1})
     with pytest.raises(DataError, match="green is no class of the training data"):
-        scan(tmp_path, ["blue", "red"])
-    assert scan(tmp_path, ["blue", "green", "red"]).labels == [1, 2]
+        scan(DiskSource(tmp_path), ["blue", "red"])
+    assert scan(DiskSource(tmp_path), ["blue", "green", "red"]).labels == [1, 2]

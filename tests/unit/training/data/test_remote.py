@@ -8,9 +8,10 @@ import pytest
 
 from training.config import Config
 from training.data import awsfiles
-from training.data.dataset import locate, name_of
-from training.data.folder import Rejected
-from training.data.remote import MOST_BYTES, contents
+from training.data.dataset import locate
+from training.data.disk import DiskSource
+from training.data.remote import MOST_BYTES, BucketSource
+from training.data.source import Rejected
 from training.data.storage import connect, explain
 from training.errors import DataError, UsageError
 from training.options import read, write
@@ -86,10 +87,11 @@ def test_a_url_goes_through_the_configuration_file_as_it_is(tmp_path: Path) -> N
 
 
 def test_data_is_named_after_its_folder() -> None:
-    assert name_of(locate("s3://photos/sets/cats")) == "cats"
-    assert name_of(locate("s3://photos/sets/train")) == "sets/train"
-    assert name_of(locate("s3://photos")) == "photos"
-    assert locate("photos/train") == Path("photos/train")
+    assert locate("s3://photos/sets/cats").name == "cats"
+    assert locate("s3://photos/sets/train").name == "sets/train"
+    assert locate("s3://photos").name == "photos"
+    assert locate("photos/train") == DiskSource(Path("photos/train"))
+    assert locate("photos/train").name == "photos/train"
 
 
 @pytest.mark.parametrize(
@@ -105,7 +107,9 @@ def test_each_scheme_has_a_store_that_asks_nothing_before_it_is_used(
 
 
 def test_neither_an_empty_object_nor_a_huge_one_is_asked_for() -> None:
-    empty, huge = contents(Url("s3", "photos", "a"), ["red/1.png", "red/2.png"], [(0, "x"), (MOST_BYTES + 1, "y")])
+    empty, huge = BucketSource(Url("s3", "photos", "a")).read(
+        ["red/1.png", "red/2.png"], [(0, "x"), (MOST_BYTES + 1, "y")]
+    )
     assert empty == b""
     assert isinstance(huge, Rejected)
     assert (huge.file, huge.code) == ("red/2.png", "too_large")
@@ -146,10 +150,10 @@ def test_keys_and_region_come_from_the_files_where_the_environment_has_none(aws:
 
 def test_a_profile_that_cannot_be_used_is_one_line(aws: pytest.MonkeyPatch, tmp_path: Path) -> None:
     aws.setenv("AWS_PROFILE", "nobody")
-    with pytest.raises(DataError, match="AWS_PROFILE is 'nobody', which neither"):
+    with pytest.raises(DataError, match="AWS_PROFILE is 'nobody'; neither"):
         awsfiles.settings()
     (tmp_path / ".aws" / "config").write_text("[profile nobody]\nsso_session = work\n")
-    with pytest.raises(DataError, match=r"has its keys made \(sso_session\), which isn't supported"):
+    with pytest.raises(DataError, match=r"gets its keys by sso_session, which isn't supported"):
         awsfiles.settings()
     (tmp_path / ".aws" / "config").write_text("aws_secret_access_key = hunter2\n")
     with pytest.raises(DataError, match="can't be read as an AWS configuration") as caught:

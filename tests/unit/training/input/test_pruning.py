@@ -127,5 +127,5 @@ def test_several_devices_or_a_backbone_are_refused(part: Any) -> None:
     config = Config(data="x", data_pruning=0.5, batch_size=4)
     with pytest.raises(UsageError, match="--data-pruning needs one worker with one device"):
         training_batches(part, None, config, devices=2)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="--optimizer muon is for networks that start from nothing"):
+    with pytest.raises(UsageError, match="--optimizer muon is for networks without --backbone"):
         Config(data="x", backbone="resnet50", optimizer="muon")

@@ -87,15 +87,6 @@ def test_bfloat16_is_chosen_where_it_is_faster(cpuinfo: str, faster: bool, tmp_p
     assert not network.bfloat16_is_faster(tmp_path / "nothing")
 
 
-def test_averaged_weights_have_statistics_averaged_over_as_many_steps() -> None:
-    def momenta(config: Config) -> set[float]:
-        layers = network.build(config, 2).layers
-        return {layer.momentum for layer in layers if isinstance(layer, keras.layers.BatchNormalization)}
-
-    assert momenta(Config(width=4, depth=1, image_size=8)) == {0.9}
-    assert momenta(Config(width=4, depth=1, image_size=8, ema=0.995)) == {0.995}
-
-
 @pytest.mark.parametrize("block", ["plain", "residual", "pooled"])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_what_is_served_has_the_same_weights_in_layers_of_keras_alone(block: str, precision: str) -> None:
@@ -108,6 +99,19 @@ def test_what_is_served_has_the_same_weights_in_layers_of_keras_alone(block: str
     difference = np.abs(trained.predict(images, verbose=0) - served.predict(images, verbose=0)).max()
     assert difference <= (1e-6 if precision == "float32" else 0.02)
     assert [weight.shape for weight in trained.get_weights()] == [weight.shape for weight in served.get_weights()]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Keras' own, of NumPy
+def test_a_network_of_another_process_can_be_served(tmp_path: Path) -> None:
+    config = Config(data="photos", block="pooled", whitening=True, width=8, depth=2, image_size=16, dense=0)
+    images = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), dtype=np.uint8)
+    trained = network.build(config, 4)
+    expected = for_serving(trained, mirrored=True, moved=True).predict(images, verbose=0)
+    trained.save(tmp_path / "last.keras")
+    keras.utils.clear_session()  # Keras then numbers layers from 1 again, as a new process does.
+    loaded = keras.saving.load_model(tmp_path / "last.keras")
+    served = for_serving(loaded, mirrored=True, moved=True)
+    assert served.predict(images, verbose=0) == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # TensorFlow's own
@@ -176,21 +180,6 @@ def test_one_cycle_rises_and_falls() -> None:
     assert [float(OneCycle(0.4, 10, 0)(step)) for step in (0, 5)] == pytest.approx([0.4, 0.2])
     copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(schedule))
     assert float(copy(60)) == rates[60]
-
-
-def test_averaged_weights_are_those_of_the_optimiser_and_only_for_a_while() -> None:
-    from training.loop.averaging import averaged
-
-    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")])
-    model.compile(keras.optimizers.SGD(1.0, use_ema=True, ema_momentum=0.5), "mse")
-    for _ in range(2):  # gradients of -2 and 2: the weight becomes 2, where the average starts, then 0
-        model.train_on_batch(np.ones((1, 1)), np.ones((1, 1)))
-    with averaged(model):
-        assert model.get_weights()[0].item() == pytest.approx(1.0)
-    assert model.get_weights()[0].item() == pytest.approx(0.0)
-    model.compile("sgd", "mse")
-    with averaged(model):
-        assert model.get_weights()[0].item() == pytest.approx(0.0)
 
 
 @pytest.mark.parametrize("name", RECIPES)

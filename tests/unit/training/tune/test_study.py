@@ -123,7 +123,7 @@ def test_another_search_is_not_mixed_in(plan: Plan, changes: dict[str, Any], mes
 
 def test_where_the_model_goes_is_no_other_search(plan: Plan) -> None:
     begun(plan)
-    begun(replace(plan, config=replace(plan.config, name="other", publish=False, workers=3), processes=4))
+    begun(replace(plan, config=replace(plan.config, name="other", publish=False, decoders=3), processes=4))
 
 
 @pytest.mark.parametrize("half_way", [False, True])

@@ -1,0 +1,103 @@
+"""A source on disk: a folder, and the files below it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from imaging.sniff import SIGNATURE_BYTES, image_format
+from training.data.source import Stat, name_of
+from training.errors import DataError
+
+
+@dataclass(frozen=True)
+class DiskSource:
+    """The folder `root`. See `source.Source`."""
+
+    root: Path
+
+    files_per_task: ClassVar[int] = 64
+    waits: ClassVar[bool] = False
+
+    def __str__(self) -> str:
+        return str(self.root)
+
+    @property
+    def name(self) -> str:
+        return name_of(self.root.resolve().parts)
+
+    @property
+    def identity(self) -> str:
+        return str(self.root.resolve())
+
+    def top_level(self) -> tuple[list[str], list[str]]:
+        try:
+            entries = sorted(entry for entry in os.listdir(self.root) if not entry.startswith("."))
+        except FileNotFoundError:
+            raise DataError(f"no such folder: {self.root}") from None
+        except NotADirectoryError:
+            raise DataError(
+                f"{self.root} is a file; --data takes a folder with one folder of images per class"
+            ) from None
+        except OSError as error:
+            raise DataError(f"{self.root} can't be read: {error.strerror}") from error
+        folders = [entry for entry in entries if (self.root / entry).is_dir()]
+        for name in folders:
+            try:
+                name.encode()
+            except UnicodeEncodeError:
+                raise DataError(
+                    f"class folder {os.fsencode(name)!r} in {self.root} has a name that isn't UTF-8"
+                ) from None
+        return folders, [entry for entry in entries if entry not in set(folders)]
+
+    def is_image(self, name: str) -> bool:
+        path = self.root / name
+        if not path.is_file():
+            return False
+        try:
+            with path.open("rb") as file:
+                return image_format(file.read(SIGNATURE_BYTES)) is not None
+        except OSError:
+            return False
+
+    def files(self, folders: list[str]) -> Iterator[tuple[str, Stat]]:
+        for folder in folders:
+            for path, size_and_time in _regular_files(self.root / folder):
+                yield os.path.relpath(path, self.root), size_and_time
+
+    def read(self, files: list[str], stats: list[Stat]) -> Iterator[str]:
+        return (str(self.root / file) for file in files)
+
+    def path(self, file: str) -> Path:
+        return self.root / file
+
+
+def _regular_files(folder: Path) -> Iterator[tuple[str, Stat]]:
+    seen: set[tuple[int, int]] = set()
+    for parent, folders, files in os.walk(folder, followlinks=True, onerror=_raise):
+        here = os.stat(parent)
+        if (here.st_dev, here.st_ino) in seen:
+            folders.clear()  # This is a link to a folder above it.
+            continue
+        seen.add((here.st_dev, here.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if name.startswith("."):
+                continue
+            path = os.path.join(parent, name)
+            try:
+                info = os.stat(path)
+            except OSError:
+                yield path, (0, 0)  # A broken link: decoding reports why it can't be read.
+                continue
+            if stat.S_ISREG(info.st_mode):
+                yield path, (info.st_size, info.st_mtime_ns)
+
+
+def _raise(error: OSError) -> None:
+    raise DataError(f"{error.filename} can't be read: {error.strerror}") from error

@@ -1,0 +1,79 @@
+"""What images are read from: a `Source` lists the files of a data set and reads them, wherever they are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+# Folders with these names are parts of a data set, not classes.
+PART_NAMES = {"train", "training", "test", "testing", "val", "valid", "validation", "dev"}
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A file that is left out.
+
+    `code` is one of `imaging`'s, `unreadable` or `foreign`; for an object in a bucket also `too_large` or `changed`.
+    """
+
+    file: str
+    code: str
+    reason: str
+
+
+Stat = tuple[int, int | str]
+"""Size in bytes, and a stamp that changes with the content: modification time in ns, or entity tag."""
+
+
+class Source(Protocol):
+    """A folder with one folder of images per class. `str` returns its address, for messages.
+
+    It can be pickled: each decoder process reads from a copy.
+    """
+
+    files_per_task: ClassVar[int]
+    """How many files a decoder process takes at a time."""
+    waits: ClassVar[bool]
+    """Whether reading waits for a network. Then only decoder processes read, as a process can be stopped at once."""
+
+    @property
+    def name(self) -> str:
+        """What reports call the data set."""
+
+    @property
+    def identity(self) -> str:
+        """The address, the same from every working directory: part of the cache's key."""
+
+    def top_level(self) -> tuple[list[str], list[str]]:
+        """Return the names of the folders and of the files beside them, each sorted, without hidden ones.
+
+        Raises:
+            DataError: the folder doesn't exist or can't be listed.
+        """
+
+    def is_image(self, name: str) -> bool:
+        """Return whether the file `name` beside the folders begins like an image."""
+
+    def files(self, folders: list[str]) -> Iterator[tuple[str, Stat]]:
+        """Yield every file at any depth of `folders`, folder by folder, in a fixed order, by its path below the source.
+
+        Raises:
+            DataError: a folder can't be listed.
+        """
+
+    def read(self, files: list[str], stats: list[Stat]) -> Iterator[str | bytes | Rejected]:
+        """Yield for each of `files`, in order, what `imaging.decode` takes (a path or the content), or its rejection.
+
+        Raises:
+            DataError: the source can't be reached.
+        """
+
+    def path(self, file: str) -> Path | None:
+        """Return where `file` lies on this machine; None for a file that would have to be downloaded."""
+
+
+def name_of(folders: Sequence[str]) -> str:
+    """Return the innermost of `folders`, preceded by its parent if it names only a part of a data set."""
+    return "/".join(folders[-2:] if folders[-1].lower() in PART_NAMES else folders[-1:])
