@@ -127,7 +127,7 @@ def test_a_port_that_cannot_be_had_is_one_line(port: str) -> None:
             ["scripts/run"], env=os.environ | {"PORT": wanted}, capture_output=True, text=True, check=False, timeout=60
         )
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"run: port {wanted} can't be had, or is in use; choose another: make run PORT=3001\n"
+    assert done.stderr == f"run: port {wanted} is invalid or in use; choose another: make run PORT=3001\n"
 
 
 def test_every_make_target_that_is_named_exists() -> None:
