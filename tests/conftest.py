@@ -1,8 +1,8 @@
-"""What holds for all tests."""
+"""Settings for all tests."""
 
 from __future__ import annotations
 
 import signal
 
-# A shell starts what it runs in the background deaf to Ctrl-C, which all children inherit. Those here are sent it.
+# A shell makes its background jobs ignore Ctrl-C, and their children inherit that. The tests send Ctrl-C to children.
 signal.signal(signal.SIGINT, signal.default_int_handler)
