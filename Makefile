@@ -1,4 +1,4 @@
-# The one vocabulary for people and CI. `make help` lists it.
+# The commands for people and CI. `make help` lists them.
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -22,57 +22,57 @@ setup: .venv/installed  ## create .venv with every dependency, locked
 .venv/installed: requirements/dev.txt scripts/setup
 	@scripts/setup
 
-run: setup  ## train the embedded digits if the store has no model, then serve on PORT (3000)
+run: setup  ## train on the built-in digits if the store has no model, then serve on PORT (3000)
 	@PORT=$(PORT) scripts/run
 
-image: setup  ## build the image of the newest model, and print what it is (BASE_IMAGE, ENGINE: docs/image.md)
+image: setup  ## build the image of the newest model, and print a report on it (BASE_IMAGE, ENGINE: docs/image.md)
 	@containers/image
 
-training-image: setup  ## build the image of a training job
+training-image: setup  ## build the image for training as a Job
 	@containers/job-image training
 
-loadtests-image: setup  ## build the image of a load test on a cluster
+loadtests-image: setup  ## build the image for load tests on a cluster
 	@containers/job-image loadtests
 
-check: setup  ## lint, format, types
+check: setup  ## check style, format and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-format: setup  ## rewrite the code the way `make check` wants it
+format: setup  ## fix style and format, as far as ruff can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
 # Two files at a time, the long ones first. A test marked `alone` waits for its neighbour (tests/conftest.py).
-test: setup  ## every test that needs no cluster
+test: setup  ## run every test that needs no cluster
 	@scripts/packages chromium chromedriver prometheus promtool docker-registry postgres
 	@scripts/helm which >/dev/null || true
 	@scripts/build-tools scripts/tools/kubeconform >/dev/null || true
 	@$(BIN)/pytest --durations 25 --numprocesses 2 --dist loadfile --no-loadscope-reorder \
 		tests/integration/training tests/integration tests/unit tests/chart
 
-backends: setup  ## test training under every Keras backend; PyTorch's environment takes 5 GB, once (docs/training.md)
+backends: setup  ## test training with every Keras backend; installs PyTorch once, 5 GB (docs/training.md)
 	@scripts/torch -c "import torch"
 	@$(BIN)/pytest tests/integration/training/test_backends.py
 
-e2e: setup  ## test the real image, then chart and releases on a real Kubernetes, or on KUBECONFIG's (docs/cluster.md)
+e2e: setup  ## test the image, then chart and releases on the project's own Kubernetes or KUBECONFIG's (docs/cluster.md)
 	@scripts/packages podman mmdebstrap prometheus postgres $(CLUSTER_NEEDS)
-	@containers/can-build 12000 || true  # what tests would say after half an hour
+	@containers/can-build 12000 || true  # show now what the tests would report after half an hour
 	@$(BIN)/pytest --durations 25 tests/containers tests/cluster $(E2E)
 
 e2e-core: E2E = -m core
-e2e-core: e2e  ## the part of these tests that CI runs
+e2e-core: e2e  ## run the part of these tests that CI runs
 
-package:  ## the Helm chart as dist/image-classifier-VERSION.tgz
+package:  ## package the Helm chart as dist/image-classifier-VERSION.tgz
 	@scripts/helm package helm/image-classifier --destination dist
 
-manifests: setup  ## write what the chart renders to k8s/manifests, for people without Helm
+manifests: setup  ## render the chart to k8s/manifests, for people without Helm
 	@$(BIN)/python -m k8s manifests --out k8s/manifests
 
-values: setup  ## write the chart's schema and table of values from its values.yaml
+values: setup  ## write the chart's schema and its README's table from values.yaml
 	@$(BIN)/python -m helm.describe
 
-bench: setup  ## measure training, its memory, and serving against other servers (20 minutes)
+bench: setup  ## measure training, its memory, and serving compared with other servers (20 minutes)
 	@scripts/packages wrk
 	@$(BIN)/python -m benchmarks.training
 	@$(BIN)/python -m benchmarks.memory
@@ -81,21 +81,21 @@ bench: setup  ## measure training, its memory, and serving against other servers
 overload: setup  ## measure serving at up to ten times its capacity (4 minutes)
 	@$(BIN)/python -m benchmarks.overload
 
-soak: setup  ## ten minutes of mixed traffic: does anything grow?
+soak: setup  ## send mixed traffic for ten minutes, and check that nothing grows
 	@$(BIN)/python -m benchmarks.soak
 
 pictures: setup  ## make the README's pictures: page, report and dashboard (8 minutes)
 	@scripts/packages chromium chromedriver prometheus /usr/share/fonts/opentype/inter/Inter-Regular.otf
 	@$(BIN)/python -m benchmarks.pictures
 
-cluster: setup  ## start a two-node Kubernetes on this machine, and print what to export
+cluster: setup  ## start a two-node Kubernetes on this machine, and print the variables to export
 	@scripts/packages $(CLUSTER_NEEDS) >&2
 	@$(BIN)/python -m cluster up
 
-cluster-down: setup  ## end it; its images stay for the next time
+cluster-down: setup  ## stop that Kubernetes; it keeps its images for the next start
 	@$(BIN)/python -m cluster down
 
-lock: setup  ## resolve the requirements anew
+lock: setup  ## update all lock files to the newest versions
 	@$(UV_LOCK) --upgrade bento/requirements.in -o bento/requirements.txt
 	@$(UV_LOCK) --upgrade requirements/dev.in -o requirements/dev.txt
 	@$(UV_LOCK) --upgrade requirements/training.in -o requirements/training.txt
@@ -104,5 +104,5 @@ lock: setup  ## resolve the requirements anew
 	@$(UV_LOCK) --upgrade containers/sbom.in -o containers/sbom.txt
 	@$(UV_LOCK) --upgrade tests/moto.in -o tests/moto.txt
 
-clean:  ## remove .venv, caches and runs; the model store stays
+clean:  ## remove .venv, caches and runs, but not the model store
 	@rm -rf .venv runs dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

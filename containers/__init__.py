@@ -1,1 +1,1 @@
-"""What makes the images; imports nothing of ours, and nothing that ships imports it."""
+"""The scripts and recipes that build the images. Imports no other package of the project; no image contains it."""

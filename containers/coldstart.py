@@ -1,4 +1,4 @@
-"""Start an image the way a cluster would, and say how long each phase took until it was ready."""
+"""Start an image as a cluster would, and measure each phase until the service is ready."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import subprocess
 import time
 
-# Those of docs/image.md.
+# The options that docs/image.md shows.
 LIMITS = (
     "--read-only",
     "--tmpfs=/tmp",
@@ -22,16 +22,16 @@ _PATIENCE = 60
 
 
 def cold_start(engine: str, name: str) -> dict[str, float]:
-    """Return seconds by phase: `container` is all that the service itself doesn't see, `total` the sum.
+    """Return seconds by phase. `container` is the time before the service's own clock starts, `total` the sum.
 
     Raises:
-        RuntimeError: it ended, or wasn't ready in a minute; the message has its log.
+        RuntimeError: the container ended, or wasn't ready within a minute; the message has its log.
     """
     began = time.monotonic()
     run = [engine, "run", "--detach", *LIMITS, "--publish=127.0.0.1::3000", name]
     container = subprocess.run(run, check=True, capture_output=True, text=True).stdout.strip()
     try:
-        published = _output(engine, "port", container, "3000").stdout.split() or [":0"]  # none of one that has ended
+        published = _output(engine, "port", container, "3000").stdout.split() or [":0"]  # empty if it has ended
         port = int(published[0].rpartition(":")[2])
         look = began + _PATIENCE / 10
         while _get(port, "/readyz") is None:

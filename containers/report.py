@@ -1,4 +1,4 @@
-"""Print what an image is: sizes, its ten largest parts, its cold start by phase, its names. The last line is JSON.
+"""Print a report on an image: sizes, ten largest parts, cold start by phase, names. The last line is JSON.
 
 python -m containers.report docker|podman NAME [OTHER_NAME...]
 """
@@ -19,7 +19,7 @@ ENGINE = str(Path(__file__).parent / "engine")
 
 _STARTS = 3
 
-# Run inside the image. A part is what one would leave out as a whole.
+# Runs inside the image. A part is something that would be left out as a whole.
 _PARTS = r"""
 import collections, json, os, re
 sizes, seen = collections.Counter(), set()
@@ -48,7 +48,7 @@ print(json.dumps(sizes.most_common(10)))
 
 @dataclass(frozen=True)
 class Report:
-    """What there is to know of an image; sizes in bytes, times in seconds."""
+    """The report on an image; sizes in bytes, times in seconds."""
 
     names: list[str]
     id: str
@@ -62,15 +62,15 @@ class Report:
 
 
 def engine(*arguments: str) -> str:
-    """Run the container engine; returns what it prints."""
+    """Run the container engine and return its output."""
     return subprocess.run([ENGINE, *arguments], check=True, capture_output=True, text=True).stdout
 
 
 def compressed_size(name: str) -> int:
-    """Return the bytes of the image as gzip makes them, which is about what a registry keeps and a node pulls.
+    """Return the gzipped size of the image in bytes, about what a registry stores and a node pulls.
 
     Raises:
-        CalledProcessError: the engine doesn't give it out.
+        CalledProcessError: the engine can't save the image.
     """
     with subprocess.Popen([ENGINE, "save", name], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as saved:
         gzip = subprocess.Popen(["gzip", "-6"], stdin=saved.stdout, stdout=subprocess.PIPE)
@@ -90,7 +90,7 @@ def median(starts: list[dict[str, float]]) -> dict[str, float]:
 
 
 def inspect(engine_name: str, names: list[str]) -> Report:
-    """Look at an image from outside and inside, and start it a few times."""
+    """Inspect an image from outside and inside, and start it a few times."""
     about = json.loads(engine("image", "inspect", names[0]))[0]
     parts = json.loads(engine("run", "--rm", "--network=none", "--entrypoint", "python", names[0], "-c", _PARTS))
     return Report(
@@ -107,7 +107,7 @@ def inspect(engine_name: str, names: list[str]) -> Report:
 
 
 def show(report: Report) -> str:
-    """Return the report for a person."""
+    """Return the report as text."""
     lines = [f"size on disk     {report.size / 1e6:8.1f} MB", f"compressed       {report.compressed / 1e6:8.1f} MB"]
     lines += ["", "largest parts"]
     lines += [f"  {part:24} {size / 1e6:6.1f} MB" for part, size in report.parts.items()]

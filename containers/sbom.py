@@ -1,6 +1,6 @@
-"""Write the SBOM of the image that this runs in: CycloneDX 1.6 as JSON, of Python's packages, Debian's, and the model.
+"""Write the SBOM of the image that this runs in: Python's and Debian's packages and the model, in CycloneDX 1.6 JSON.
 
-Run inside the build, by a Python that has cyclonedx-bom: sbom.py BENTO VERSION
+The build runs it with a Python that has cyclonedx-bom: sbom.py BENTO VERSION
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Component = dict[str, Any]
 
 
 def python_packages() -> dict[str, Any]:
-    """Return the whole document that cyclonedx-py makes of the image's environment."""
+    """Return the whole document that cyclonedx-py writes for the image's environment."""
     command = [str(Path(sys.executable).parent / "cyclonedx-py"), "environment", "--spec-version", "1.6"]
     command += ["--output-reproducible", "--output-format", "JSON", "/app/.venv/bin/python"]
     document: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
@@ -28,7 +28,7 @@ def python_packages() -> dict[str, Any]:
 
 
 def debian_packages() -> list[Component]:
-    """Return what dpkg says is installed."""
+    """Return the packages that dpkg lists as installed."""
     if shutil.which("dpkg-query") is None:
         return []
     release = dict(
@@ -51,7 +51,7 @@ def debian_packages() -> list[Component]:
 
 
 def own_python() -> list[Component]:
-    """Return the interpreter, where it is no Debian package."""
+    """Return the Python interpreter, unless it is a Debian package."""
     if not sys.base_prefix.startswith("/usr/local"):
         return []
     version = ".".join(str(number) for number in sys.version_info[:3])
@@ -60,7 +60,7 @@ def own_python() -> list[Component]:
 
 
 def models(bento: Path) -> list[Component]:
-    """Return the models that the Bento carries, each with the hashes of its files."""
+    """Return the models in the Bento, each with the hashes of its files."""
     found = []
     for about in sorted(bento.glob("models/*/*/model.yaml")):
         name, version = about.parent.parent.name, about.parent.name

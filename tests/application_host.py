@@ -1,4 +1,4 @@
-"""The application driven in process: its life and requests to it, without a server or with real connections."""
+"""Run the application in the test's process, without a server or with real connections."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Messages = list[dict[str, Any]]
 
 
 class Host:
-    """What a server does for an application: its life, and requests to it."""
+    """Does what a server does for an application: starts it and passes requests to it."""
 
     def __init__(self, load: Callable[[], WarmModel], settings: Settings | None = None) -> None:
         self.failures: list[str] = []
@@ -43,7 +43,7 @@ class Host:
         await self.call({"type": "lifespan"}, [])
 
     async def call(self, scope: dict[str, Any], messages: Messages) -> Messages:
-        """Call the application once, with `messages` to receive; returns what it sent."""
+        """Call the application once, with `messages` to receive, and return the messages that it sent."""
         sent: Messages = []
 
         async def receive() -> dict[str, Any]:
@@ -57,7 +57,7 @@ class Host:
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[httpx.AsyncClient]:
-        """Listen as the server does; gives a client with real connections."""
+        """Listen as the server does, and yield a client with real connections."""
         config = uvicorn.Config(
             self.application,
             interface="asgi3",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-# A shell starts what it runs in the background deaf to Ctrl-C, and all children inherit that. The tests send Ctrl-C.
+# A shell makes its background jobs ignore Ctrl-C, and their children inherit that. The tests send Ctrl-C to children.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

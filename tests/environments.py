@@ -1,4 +1,4 @@
-"""Environments beside the project's own, for what can't be installed with it; each as its lock file describes it."""
+"""Make environments for programs that can't be installed into the project's own; a lock file describes each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def environment(requirements: Path) -> Path:
-    """Return the Python of the environment that the lock file `requirements` describes, made when first wanted."""
+    """Return the Python of the environment that the lock file `requirements` describes; create it if it is missing."""
     digest = hashlib.sha256(requirements.read_bytes()).hexdigest()[:12]
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "image-classifier" / "environments"
     cache.mkdir(parents=True, exist_ok=True)
@@ -20,7 +20,7 @@ def environment(requirements: Path) -> Path:
     with (cache / f"{requirements.stem}.lock").open("w") as alone:
         fcntl.flock(alone, fcntl.LOCK_EX)
         if not (folder / "installed").exists():
-            sys.stderr.write(f"installing {requirements.stem} and what it needs into {folder}\n")
+            sys.stderr.write(f"installing {requirements.stem} and its dependencies into {folder}\n")
             subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
             quietly = ("--quiet", "--disable-pip-version-check", "--require-hashes")
             subprocess.run([python, "-m", "pip", "install", *quietly, "-r", requirements], check=True)

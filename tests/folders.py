@@ -1,4 +1,4 @@
-"""Make class-per-folder trees of small images that a tiny network can tell apart."""
+"""Write folders of small images, one folder per class, that a tiny network can tell apart."""
 
 from __future__ import annotations
 

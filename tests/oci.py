@@ -1,4 +1,4 @@
-"""Push an artifact of one layer to a registry over HTTP, as `oras push` does."""
+"""Push an artifact with one layer to a registry over HTTP, as `oras push` does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EMPTY = b"{}"
 
 
 def manifest(layer: bytes) -> bytes:
-    """Return the manifest by which the registry knows the artifact."""
+    """Return the manifest of the artifact with this layer."""
     config = {"mediaType": "application/vnd.oci.empty.v1+json", **_described(EMPTY)}
     layers = [{"mediaType": "application/octet-stream", **_described(layer)}]
     return json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers}).encode()

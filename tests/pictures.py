@@ -1,4 +1,4 @@
-"""A picture that tells which way up it is, in any format."""
+"""Make a picture that shows its orientation, in any format."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"]
 
 
 def picture(width: int = 24, height: int = 16) -> Image.Image:
-    """Four quadrants of different colours: no two orientations look alike."""
+    """Return a picture of four quadrants in different colours, so that no two orientations look alike."""
     image = Image.new("RGB", (width, height), (200, 40, 40))
     image.paste((40, 200, 40), (width // 2, 0, width, height // 2))
     image.paste((40, 40, 200), (0, height // 2, width // 2, height))

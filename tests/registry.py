@@ -1,4 +1,4 @@
-"""Debian's docker-registry on the loopback: a real OCI registry, of a test's own."""
+"""Run Debian's docker-registry, a real OCI registry, on the loopback for one test."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.integration.conftest import end_tree, free_port
 
 @contextlib.contextmanager
 def running_registry(folder: Path) -> Iterator[str]:
-    """Run one that keeps everything in `folder`; its HOST:PORT. Skips the test where there is none."""
+    """Run a registry that keeps its data in `folder`, and yield its HOST:PORT; skip the test if it isn't installed."""
     binary = shutil.which("docker-registry")
     if binary is None:
         pytest.skip("docker-registry is not installed")

@@ -1,4 +1,4 @@
-"""A real S3 server (moto's) as a process, and a server in front of it that misbehaves where a test says so."""
+"""Run a real S3 server (moto) as a process, and a proxy in front of it that fails as a test asks."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ LOCK = Path(__file__).parent / "moto.txt"
 
 @dataclass(frozen=True)
 class S3:
-    """The server's port on loopback."""
+    """A running server; `port` is on the loopback."""
 
     port: int
 
     @property
     def variables(self) -> dict[str, str]:
-        """What a process needs to use it; without the settings of the machine."""
+        """Return the environment variables for a client, which also switch off the machine's own AWS settings."""
         return settings(self.port)
 
     def put_all(self, bucket: str, objects: dict[str, bytes]) -> None:
-        """Make the bucket if it isn't there, and store objects by their names, which may be of any kind."""
+        """Create the bucket if it is missing, and store the objects by their names, which may hold any characters."""
         self._put(bucket, objects.items())
 
     def put_tree(self, bucket: str, root: Path, prefix: str = "") -> None:
-        """Store the files below `root`."""
+        """Store the files below `root`, with `prefix` before their names."""
         files = (path for path in sorted(root.rglob("*")) if path.is_file())
         self._put(bucket, ((prefix + path.relative_to(root).as_posix(), path.read_bytes()) for path in files))
 
@@ -53,7 +53,7 @@ class S3:
 
 
 def settings(port: int) -> dict[str, str]:
-    """Return the environment variables for an S3 server on a port of loopback."""
+    """Return the environment variables for an S3 server on a port of the loopback."""
     return {
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "very-secret-key",
@@ -66,7 +66,7 @@ def settings(port: int) -> dict[str, str]:
 
 @contextlib.contextmanager
 def s3_server() -> Iterator[S3]:
-    """Run moto on a free port until the block ends."""
+    """Run moto on a free port until the `with` block ends."""
     command = environment(LOCK).parent / "moto_server"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -91,19 +91,19 @@ def _wait(process: subprocess.Popen[bytes], port: int) -> None:
     raise AssertionError("moto doesn't answer")
 
 
-# moto looks at who asks, not at the signature. Everybody may read what is stored.
+# moto checks the access key but not the signature. Everybody may read the objects.
 _SIGNED = {
     "Authorization": "AWS4-HMAC-SHA256 Credential=testing/20260101/us-east-1/s3/aws4_request, Signature=0",
     "x-amz-acl": "public-read",
 }
 
 Fault = Callable[[str], int | str | None]
-"""From a request's path and query to a status to answer with, "cut", "stall", or None: what the server says."""
+"""From a request's path and query to a status to answer with, "cut", "stall", or None for the server's own answer."""
 
 
 @dataclass
 class Between:
-    """Where requests pass: `requests` has the path of each, and `fault` may be set anew at any time."""
+    """The state of the proxy: `requests` has the path of each request, and `fault` may be changed at any time."""
 
     port: int
     fault: Fault = lambda _: None
@@ -112,13 +112,13 @@ class Between:
 
     @property
     def objects(self) -> list[str]:
-        """The requests for objects; the others are listings."""
+        """Return the requests for objects; all others are listings."""
         return [path for path in self.requests if "list-type" not in path]
 
 
 @contextlib.contextmanager
 def between(s3: S3) -> Iterator[Between]:
-    """Stand between clients and `s3` until the block ends."""
+    """Run a proxy between clients and `s3` until the `with` block ends."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
     state = server.state = Between(server.server_port)  # type: ignore[attr-defined]
@@ -166,7 +166,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 _KEPT = ("etag", "last-modified", "content-type", "content-range")

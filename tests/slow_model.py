@@ -1,4 +1,4 @@
-"""Store entries whose model answers the strongest colour after a chosen time: the cost of a real network, tunable."""
+"""Write store entries whose model takes a chosen time, like a real network, and answers with the strongest colour."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from model_format.layout import FILES, INPUT, OUTPUT, input_shape, output_shape
 from tests.stored import SIZE, write_entry
 
 Cost = Literal["image", "call"]
-"""Does an image cost the time, or a call, whatever its batch?"""
+"""Whether each image takes the time, or each call, whatever its batch size."""
 
 _WIDTH = 128
-"""Of the square matrices that are multiplied: small enough for the cache, so that the cost is steady."""
+"""Width of the square matrices that are multiplied: they fit into the CPU's cache, so that the time is steady."""
 
 
 def write_slow_entry(folder: Path, milliseconds: float, cost: Cost = "image", *, trap: bool = False) -> Path:
     """Write a store entry whose model takes about `milliseconds` of one core, measured here and now.
 
-    With a `trap` it never returns from an image that is white all over.
+    With `trap`, a call never returns if the image is completely white.
     """
     write_entry(folder, int8=False)
-    repetitions = max(1, round(milliseconds / 1000 / _seconds_a_repetition()))
+    repetitions = max(1, round(milliseconds / 1000 / _seconds_per_repetition()))
     _write_onnx(folder / FILES["onnx"], repetitions, cost, trap=trap)
     return folder
 
 
 @functools.cache
-def _seconds_a_repetition() -> float:
+def _seconds_per_repetition() -> float:
     few, many = 50, 450
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "slow.onnx")
@@ -44,7 +44,7 @@ def _seconds_a_repetition() -> float:
 
 
 def seconds_a_call(path: Path, batch: int) -> float:
-    """Return the median time of a call on one thread."""
+    """Return the median time of a call on one thread, in seconds."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

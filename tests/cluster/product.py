@@ -53,7 +53,7 @@ class Workshop:
     registry: str
 
     def first(self) -> Product:
-        """Build as a person does, which trains on the embedded digits if the store is empty; or take IMAGE's image."""
+        """Build as a person does, which trains on the built-in digits if the store is empty; or take IMAGE's image."""
         return self._published("test", os.environ.get("IMAGE") or self._built())
 
     def newer(self, folder: Path) -> Product:

@@ -1,4 +1,4 @@
-"""The real image, built once a session by `make image`'s script, and run under the limits of a pod."""
+"""Build the real image once per session, with the script of `make image`, and run it under the limits of a pod."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.stored import write_entry
 
 ENGINE = str(Path("containers/engine").resolve())
 NAME = "image-classifier-test"
-"""Not the name of what a person built."""
+"""The tests' own image name, so that an image which a person built stays."""
 
 
 def engine(*arguments: str, check: bool = True, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -34,7 +34,7 @@ def engine(*arguments: str, check: bool = True, cwd: Path | None = None) -> subp
 
 @dataclass(frozen=True)
 class Image:
-    """What `containers/image` built, and its report."""
+    """An image that `containers/image` built, and the report on it."""
 
     name: str
     model: str
@@ -42,7 +42,7 @@ class Image:
     output: str
 
     def run(self, *command: str, options: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-        """Run one command inside, under the limits, to its end."""
+        """Run one command in the image, under the limits, and wait for its end."""
         entrypoint = (f"--entrypoint={command[0]}",) if command else ()
         return engine("run", "--rm", *LIMITS, *entrypoint, *options, self.name, *command[1:], check=False)
 
@@ -72,7 +72,7 @@ class Container:
         return engine("inspect", "--format={{.State.Running}}", self.id).stdout.strip() == "true"
 
     def wait(self) -> int:
-        """Return the exit status, once it has ended."""
+        """Wait for the container's end, and return its exit code."""
         return int(engine("wait", self.id).stdout)
 
     def wait_until_ready(self) -> None:
@@ -84,12 +84,12 @@ class Container:
             if not self.runs():
                 break
             time.sleep(0.05)
-        raise AssertionError(f"ended, or not ready after a minute:\n{self.log()}")
+        raise AssertionError(f"the server ended, or is not ready after a minute:\n{self.log()}")
 
 
 @contextlib.contextmanager
 def running(image: Image, *options: str, limits: Sequence[str] = LIMITS, **variables: str) -> Iterator[Container]:
-    """Run the server; removes it afterwards, and shows its log when the test fails."""
+    """Run the server, and remove it afterwards; if the test fails, print its log."""
     port = free_port()
     settings = [f"--env={name}={value}" for name, value in variables.items()]
     publish = f"--publish=127.0.0.1:{port}:3000"
@@ -110,7 +110,7 @@ def running(image: Image, *options: str, limits: Sequence[str] = LIMITS, **varia
 def usable_engine() -> Iterator[None]:
     done = engine("info", check=False)
     if done.returncode != 0:
-        pytest.skip(f"no container engine works here: {(done.stderr.splitlines() or ['?'])[-1]}")
+        pytest.skip(f"no container engine works on this machine: {(done.stderr.splitlines() or ['?'])[-1]}")
     yield
     subprocess.run(["containers/clean-builds"], check=True)
 

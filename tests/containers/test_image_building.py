@@ -1,4 +1,4 @@
-"""`make image` when something is wrong, or somebody changes their mind: one line, and nothing left behind."""
+"""`make image` fails with one line if something is wrong, and leaves nothing behind if it is interrupted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.stored import write_entry
 
 @pytest.fixture(scope="module")
 def stocked(usable_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """A store with a model."""
+    """Return a store with a model."""
     root = tmp_path_factory.mktemp("stocked")
     store = Store(root / "home")
     store.publish(write_entry(root / "entry"))
@@ -28,7 +28,7 @@ def stocked(usable_engine: None, tmp_path_factory: pytest.TempPathFactory) -> St
 
 
 def failed(store: Store, **variables: str) -> str:
-    """Build, which must fail; returns the line that says why."""
+    """Run a build that must fail, and return the line that says why."""
     environment = store.environment | variables
     done = subprocess.run(
         ["containers/image"], env=environment, capture_output=True, text=True, check=False, timeout=120
@@ -39,12 +39,14 @@ def failed(store: Store, **variables: str) -> str:
     return line
 
 
-def test_an_unknown_base_image_is_one_line(stocked: Store) -> None:
+def test_an_unknown_base_image_fails_with_one_line(stocked: Store) -> None:
     line = failed(stocked, BASE_IMAGE="localhost/no-such-image:1")
-    assert line.startswith("base-image: BASE_IMAGE=localhost/no-such-image:1 is neither here nor to be pulled")
+    assert line.startswith(
+        "base-image: BASE_IMAGE=localhost/no-such-image:1 is not on this machine and can't be pulled"
+    )
 
 
-def test_a_base_image_without_python_is_one_line(stocked: Store, tmp_path: Path) -> None:
+def test_a_base_image_without_python_fails_with_one_line(stocked: Store, tmp_path: Path) -> None:
     (tmp_path / "Containerfile").write_text("FROM scratch\nCOPY Containerfile /\n")
     name = "localhost/image-classifier-test-empty:1"
     engine("build", "--quiet", "--tag", name, "--file", str(tmp_path / "Containerfile"), str(tmp_path))
@@ -54,17 +56,17 @@ def test_a_base_image_without_python_is_one_line(stocked: Store, tmp_path: Path)
         engine("image", "rm", "--force", name)
 
 
-def test_an_unknown_model_is_one_line(stocked: Store) -> None:
+def test_an_unknown_model_fails_with_one_line(stocked: Store) -> None:
     assert "MODEL_TAG=image_classifier:none: no such model in the store" in failed(
         stocked, MODEL_TAG="image_classifier:none"
     )
 
 
-def test_an_engine_that_is_not_there_is_one_line(stocked: Store) -> None:
+def test_an_unknown_engine_fails_with_one_line(stocked: Store) -> None:
     assert failed(stocked, ENGINE="no-such-engine").startswith("engine: no container engine: install Docker or podman")
 
 
-def test_an_image_that_does_not_start_is_told_with_its_log(image: Image, tmp_path: Path) -> None:
+def test_an_image_that_does_not_start_is_reported_with_its_log(image: Image, tmp_path: Path) -> None:
     (tmp_path / "Containerfile").write_text(f"FROM {image.name}\nENV MAX_PIXELS=abc\n")
     name = "localhost/image-classifier-test-wrong:1"
     engine("build", "--quiet", "--tag", name, "--file", str(tmp_path / "Containerfile"), str(tmp_path))
@@ -87,11 +89,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_is_found_before_anything_is_built(stocked: Store, small_disk: Path) -> None:
-    assert re.search(r"small has \d+ MB free; building needs 2000$", failed(stocked, TMPDIR=str(small_disk)))
+    assert re.search(r"small has \d+ MB free; the build needs 2000 MB$", failed(stocked, TMPDIR=str(small_disk)))
 
 
 def left() -> set[str]:
-    """Containers of builds, their images, and what is mounted for them."""
+    """Return the containers of builds, their images, and their mounts."""
     containers = engine("ps", "--all", *(["--external"] if engine("--name").stdout.strip() == "podman" else [])).stdout
     images = engine("images", "--quiet", "localhost/image-classifier-stage").stdout
     mounts = Path("/proc/self/mounts").read_text()
@@ -113,7 +115,7 @@ def test_an_interrupted_build_leaves_nothing(stocked: Store, tmp_path: Path) -> 
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # As a terminal's foreground job, all of which Ctrl-C reaches.
+        # In a terminal, Ctrl-C reaches every process of the foreground job.
         start_new_session=True,
     )
     assert process.stderr is not None

@@ -1,4 +1,4 @@
-"""What is in the image, what is not, and what it says of itself."""
+"""The image contains what serving needs and nothing else, and its labels and SBOM are true."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ SBOM = "/usr/share/image-classifier/sbom.cdx.json"
 
 
 def inside(image: Image, script: str) -> Any:
-    """Run a Python script inside; returns the JSON that it prints."""
+    """Run a Python script in the image, and return the JSON that it prints."""
     done = image.run("python", "-c", script)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-def test_it_is_small_on_disk_and_to_pull(image: Image) -> None:
+def test_the_image_is_small_on_disk_and_compressed(image: Image) -> None:
     assert image.report["size"] <= 430e6
     assert image.report["compressed"] <= 160e6
     assert len(image.report["parts"]) == 10
@@ -44,7 +44,7 @@ def test_the_report_shows_the_cold_start_by_phase(image: Image) -> None:
 
 
 @pytest.mark.core
-def test_nothing_that_builds_or_trains_is_inside(image: Image) -> None:
+def test_the_image_contains_nothing_that_builds_or_trains(image: Image) -> None:
     commands = "gcc cc g++ c++ clang make ld pip pip3 uv apt apt-get git curl wget gpg"
     found = image.run("sh", "-c", f"for name in {commands}; do command -v $name; done; true").stdout
     assert found == ""
@@ -53,9 +53,9 @@ def test_nothing_that_builds_or_trains_is_inside(image: Image) -> None:
     assert inside(image, script) == []
 
 
-def test_nothing_can_be_changed_by_who_runs_it(image: Image) -> None:
+def test_the_user_of_the_image_can_change_no_file_of_the_program(image: Image) -> None:
     def found(what: str) -> set[str]:
-        # What it may not even look into is not its to change.
+        # find reports errors for folders that the user can't read; the user can't change anything in them either.
         find = f"find / -xdev {what} -not -path '/proc/*' -not -path '/dev/*' -not -path '/sys/*' 2>/dev/null; true"
         return set(engine("run", "--rm", "--entrypoint=sh", image.name, "-c", find).stdout.split())
 
@@ -79,19 +79,19 @@ def test_the_labels_are_true(image: Image, server: Container) -> None:
     assert revision.removesuffix("-dirty") == (head or "unknown")
 
 
-def test_it_has_the_name_of_its_version_and_of_its_bento(image: Image) -> None:
+def test_the_image_is_named_by_its_version_and_by_its_bento(image: Image) -> None:
     version, bento = image.report["names"]
     assert version == f"{NAME}:{image.report['labels']['org.opencontainers.image.version']}"
     assert image.report["labels"]["image-classifier/bento-tag"] == f"image_classifier:{bento.removeprefix(NAME + ':')}"
 
 
-def test_the_entrypoint_is_no_shell_and_the_user_no_root(image: Image) -> None:
+def test_the_entrypoint_has_no_shell_and_the_user_is_not_root(image: Image) -> None:
     config = json.loads(engine("image", "inspect", image.name).stdout)[0]["Config"]
     assert config["Entrypoint"] == ["python", "-m", "bento.serve"]
     assert config["User"] == "1034:1034"
 
 
-def test_the_sbom_lists_what_is_inside(image: Image) -> None:
+def test_the_sbom_lists_every_package_and_the_model(image: Image) -> None:
     document = json.loads(image.run("cat", SBOM).stdout)
     assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")
     listed: dict[str, set[tuple[str, str]]] = {"pypi": set(), "deb": set(), "generic": set()}
@@ -121,9 +121,9 @@ def test_the_sbom_lists_what_is_inside(image: Image) -> None:
 
 
 def secrets() -> Iterator[bytes]:
-    """What this machine knows and nobody else should: its names, paths, mirrors and passwords."""
+    """Yield what only this machine should know: its name, paths, mirrors and passwords."""
     public = re.compile(r"^(.*\.)?(debian\.org|pypi\.org|pythonhosted\.org|docker\.io|localhost|127\.0\.0\.1)$")
-    # A short name may be a word that stands for something else.
+    # A short host name may be an ordinary word.
     if len(socket.gethostname()) > 11 and not public.match(socket.gethostname()):
         yield socket.gethostname().encode()
     if len(Path.cwd().parts) > 2:
@@ -142,7 +142,7 @@ def secrets() -> Iterator[bytes]:
             yield value.encode()
 
 
-def test_the_machine_that_built_it_left_no_trace(image: Image, tmp_path: Path) -> None:
+def test_the_image_has_no_trace_of_the_machine_that_built_it(image: Image, tmp_path: Path) -> None:
     sought = set(secrets())
     about = engine("image", "inspect", image.name).stdout + engine("history", "--no-trunc", image.name).stdout
     assert not [word for word in sought if word in about.encode()]
@@ -154,13 +154,13 @@ def test_the_machine_that_built_it_left_no_trace(image: Image, tmp_path: Path) -
                 found, seen = [], set()
                 for member in tar:
                     seen.add(f"/{member.name}")
-                    # Of a link, a stream would be read to its end in search of what it leads to.
+                    # For a link, tarfile would read the whole stream in search of its target.
                     source = tar.extractfile(member) if member.isreg() else None
                     content = source.read() if source is not None else b""
                     found += [(member.name, word) for word in sought if word in content]
     finally:
         engine("rm", "--force", id_)
-    # The engine writes the first three itself, when a container is made.
+    # The engine writes these three files itself when it creates a container.
     assert [hit for hit in found if hit[0] not in ("etc/hosts", "etc/hostname", "etc/resolv.conf")] == []
     assert SBOM in seen
     unwanted = re.compile(r"^/(etc/apt/.*\.(list|sources)|root/\..*|etc/pip\.conf|var/lib/apt/lists/.+|tmp/.+)$")

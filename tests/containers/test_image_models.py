@@ -1,4 +1,4 @@
-"""A model that isn't in the image: fetched by an init container into a volume, and served from it."""
+"""The image fetches another model into a volume, as an init container does, and serves it from there."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[str]:
-    """A web server for the files of tmp_path / "site"."""
+    """Yield the address of a web server for the files in tmp_path / "site"."""
     folder = tmp_path / "site"
     folder.mkdir()
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
@@ -36,7 +36,7 @@ def site(tmp_path: Path) -> Iterator[str]:
 
 
 def fetched(image: Image, tmp_path: Path, site: str, volume: str, entry: Path) -> str:
-    """Publish and export `entry`, and have the image fetch it into the volume; returns its tag."""
+    """Publish and export `entry`, let the image fetch it into the volume, and return its tag."""
     store = Store(tmp_path / "elsewhere")
     tag = store.publish(entry)
     archive = tmp_path / "site" / "other.bentomodel"
@@ -55,7 +55,7 @@ def fetched(image: Image, tmp_path: Path, site: str, volume: str, entry: Path) -
 def test_a_fetched_model_is_served_by_its_tag(image: Image, tmp_path: Path, site: str, volume: str) -> None:
     tag = fetched(image, tmp_path, site, volume, write_entry(tmp_path / "entry", sharpness=2, int8=False))
     assert tag != image.model
-    # The server only reads it.
+    # The server needs only read access.
     with running(image, f"--volume={volume}:/bentoml:ro", MODEL_TAG=tag) as container:
         answer = container.predict(picture("blue"))
         assert answer.headers["x-model-version"] == tag
@@ -65,7 +65,7 @@ def test_a_fetched_model_is_served_by_its_tag(image: Image, tmp_path: Path, site
         assert container.get("/version").json()["model"] == image.model
 
 
-def test_a_damaged_model_is_one_line_and_a_failure(image: Image, tmp_path: Path, site: str, volume: str) -> None:
+def test_a_damaged_model_ends_the_container_with_one_line(image: Image, tmp_path: Path, site: str, volume: str) -> None:
     entry = write_entry(tmp_path / "entry")
     (entry / "model-int8.onnx").write_bytes(b"no model")
     tag = fetched(image, tmp_path, site, volume, entry)

@@ -1,4 +1,4 @@
-"""What the image does: read-only, without capabilities, as nobody in particular, in half a gigabyte and one CPU."""
+"""The image serves with a read-only file system, without capabilities or a named user, in 512 MB and on one CPU."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.stored import CLASSES, picture
 
 @pytest.mark.core
 @pytest.mark.parametrize("colour", CLASSES)
-def test_a_real_image_is_classified(server: Container, image: Image, colour: str) -> None:
+def test_an_image_is_classified(server: Container, image: Image, colour: str) -> None:
     response = server.predict(picture(colour, "JPEG"))
     assert response.status_code == 200
     assert response.json()["predicted_class"] == colour
@@ -28,14 +28,14 @@ def test_a_real_image_is_classified(server: Container, image: Image, colour: str
 @pytest.mark.parametrize(
     ("body", "status"), [(picture("red")[:-30], 422), (b"no image", 415), (b"", 415)], ids=["cut", "text", "empty"]
 )
-def test_a_bad_image_is_the_clients_mistake(server: Container, body: bytes, status: int) -> None:
+def test_a_bad_image_is_answered_with_a_client_error(server: Container, body: bytes, status: int) -> None:
     response = server.predict(body)
     assert response.status_code == status
     assert response.headers["content-type"] == "application/problem+json"
 
 
 @pytest.mark.core
-def test_it_runs_as_a_fixed_user_without_capabilities(server: Container) -> None:
+def test_the_server_runs_as_a_fixed_user_without_capabilities(server: Container) -> None:
     status = engine("exec", server.id, "cat", "/proc/1/status").stdout
     about = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
     assert about["Uid"].split() == about["Gid"].split() == ["1034"] * 4
@@ -43,9 +43,9 @@ def test_it_runs_as_a_fixed_user_without_capabilities(server: Container) -> None
     assert about["NoNewPrivs"] == "1"
 
 
-def test_one_process_serves(server: Container) -> None:
+def test_a_single_process_serves(server: Container) -> None:
     processes = engine("exec", server.id, "sh", "-c", "cat /proc/[0-9]*/comm").stdout.split()
-    assert sorted(processes) == ["python", "sh"]  # the shell expands before it starts cat
+    assert sorted(processes) == ["python", "sh"]  # the shell expands the pattern before it starts cat
 
 
 def test_settings_come_from_the_environment(image: Image) -> None:
@@ -68,14 +68,14 @@ def test_settings_come_from_the_environment(image: Image) -> None:
         ("BENTOML_HOST=here", "error: BENTOML_HOST='here': not an IP address"),
     ],
 )
-def test_a_wrong_setting_is_one_line_and_a_failure(image: Image, variable: str, message: str) -> None:
+def test_a_wrong_setting_ends_the_container_with_one_line(image: Image, variable: str, message: str) -> None:
     done = image.run(options=("--env", variable))
     assert done.returncode not in (0, 125, 126, 127)
     assert done.stderr.startswith(message)
     assert len(done.stderr.splitlines()) == 1, done.stderr
 
 
-def test_a_missing_tmpfs_is_one_line_and_a_failure(image: Image) -> None:
+def test_a_missing_tmpfs_ends_the_container_with_one_line(image: Image) -> None:
     limits = [limit for limit in LIMITS if not limit.startswith("--tmpfs")]
     if engine("--name").stdout.strip() == "podman":
         limits.append("--read-only-tmpfs=false")
@@ -86,26 +86,26 @@ def test_a_missing_tmpfs_is_one_line_and_a_failure(image: Image) -> None:
 
 @pytest.fixture
 def slow_request(image: Image) -> Iterator[tuple[Container, socket.socket, bytes]]:
-    """A server, a connection to it on which a request has half arrived, and the other half."""
+    """Yield a server, a connection on which half of a request has arrived, and the other half."""
     body = picture("green")
     head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {len(body)}\r\n\r\n"
     with running(image) as container, socket.create_connection(("127.0.0.1", container.port)) as connection:
         connection.settimeout(30)
         connection.sendall(head.encode() + body[:20])
-        # Answered after those bytes were read, on the one event loop.
+        # The only event loop answers this after it has read those bytes.
         assert container.get("/livez").status_code == 200
         yield container, connection, body[20:]
 
 
 @pytest.mark.core
-def test_sigterm_drains_and_ends_with_success(slow_request: tuple[Container, socket.socket, bytes]) -> None:
+def test_sigterm_drains_and_the_container_exits_with_0(slow_request: tuple[Container, socket.socket, bytes]) -> None:
     container, connection, rest = slow_request
     engine("kill", "--signal=TERM", container.id)
     deadline = time.monotonic() + 30
     while "closing" not in container.log():
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    # The HTTP server looks ten times a second whether it has to close its listener.
+    # The HTTP server checks ten times a second whether to close its listener.
     while listens(container):
         assert time.monotonic() < deadline
     connection.sendall(rest)
@@ -124,7 +124,7 @@ def listens(container: Container) -> bool:
     return True
 
 
-def test_sigterm_before_it_is_ready_ends_it_too(image: Image) -> None:
+def test_sigterm_before_the_server_is_ready_ends_it_too(image: Image) -> None:
     id_ = engine("run", "--detach", *LIMITS, image.name).stdout.strip()
     try:
         engine("kill", "--signal=TERM", id_)
@@ -133,7 +133,7 @@ def test_sigterm_before_it_is_ready_ends_it_too(image: Image) -> None:
         engine("rm", "--force", id_)
 
 
-def test_many_large_images_at_once_fit_into_the_memory_limit(image: Image) -> None:
+def test_many_large_images_at_once_stay_within_the_memory_limit(image: Image) -> None:
     large = picture("red", "PNG", (7000, 7000))
     with running(image) as container:
         with ThreadPoolExecutor(16) as clients:
@@ -143,8 +143,8 @@ def test_many_large_images_at_once_fit_into_the_memory_limit(image: Image) -> No
         assert container.predict(picture("red")).status_code == 200
 
 
-def test_running_out_of_memory_ends_the_container_and_says_so(image: Image, tmp_path: Path) -> None:
+def test_a_container_that_runs_out_of_memory_exits_with_137(image: Image, tmp_path: Path) -> None:
     limits = [limit for limit in LIMITS if not limit.startswith("--memory")]
-    # podman's monitor leaves a file named oom where it is.
+    # podman's monitor leaves a file named oom in its working directory.
     done = engine("run", "--rm", *limits, "--memory=48m", "--memory-swap=48m", image.name, check=False, cwd=tmp_path)
     assert done.returncode == 137

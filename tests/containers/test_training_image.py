@@ -1,4 +1,4 @@
-"""The training image, run as the Job of `python -m k8s train` runs it: read-only, unprivileged, without a network."""
+"""Run the training image as the Job of `python -m k8s train` does: read-only, unprivileged, without a network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from k8s.job import DATA, SCRATCH, STORE, Training, manifest
 from tests.containers.conftest import engine
 
 NAME = "image-classifier-training-test"
-"""Not the name of what a person built."""
+"""The tests' own image name, so that an image which a person built stays."""
 
 SHORT = ("--epochs", "1", "--image-size", "8", "--depth", "1", "--width", "8", "--dense", "0", "--no-int8")
 TAG = re.compile(r"image_classifier:[a-z0-9]+")
@@ -31,7 +31,7 @@ def build(**variables: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="session")
 def training_image(usable_engine: None) -> Iterator[str]:
-    """Made of what is there where nothing has changed, else built, which takes minutes; tests/cluster takes it up."""
+    """Yield the image's name. A build takes minutes; if nothing has changed, the script uses an earlier image."""
     done = build()
     assert done.returncode == 0, done.stderr
     yield done.stdout.strip()
@@ -40,7 +40,7 @@ def training_image(usable_engine: None) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Job:
-    """A training as Kubernetes would run it, on folders of this machine in place of claims."""
+    """A training as Kubernetes would run it, with folders of this machine instead of claims."""
 
     image: str
     store: Path
@@ -75,7 +75,7 @@ def job(training_image: str, tmp_path: Path) -> Job:
     folders = tmp_path / "store", tmp_path / "data"
     for folder in folders:
         folder.mkdir()
-        folder.chmod(0o777)  # as fsGroup makes a claim
+        folder.chmod(0o777)  # as with fsGroup on a claim
     return Job(training_image, *folders)
 
 
@@ -90,7 +90,7 @@ def test_a_short_training_publishes_a_model_and_a_second_pod_finds_it(job: Job) 
     metrics = json.loads((job.store / "runs" / "photos" / "metrics.json").read_text())
     assert metrics["model"]["tag"] == tag
     assert (job.store / "runs" / "photos" / "report.html").exists()
-    # The Job's pod was evicted after it had ended, say, and is made again.
+    # This is what happens if the Job's pod is evicted after it has ended, and is created again.
     again = job.run("--data", "digits", *SHORT)
     assert again.returncode == 0, again.stderr
     assert "is complete already" in again.stderr
@@ -98,7 +98,7 @@ def test_a_short_training_publishes_a_model_and_a_second_pod_finds_it(job: Job) 
     assert job.stored() == [entry]
 
 
-def test_bad_data_is_one_line_and_a_code_that_is_not_tried_again(job: Job) -> None:
+def test_bad_data_ends_with_one_line_and_an_exit_code_that_the_job_does_not_retry(job: Job) -> None:
     (job.data / "red").mkdir()
     (job.data / "red" / "readme.txt").write_text("no image")
     done = job.run("--data", DATA, *SHORT)
@@ -110,11 +110,11 @@ def test_bad_data_is_one_line_and_a_code_that_is_not_tried_again(job: Job) -> No
     assert job.stored() == []
 
 
-def test_what_has_not_changed_is_not_built_again(training_image: str) -> None:
+def test_an_unchanged_image_is_not_built_again(training_image: str) -> None:
     id_ = engine("image", "inspect", "--format={{.Id}}", training_image).stdout
     done = build()
     assert (done.returncode, done.stdout.strip()) == (0, training_image)
-    assert "nothing it is made of has changed" in done.stderr
+    assert "nothing has changed since the last build" in done.stderr
     assert engine("image", "inspect", "--format={{.Id}}", training_image).stdout == id_
 
 
@@ -123,12 +123,12 @@ def test_what_has_not_changed_is_not_built_again(training_image: str) -> None:
     [
         (
             "BASE_IMAGE=localhost/no-such-image:1",
-            "base-image: BASE_IMAGE=localhost/no-such-image:1 is neither",
+            "base-image: BASE_IMAGE=localhost/no-such-image:1 is not on this machine",
         ),
         ("ENGINE=no-such-engine", "engine: no container engine"),
     ],
 )
-def test_a_build_that_cannot_be_is_one_line(usable_engine: None, variable: str, said: str) -> None:
+def test_an_impossible_build_fails_with_one_line(usable_engine: None, variable: str, said: str) -> None:
     done = build(**dict([variable.split("=")]))
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()

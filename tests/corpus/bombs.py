@@ -1,4 +1,4 @@
-"""Few bytes that ask for much memory or time."""
+"""Small images that take much memory or time to decode."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _MIB = 1 << 20
 
 
 def _packed(size: int) -> bytes:
-    """Return `size` zeros, packed a thousandfold."""
+    """Return `size` zeros, compressed to a thousandth."""
     packer = zlib.compressobj(9)
     return b"".join(packer.compress(bytes(_MIB)) for _ in range(size // _MIB)) + packer.flush()
 
 
 def _png_with(*chunks: bytes) -> bytes:
-    """Return a red PNG with more chunks before its pixels."""
+    """Return a red PNG with additional chunks before its pixels."""
     data = encoded(noisy(), "PNG")
     return data[:33] + b"".join(chunks) + data[33:]
 
@@ -50,7 +50,7 @@ def _profile(size: int) -> Callable[[], bytes]:
 
 
 def _jpeg_of(width: int, height: int) -> bytes:
-    """Return a small JPEG that says it is large."""
+    """Return a small JPEG whose header declares a large size."""
     segments, pixels = jpeg_segments(encoded(noisy(), "JPEG"))
     frame = segment(0xC0, struct.pack(">BHHB", 8, height, width, 3) + b"\1\x22\0\2\x11\1\3\x11\1")
     return b"\xff\xd8" + b"".join(frame if each[1] == 0xC0 else each for each in segments) + pixels
@@ -68,12 +68,12 @@ _BOMBS: dict[str, tuple[bytes | Callable[[], bytes], Answer]] = {
         PNG_SIGNATURE + png_header(2**31 - 1, 2**31 - 1) + chunk(b"IDAT", _packed(_MIB)) + chunk(b"IEND"),
         TOO_LARGE,
     ),
-    # As much as is allowed, and so decoded: 50 Mpx in about as many bytes as a photo's thumbnail.
+    # These are within the limit of 50 Mpx, so they are decoded. They have about as many bytes as a photo's thumbnail.
     "PNG of 49 Mpx": (_rows(7000, 8, 2), RED),
     "PNG of 49 Mpx and 64 bits": (_rows(7000, 16, 6), RED),
     "PNG of 49 Mpx without its pixels": (_rows(7000, 8, 2, rows=0), CORRUPT),
     "JPEG of 65500 x 65500": (_jpeg_of(65500, 65500), TOO_LARGE),
-    # The decoder forgives a JPEG whatever it leaves out, if only it ends as it should.
+    # The decoder accepts a JPEG with missing pixels if its end marker is there.
     "JPEG of 49 Mpx with the pixels of 40 x 40": (_jpeg_of(7000, 7000), RED),
     "PNG with text of 1 MiB": (_text(_MIB), RED),
     "PNG with text of 100 MiB": (_text(100 * _MIB), CORRUPT),
@@ -84,5 +84,5 @@ _BOMBS: dict[str, tuple[bytes | Callable[[], bytes], Answer]] = {
 
 
 def cases() -> list[Case]:
-    """Return all of them."""
+    """Return all cases."""
     return [Case(name, source, answer) for name, (source, answer) in _BOMBS.items()]

@@ -1,4 +1,4 @@
-"""One thing a client may send, with the exact answer it must get; and the parts that such things are built of."""
+"""A body that a client may send with the exact answer it must get, and functions that build such bodies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"]
 
 @dataclass(frozen=True)
 class Answer:
-    """The status, and the class (200) or the code of the problem (else)."""
+    """A status with the predicted class (200) or the problem's code (any other)."""
 
     status: int
     says: str
@@ -30,7 +30,7 @@ TOO_LARGE = Answer(413, "image_too_large")
 
 @dataclass(frozen=True)
 class Case:
-    """A body for `POST /predict`; a large one is built when it is wanted."""
+    """A body for `POST /predict`, or a function that builds it, for large bodies."""
 
     name: str
     source: bytes | Callable[[], bytes]
@@ -42,7 +42,7 @@ class Case:
 
 
 def noisy(colour: tuple[int, int, int] = (200, 30, 30), width: int = 40, height: int = 40) -> Image.Image:
-    """Return an image of one colour and some noise, so that every part of its encoding counts."""
+    """Return an image of one colour with some noise, so that every part of its encoding matters."""
     values = np.random.default_rng(0).integers(-30, 31, (height, width, 3)) + np.array(colour)
     return Image.fromarray(values.clip(0, 255).astype(np.uint8))
 
@@ -59,7 +59,7 @@ def segment(marker: int, body: bytes = b"") -> bytes:
 
 
 def jpeg_segments(data: bytes) -> tuple[list[bytes], bytes]:
-    """Return a JPEG's segments, and all from its pixels on."""
+    """Return a JPEG's segments before its pixels, and everything from the pixels on."""
     segments, position = [], 2
     while data[position + 1] != 0xDA:
         end = position + 2 + int.from_bytes(data[position + 2 : position + 4], "big")
@@ -81,22 +81,22 @@ def png_header(width: int, height: int, depth: int = 8, kind: int = 2, *methods:
 
 
 def png_of_rows(row: bytes, width: int, height: int, depth: int = 8, kind: int = 2, rows: int | None = None) -> bytes:
-    """Return a PNG of equal rows, packed as tightly as can be; `rows` of them are there."""
+    """Return a PNG of equal rows with the best compression. It holds `rows` of them, by default `height`."""
     packer = zlib.compressobj(9)
     pixels = b"".join(packer.compress(b"\0" + row) for _ in range(height if rows is None else rows)) + packer.flush()
     return PNG_SIGNATURE + png_header(width, height, depth, kind) + chunk(b"IDAT", pixels) + chunk(b"IEND")
 
 
 Entry = tuple[int, int, int, int]
-"""Of a TIFF directory: tag, type, count, and the value or where it is."""
+"""An entry of a TIFF directory: tag, type, count, and the value or its offset."""
 
 
 def directory(*entries: Entry, more: bytes = b"", following: int = 0) -> bytes:
-    """Return a little-endian TIFF or EXIF block of one directory at 8, `more` behind it."""
+    """Return a little-endian TIFF or EXIF block: one directory at offset 8, then `more`."""
     body = b"".join(struct.pack("<HHII", *entry) for entry in entries)
     return b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + body + struct.pack("<I", following) + more
 
 
 def behind(entries: int) -> int:
-    """Return where `more` of a `directory` with so many entries is."""
+    """Return the offset of `more` in a `directory` of this many entries."""
     return 8 + 2 + 12 * entries + 4

@@ -1,4 +1,4 @@
-"""Images cut short, at every twentieth of their length."""
+"""Images truncated at every 5% of their length."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def _sources() -> dict[str, bytes]:
     return sources
 
 
-# Percents at which all of the image is there, and only what is after it is gone.
+# Percentages at which the image itself is complete, and only bytes after it are missing.
 _WHOLE: dict[str, set[int]] = {}
 
 
 def cases() -> list[Case]:
-    """Return all of them."""
+    """Return all cases."""
     return [
         Case(
             f"{name} cut at {percent}%",

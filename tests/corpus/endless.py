@@ -11,13 +11,13 @@ from PIL import Image
 from tests.corpus.case import CORRUPT, RED, Answer, Case, chunk, directory, encoded, noisy, segment
 
 _LARGEST = 20 * 2**20 - 4096
-"""Leaves room for the image around it and for the form, within MAX_BODY_BYTES."""
+"""Size of a body in bytes: MAX_BODY_BYTES less some room for the image around it and for the multipart form."""
 
 _JPEG, _PNG, _GIF = (encoded(noisy(), format_) for format_ in ("JPEG", "PNG", "GIF"))
 
 
 def _filled(before: bytes, unit: bytes, after: bytes) -> Callable[[], bytes]:
-    """Return what builds as many repetitions of `unit` as fit."""
+    """Return a function that builds a body with as many repetitions of `unit` as fit."""
     return lambda: before + unit * ((_LARGEST - len(before) - len(after)) // len(unit)) + after
 
 
@@ -35,7 +35,7 @@ def _in_gif(unit: bytes, before: bytes = b"", after: bytes = b"") -> Callable[[]
 
 
 def _scans(count: int) -> Callable[[], bytes]:
-    """Return what builds a progressive JPEG of 49 Mpx and so many scans more, each of which goes over all of it."""
+    """Return a function that builds a progressive JPEG of 49 Mpx with `count` additional scans of the whole image."""
 
     def build() -> bytes:
         data = encoded(Image.new("RGB", (7000, 7000), (200, 30, 30)), "JPEG", progressive=True)
@@ -50,7 +50,7 @@ _ONE = b"\1\0\0\0\1\0\0\0"
 
 
 def _exif() -> bytes:
-    """Return an EXIF block that calls the orientation a list of two million fractions."""
+    """Return an EXIF block whose orientation is a list of two million fractions."""
     count = 16 * 2**20 // len(_ONE)
     return directory((0x0112, _RATIONAL, count, 26), more=_ONE * count)
 
@@ -67,7 +67,7 @@ def _tiff(width: int, height: int, compression: int, *entries: tuple[int, int, i
 
 
 def _pixel_tiles() -> bytes:
-    """Return a TIFF in nine million tiles of one pixel, all of them at the same place."""
+    """Return a TIFF of nine million tiles of one pixel, all at the same offset."""
     side = 3000
     place = 8 + 2 + 12 * 10 + 4
     tiles = [
@@ -80,7 +80,7 @@ def _pixel_tiles() -> bytes:
 
 
 def _same_strips() -> bytes:
-    """Return a TIFF of 60,000 strips that are all the same 19 MB, of which a pixel comes out."""
+    """Return a TIFF of 60,000 strips. All are the same 19 MB, which decode to one pixel."""
     count = 60_000
     places = 8 + 2 + 12 * 9 + 4
     strip = b"\x80" * (19 * 2**20) + b"\0\x08"
@@ -98,7 +98,7 @@ def _resolution_tiff() -> bytes:
 
 
 def _large_tiff() -> bytes:
-    """Return a BigTIFF of a million entries."""
+    """Return a BigTIFF with a million entries."""
     count = _LARGEST // 20
     return b"II+\0\x08\0\0\0" + struct.pack("<QQ", 16, count) + struct.pack("<HHQQ", 256, _SHORT, 1, 4) * count
 
@@ -120,19 +120,19 @@ _ENDLESS: dict[str, tuple[Callable[[], bytes], Answer]] = {
     "PNG of texts": (_in_png(chunk(b"tEXt", b"k\0x")), CORRUPT),
     "PNG of profiles": (_in_png(_PROFILE), CORRUPT),
     "PNG of empty pixels": (_in_png(chunk(b"IDAT")), CORRUPT),
-    "PNG of texts behind its pixels": (_filled(_PNG[:-12], chunk(b"tEXt", b"k\0x"), _PNG[-12:]), CORRUPT),
+    "PNG of texts after its pixels": (_filled(_PNG[:-12], chunk(b"tEXt", b"k\0x"), _PNG[-12:]), CORRUPT),
     "PNG with a large EXIF block": (lambda: _PNG[:33] + chunk(b"eXIf", _exif()) + _PNG[33:], CORRUPT),
     "GIF of one comment": (_in_gif(b"\1x", b"!\xfe", b"\0"), CORRUPT),
     "GIF of comments": (_in_gif(b"!\xfe\0"), CORRUPT),
     "GIF of loops": (_in_gif(b"!\xff\x0bNETSCAPE2.0\3\1\0\0\0"), CORRUPT),
     "GIF of nothing": (_in_gif(b"\0"), CORRUPT),
-    "TIFF of tiles of a pixel": (_pixel_tiles, CORRUPT),
-    "TIFF of 60,000 times the same strip": (_same_strips, CORRUPT),
+    "TIFF of tiles of one pixel": (_pixel_tiles, CORRUPT),
+    "TIFF of the same strip 60,000 times": (_same_strips, CORRUPT),
     "TIFF with millions of resolutions": (_resolution_tiff, CORRUPT),
     "BigTIFF of a million entries": (_large_tiff, CORRUPT),
 }
 
 
 def cases() -> list[Case]:
-    """Return all of them."""
+    """Return all cases."""
     return [Case(name, build, answer) for name, (build, answer) in _ENDLESS.items()]

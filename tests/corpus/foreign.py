@@ -1,4 +1,4 @@
-"""What is no image at all, and what is one and something else besides. The bytes decide, from the first one on."""
+"""Bodies that are not an image, and images that are also something else. The first bytes decide."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _FOREIGN = {
     "random": random.Random(0).randbytes(5000),
     "zeros": bytes(5000),
     "text": b"This is not an image.\n" * 20,
-    "text that begins as a bitmap does": b"BM is a small town, and this is a long sentence about it." * 5,
+    "text that begins like a bitmap": b"BM is a small town, and this is a long sentence about it." * 5,
     "UTF-16": "\ufeffimage".encode("utf-16"),
     "an address": b"http://169.254.169.254/latest/meta-data/",
     "a file address": b"file:///etc/passwd",
@@ -64,9 +64,9 @@ _FOREIGN = {
     "TGA": b"\0\0\2\0\0\0\0\0\0\0\0\0\2\0\2\0\x18\0" + bytes(12),
     "DICOM": bytes(128) + b"DICM" + bytes(100),
     "WAV": b"RIFF\x24\0\0\0WAVEfmt " + bytes(100),
-    "RIFF and no more": b"RIFF\x24\0\0\0",
+    "RIFF header alone": b"RIFF\x24\0\0\0",
     "a JPEG's first two bytes": b"\xff\xd8",
-    "a PNG with its line ends changed": b"\x89PNG\n\x1a\n" + _PNG[8:],
+    "a PNG with converted line ends": b"\x89PNG\n\x1a\n" + _PNG[8:],
     "a PNG without its first byte": _PNG[1:],
     "a PNG after a space": b" " + _PNG,
     "a JPEG after a line end": b"\r\n" + _JPEG,
@@ -108,9 +108,9 @@ _LARGE = {("GIF", "random")}
 
 
 def cases() -> list[Case]:
-    """Return all of them."""
+    """Return all cases."""
     signed = [
-        # A GIF's size comes at once, and any two random bytes make a large one.
+        # In a GIF, the size directly follows the signature, and random bytes make it a large one.
         Case(f"{name} signature, then {what}", signature + rest, TOO_LARGE if (name, what) in _LARGE else CORRUPT)
         for name, signature in _SIGNATURES.items()
         for what, rest in (("nothing", b""), ("random", random.Random(1).randbytes(3000)), ("a ZIP", _zip()))

@@ -1,4 +1,4 @@
-"""GIFs, BMPs, TIFFs and WebPs that are complete but wrong: sizes, offsets, directories that point at themselves."""
+"""GIFs, BMPs, TIFFs and WebPs that are complete but invalid: sizes, offsets, directories that point at themselves."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _RED = bytes([200, 30, 30])
 
 
 def _gif(width: int = 4, height: int = 4, *, frame: tuple[int, int, int, int] = (0, 0, 4, 4), bits: int = 2) -> bytes:
-    """Return a GIF of 4 x 4 pixels that says of itself what is given; `frame` is left, top, width, height."""
+    """Return a GIF of 4 x 4 pixels whose header has the given values; `frame` is left, top, width, height."""
     screen = b"GIF89a" + struct.pack("<HHBBB", width, height, 0x81, 0, 0) + _RED * 4
-    # A clear code, sixteen zeros without growing codes (clear after each two), the end.
+    # A clear code, sixteen zeros with a clear code after each two, so that codes don't grow, and the end.
     codes = [4] + [0, 0, 4] * 8 + [5]
     packed = sum(code << (3 * index) for index, code in enumerate(codes))
     pixels = packed.to_bytes(-(-3 * len(codes) // 8), "little")
@@ -34,25 +34,25 @@ def _gif(width: int = 4, height: int = 4, *, frame: tuple[int, int, int, int] = 
 _GIF = _gif()
 _GIFS: dict[str, tuple[bytes, Answer]] = {
     "as it should be": (_GIF, RED),
-    "no width": (_gif(width=0, frame=(0, 0, 0, 4)), CORRUPT),
-    "no height": (_gif(height=0, frame=(0, 0, 4, 0)), CORRUPT),
-    "screen of nothing": (_gif(0, 0), RED),
-    "frame of nothing": (_gif(frame=(0, 0, 0, 0)), CORRUPT),
+    "width 0": (_gif(width=0, frame=(0, 0, 0, 4)), CORRUPT),
+    "height 0": (_gif(height=0, frame=(0, 0, 4, 0)), CORRUPT),
+    "screen of 0 x 0": (_gif(0, 0), RED),
+    "frame of 0 x 0": (_gif(frame=(0, 0, 0, 0)), CORRUPT),
     "screen of 65535 x 65535": (_gif(65535, 65535), TOO_LARGE),
     "frame of 65535 x 65535": (_gif(frame=(0, 0, 65535, 65535)), TOO_LARGE),
-    "frame far outside": (_gif(frame=(65531, 65531, 4, 4)), TOO_LARGE),
-    "codes of no bits": (_gif(bits=0), RED),
+    "frame far outside the screen": (_gif(frame=(65531, 65531, 4, 4)), TOO_LARGE),
+    "codes of 0 bits": (_gif(bits=0), RED),
     "codes of 13 bits": (_gif(bits=13), CORRUPT),
     "codes of 255 bits": (_gif(bits=255), CORRUPT),
     "no frame": (_GIF[:25] + b";", CORRUPT),
     "no palette": (_GIF[:10] + b"\0" + _GIF[11:13] + _GIF[25:], RED),
     "no end": (_GIF[:-1], RED),
-    "blocks between": (_GIF[:25] + b"!\xfe\x05hello\0" * 100 + _GIF[25:], RED),
-    "unknown blocks": (_GIF[:25] + b"!\x77\x05hello\0" * 100 + _GIF[25:], RED),
-    "junk between": (_GIF[:25] + b"\0" * 100 + _GIF[25:], RED),
+    "comment blocks before the frame": (_GIF[:25] + b"!\xfe\x05hello\0" * 100 + _GIF[25:], RED),
+    "unknown blocks before the frame": (_GIF[:25] + b"!\x77\x05hello\0" * 100 + _GIF[25:], RED),
+    "junk before the frame": (_GIF[:25] + b"\0" * 100 + _GIF[25:], RED),
     "block without end": (_GIF[:25] + b"!\xfe" + b"\xff" + bytes([255]) * 300, CORRUPT),
-    "interlaced by surprise": (_GIF[:34] + b"\x40" + _GIF[35:], RED),
-    "a palette of the frame's own that isn't there": (_GIF[:34] + b"\x87" + _GIF[35:], CORRUPT),
+    "marked as interlaced but not interlaced": (_GIF[:34] + b"\x40" + _GIF[35:], RED),
+    "a missing palette of the frame": (_GIF[:34] + b"\x87" + _GIF[35:], CORRUPT),
 }
 
 
@@ -75,23 +75,23 @@ def _bmp(
 _PALETTE = _RED[::-1] + b"\0" + bytes(4 * 255)
 _BMPS: dict[str, tuple[bytes, Answer]] = {
     "as it should be": (_bmp(), RED),
-    "from the top": (_bmp(height=-4), RED),
+    "with rows from the top": (_bmp(height=-4), RED),
     "of negative width": (_bmp(width=-4), TOO_LARGE),
-    "of no width": (_bmp(width=0), CORRUPT),
-    "of no height": (_bmp(height=0), CORRUPT),
-    "of the least height": (_bmp(height=-(2**31)), TOO_LARGE),
-    "of the least width": (_bmp(width=-(2**31)), TOO_LARGE),
-    "of the greatest size": (_bmp(2**31 - 1, 2**31 - 1), TOO_LARGE),
+    "of width 0": (_bmp(width=0), CORRUPT),
+    "of height 0": (_bmp(height=0), CORRUPT),
+    "of the smallest height": (_bmp(height=-(2**31)), TOO_LARGE),
+    "of the smallest width": (_bmp(width=-(2**31)), TOO_LARGE),
+    "of the largest size": (_bmp(2**31 - 1, 2**31 - 1), TOO_LARGE),
     "of 30,000 x 30,000": (_bmp(30_000, 30_000), TOO_LARGE),
-    "of more rows than there are": (_bmp(height=5000), CORRUPT),
-    "of no bits": (_bmp(bits=0), CORRUPT),
+    "with more rows in the header than in the file": (_bmp(height=5000), CORRUPT),
+    "of 0 bits": (_bmp(bits=0), CORRUPT),
     "of 3 bits": (_bmp(bits=3), CORRUPT),
     "of 64 bits": (_bmp(bits=64), CORRUPT),
     "of 65535 bits": (_bmp(bits=65535), CORRUPT),
-    "of no planes": (_bmp(planes=0), RED),
+    "of 0 planes": (_bmp(planes=0), RED),
     "compressed as a JPEG": (_bmp(compression=4), CORRUPT),
     "compressed as a PNG": (_bmp(compression=5), CORRUPT),
-    "compressed by no such method": (_bmp(compression=99), CORRUPT),
+    "with an unknown compression": (_bmp(compression=99), CORRUPT),
     "with masks that make no sense": (
         _bmp(compression=3, bits=32, offset=66, pixels=b"\xff" * 12 + bytes(64)),
         CORRUPT,
@@ -101,7 +101,7 @@ _BMPS: dict[str, tuple[bytes, Answer]] = {
     "whose pixels are in its header": (_bmp(offset=10), GREEN),
     "of 2 ** 31 colours": (_bmp(bits=8, colours=2**31, pixels=_PALETTE + bytes(16)), CORRUPT),
     "of 2 ** 32 - 1 colours": (_bmp(bits=8, colours=2**32 - 1, pixels=_PALETTE + bytes(16)), CORRUPT),
-    "whose header is longer than it": (_bmp(header=124), CORRUPT),
+    "whose header is longer than the file": (_bmp(header=124), CORRUPT),
     "run-length encoded": (_bmp(bits=8, compression=1, offset=1078, pixels=_PALETTE + b"\4\0\0\0" * 4 + b"\0\1"), RED),
     "run-length encoded too short": (_bmp(bits=8, compression=1, offset=1078, pixels=_PALETTE + b"\4\0"), CORRUPT),
     "run-length encoded past its edge": (
@@ -116,7 +116,7 @@ _SHORT, _LONG = 3, 4
 
 
 def _tiff(*changes: Entry, without: tuple[int, ...] = (), following: int = 0, more: bytes = b"") -> bytes:
-    """Return a TIFF of 4 x 4 red pixels, some of its entries changed."""
+    """Return a TIFF of 4 x 4 red pixels with some entries changed."""
     count = 9 + sum(change[0] not in {256, 257, 258, 259, 262, 273, 277, 278, 279} for change in changes)
     bits = behind(count - len(without))
     entries = {
@@ -141,34 +141,34 @@ _TIFFS: dict[str, tuple[bytes, Answer]] = {
     "whose next directory is nowhere": (_tiff(following=2**32 - 1), RED),
     "whose directory is past its end": (b"II*\0\xff\xff\0\0" + bytes(100), CORRUPT),
     "whose directory is at its start": (b"II*\0\0\0\0\0" + bytes(100), CORRUPT),
-    "of no entries": (directory(), CORRUPT),
+    "of 0 entries": (directory(), CORRUPT),
     "of 65535 entries": (_tiff()[:8] + b"\xff\xff" + _tiff()[10:], CORRUPT),
-    "of no width": (_tiff((_WIDTH, _SHORT, 1, 0)), CORRUPT),
-    "of no height": (_tiff((_HEIGHT, _SHORT, 1, 0)), CORRUPT),
+    "of width 0": (_tiff((_WIDTH, _SHORT, 1, 0)), CORRUPT),
+    "of height 0": (_tiff((_HEIGHT, _SHORT, 1, 0)), CORRUPT),
     "without a width": (_tiff(without=(_WIDTH,)), CORRUPT),
     "without strips": (_tiff(without=(_STRIPS,)), CORRUPT),
-    "without their lengths": (_tiff(without=(_COUNTS,)), RED),
-    "of 2 ** 32 - 1 pixels a side": (_tiff((_WIDTH, _LONG, 1, 2**32 - 1), (_HEIGHT, _LONG, 1, 2**32 - 1)), TOO_LARGE),
+    "without the lengths of its strips": (_tiff(without=(_COUNTS,)), RED),
+    "of 2 ** 32 - 1 pixels per side": (_tiff((_WIDTH, _LONG, 1, 2**32 - 1), (_HEIGHT, _LONG, 1, 2**32 - 1)), TOO_LARGE),
     "of 20,000 x 20,000": (_tiff((_WIDTH, _LONG, 1, 20_000), (_HEIGHT, _LONG, 1, 20_000)), TOO_LARGE),
     "whose strip is past its end": (_tiff((_STRIPS, _LONG, 1, 10_000)), CORRUPT),
     "whose strip is at 4 GiB": (_tiff((_STRIPS, _LONG, 1, 2**32 - 1)), CORRUPT),
     "whose strip is its header": (_tiff((_STRIPS, _LONG, 1, 0)), RED),
-    "with 1,000 strips that aren't there": (_tiff((_STRIPS, _LONG, 1000, 8), (_ROWS, _SHORT, 1, 1)), CORRUPT),
+    "with 1,000 missing strips": (_tiff((_STRIPS, _LONG, 1000, 8), (_ROWS, _SHORT, 1, 1)), CORRUPT),
     "with 2 ** 32 - 1 strips": (_tiff((_STRIPS, _LONG, 2**32 - 1, 8)), CORRUPT),
-    "of no rows in a strip": (_tiff((_ROWS, _SHORT, 1, 0)), CORRUPT),
-    "compressed by no such method": (_tiff((_COMPRESSION, _SHORT, 1, 999)), CORRUPT),
+    "of 0 rows per strip": (_tiff((_ROWS, _SHORT, 1, 0)), CORRUPT),
+    "with an unknown compression": (_tiff((_COMPRESSION, _SHORT, 1, 999)), CORRUPT),
     "of 255 samples": (_tiff((_SAMPLES, _SHORT, 1, 255)), CORRUPT),
-    "of no samples": (_tiff((_SAMPLES, _SHORT, 1, 0)), CORRUPT),
+    "of 0 samples": (_tiff((_SAMPLES, _SHORT, 1, 0)), CORRUPT),
     "of 65535 bits": (_tiff((_BITS, _SHORT, 1, 65535)), CORRUPT),
-    "of no such photometry": (_tiff((_PHOTOMETRIC, _SHORT, 1, 99)), CORRUPT),
-    "of tiles that aren't there": (_tiff((_TILE_WIDTH, _SHORT, 1, 0), (_TILES, _LONG, 1, 8)), RED),
-    "of a predictor that doesn't fit": (_tiff((_PREDICTOR, _SHORT, 1, 9)), RED),
-    "with a type that doesn't exist": (_tiff((_WIDTH, 77, 1, 4)), CORRUPT),
-    "with a size of text": (_tiff((_WIDTH, 2, 4, 0x41414141)), CORRUPT),
-    "of the other byte order": (b"MM\0*" + _tiff()[4:], CORRUPT),
-    "of the large kind with nothing in it": (b"II+\0\x08\0\0\0" + (16).to_bytes(8, "little") + bytes(8), CORRUPT),
+    "of an unknown photometry": (_tiff((_PHOTOMETRIC, _SHORT, 1, 99)), CORRUPT),
+    "with missing tiles": (_tiff((_TILE_WIDTH, _SHORT, 1, 0), (_TILES, _LONG, 1, 8)), RED),
+    "with an unknown predictor": (_tiff((_PREDICTOR, _SHORT, 1, 9)), RED),
+    "with an unknown type": (_tiff((_WIDTH, 77, 1, 4)), CORRUPT),
+    "whose size is a text": (_tiff((_WIDTH, 2, 4, 0x41414141)), CORRUPT),
+    "marked with the other byte order": (b"MM\0*" + _tiff()[4:], CORRUPT),
+    "that is an empty BigTIFF": (b"II+\0\x08\0\0\0" + (16).to_bytes(8, "little") + bytes(8), CORRUPT),
     **{
-        f"packed as {number} without being so": (_tiff((_COMPRESSION, _SHORT, 1, number)), CORRUPT)
+        f"that declares compression {number} but has none": (_tiff((_COMPRESSION, _SHORT, 1, number)), CORRUPT)
         for number in (2, 3, 4, 5, 6, 7, 8, 32946, 34676, 34712, 34925, 50000, 50001)
     },
 }
@@ -196,25 +196,25 @@ _WEBPS: dict[str, tuple[bytes, Answer]] = {
     "of RIFF size 0": (_riff(0), CORRUPT),
     "of a RIFF size too small": (_riff(100), CORRUPT),
     "of a RIFF size too large": (_riff(10**6), CORRUPT),
-    "of the greatest RIFF size": (_riff(2**32 - 1), CORRUPT),
+    "of the largest RIFF size": (_riff(2**32 - 1), CORRUPT),
     "of chunk size 0": (_piece(0), CORRUPT),
     "of a chunk size too small": (_piece(50), CORRUPT),
     "of a chunk size too large": (_piece(10**6), CORRUPT),
-    "of the greatest chunk size": (_piece(2**32 - 1), CORRUPT),
+    "of the largest chunk size": (_piece(2**32 - 1), CORRUPT),
     "lossless, of a chunk size too small": (_piece(50, _LOSSLESS), CORRUPT),
-    "of a canvas too large for it": (_extended(41, 41), CORRUPT),
+    "of a canvas larger than its image": (_extended(41, 41), CORRUPT),
     "of the largest canvas": (_extended(2**24, 2**24), TOO_LARGE),
-    "of a canvas and nothing on it": (_extended(40, 40, then=b""), CORRUPT),
+    "of an empty canvas": (_extended(40, 40, then=b""), CORRUPT),
     "animated, without frames": (_extended(40, 40, 2, b"ANIM" + struct.pack("<I", 6) + bytes(6)), CORRUPT),
-    "that says it has a profile and EXIF": (_extended(40, 40, 0x28), RED),
-    "of no width": (_WEBP[:26] + b"\0\0" + _WEBP[28:], CORRUPT),
-    "of no key frame": (_WEBP[:20] + bytes([_WEBP[20] | 1]) + _WEBP[21:], CORRUPT),
-    "of no such chunk": (_WEBP[:12] + b"VP80" + _WEBP[16:], CORRUPT),
+    "that declares a missing profile and EXIF block": (_extended(40, 40, 0x28), RED),
+    "of width 0": (_WEBP[:26] + b"\0\0" + _WEBP[28:], CORRUPT),
+    "without a key frame": (_WEBP[:20] + bytes([_WEBP[20] | 1]) + _WEBP[21:], CORRUPT),
+    "of an unknown chunk": (_WEBP[:12] + b"VP80" + _WEBP[16:], CORRUPT),
 }
 
 
 def cases() -> list[Case]:
-    """Return all of them."""
+    """Return all cases."""
     families = {"GIF": _GIFS, "BMP": _BMPS, "TIFF": _TIFFS, "WebP": _WEBPS}
     return [
         Case(f"{family}, {name}", body, answer)

@@ -1,4 +1,4 @@
-"""Sound images of unusual kinds: every mode, depth, orientation, profile, animation and shape."""
+"""Valid images of unusual kinds: every mode, depth, orientation, profile, animation and shape."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image, ImageCms
 from tests.corpus.case import CORRUPT, RED, Answer, Case, chunk, encoded, jpeg_segments, noisy, png_of_rows, segment
 
 _RED, _BLUE = noisy(), noisy((30, 30, 200))
-# What each format can hold of what Pillow knows. Without colour the channels tie, and the first class wins.
+# The modes of Pillow that each format can hold. In a grey image the channels are equal, and then the first class wins.
 _MODES = {
     "JPEG": ["1", "L", "RGB", "RGBX", "CMYK", "YCbCr"],
     "PNG": ["1", "L", "LA", "I;16", "P", "RGB", "RGBA"],
@@ -37,7 +37,7 @@ def _in_mode(mode: str) -> Image.Image:
 
 
 def _inverted_cmyk() -> bytes:
-    """Return a CMYK JPEG with its inks the other way round, as without Adobe's segment they are meant."""
+    """Return a CMYK JPEG without Adobe's segment, with the inks stored inverted, as decoders then expect them."""
     inverted = Image.fromarray(255 - np.asarray(_RED.convert("CMYK")), "CMYK")
     segments, pixels = jpeg_segments(encoded(inverted, "JPEG", quality=95))
     return b"\xff\xd8" + b"".join(each for each in segments if each[1] != 0xEE) + pixels
@@ -58,13 +58,13 @@ _DEPTHS: dict[str, bytes] = {
     "PNG of 4 bits": png_of_rows(b"\xaa" * 4, 8, 8, 4, 0),
     "PNG of 16 bits": png_of_rows(b"\x12\x34" * 8, 8, 8, 16, 0),
     "PNG of 16 bits and transparency": png_of_rows(b"\x12\x34\xff\xff" * 8, 8, 8, 16, 4),
-    "PNG of 16 bits a colour": png_of_rows(b"\xc8\0\x1e\0\x1e\0" * 8, 8, 8, 16, 2),
-    "PNG of 16 bits a colour and transparency": png_of_rows(b"\xc8\0\x1e\0\x1e\0\xff\xff" * 8, 8, 8, 16, 6),
+    "PNG of 16 bits per channel": png_of_rows(b"\xc8\0\x1e\0\x1e\0" * 8, 8, 8, 16, 2),
+    "PNG of 16 bits per channel and transparency": png_of_rows(b"\xc8\0\x1e\0\x1e\0\xff\xff" * 8, 8, 8, 16, 6),
     "TIFF of floats from 0 to 1": _floats(0, 0.5, 1),
     "TIFF of floats of any size": _floats(-1e30, 0, 1e30),
     "TIFF of equal floats": _floats(7, 7, 7),
-    "TIFF of floats that are no numbers": _floats(float("nan"), float("inf"), -float("inf"), 1),
-    "TIFF of nothing but NaN": _floats(float("nan"), float("nan")),
+    "TIFF of NaN and infinite floats": _floats(float("nan"), float("inf"), -float("inf"), 1),
+    "TIFF of NaN alone": _floats(float("nan"), float("nan")),
     "TIFF of 32 bits": _wide(-(2**31), 0, 2**31 - 1),
     "CMYK JPEG without Adobe's segment": _inverted_cmyk(),
 }
@@ -87,16 +87,16 @@ _NOTES: dict[str, bytes] = {
     **{f"PNG of orientation {n}": encoded(_RED, "PNG", exif=_exif(n)) for n in range(1, 9)},
     **{f"WebP of orientation {n}": encoded(_RED, "WEBP", exif=_exif(n)) for n in range(1, 9)},
     "JPEG with EXIF that points outside": _in_jpeg(segment(0xE1, b"Exif\0\0II*\0\xff\xff\xff\xff")),
-    "JPEG with EXIF of itself": _in_jpeg(segment(0xE1, b"Exif\0\0II*\0\x08\0\0\0\0\0\x08\0\0\0")),
+    "JPEG with EXIF that points at itself": _in_jpeg(segment(0xE1, b"Exif\0\0II*\0\x08\0\0\0\0\0\x08\0\0\0")),
     "JPEG with empty EXIF": _in_jpeg(segment(0xE1, b"Exif\0\0")),
     "JPEG with two EXIF blocks": _in_jpeg(segment(0xE1, _exif(6)), segment(0xE1, _exif(3))),
-    "JPEG with EXIF's text as its orientation": _in_jpeg(
+    "JPEG with a text as its orientation": _in_jpeg(
         segment(0xE1, b"Exif\0\0II*\0\x08\0\0\0\1\0" + struct.pack("<HHII", 0x0112, 2, 2, 0x41) + bytes(4))
     ),
     "JPEG with a profile": encoded(_RED, "JPEG", icc_profile=_PROFILE),
     "JPEG with a broken profile": encoded(_RED, "JPEG", icc_profile=b"junk" * 100),
     "JPEG with a profile of 2 MiB": encoded(_RED, "JPEG", icc_profile=bytes(2 << 20)),
-    "JPEG with a profile's second half": _in_jpeg(segment(0xE2, b"ICC_PROFILE\0\2\2" + _PROFILE)),
+    "JPEG with only the second half of a profile": _in_jpeg(segment(0xE2, b"ICC_PROFILE\0\2\2" + _PROFILE)),
     "PNG with a profile": encoded(_RED, "PNG", icc_profile=_PROFILE),
     "WebP with a broken profile": encoded(_RED, "WEBP", icc_profile=b"junk" * 100),
     "JPEG with 200 comments": _in_jpeg(*[segment(0xFE, b"x" * 60_000)] * 200),
@@ -108,7 +108,7 @@ def _animation(format_: str, **options: object) -> bytes:
 
 
 def _frames(format_: str, count: int) -> Callable[[], bytes]:
-    """Return what builds an animation of so many different frames, the first of them red."""
+    """Return a function that builds an animation of `count` different frames, the first one red."""
 
     def build() -> bytes:
         frames = [Image.new("RGB", (16, 16), (30, 30, 100 + i % 150)) for i in range(count - 1)]
@@ -141,11 +141,11 @@ def _plain(format_: str, width: int, height: int) -> Callable[[], bytes]:
 
 
 def _odd() -> dict[str, tuple[bytes, Answer]]:
-    """Return what is not quite sound, and how much of that is forgiven."""
+    """Return slightly invalid images with their answers."""
     return {
-        "PNG whose animation says it has no frames": (_with_animation(0), RED),
-        "PNG whose animation says it has 2 ** 31 frames": (_with_animation(2**31), RED),
-        "PNG whose animation is cut in its header": (_with_animation(None), CORRUPT),
+        "PNG whose animation declares 0 frames": (_with_animation(0), RED),
+        "PNG whose animation declares 2 ** 31 frames": (_with_animation(2**31), RED),
+        "PNG whose animation has a truncated header": (_with_animation(None), CORRUPT),
     }
 
 
@@ -156,7 +156,7 @@ def _with_animation(frames: int | None) -> bytes:
 
 
 def cases() -> list[Case]:
-    """Return all of them."""
+    """Return all cases."""
     return [
         *(
             Case(f"{format_} of mode {mode}", encoded(_in_mode(mode), format_), RED)

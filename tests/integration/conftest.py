@@ -1,4 +1,4 @@
-"""A real `bentoml serve` on a free port over a model store of its own."""
+"""Run a real `bentoml serve` on a free port, with a model store of the tests' own."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.stored import METADATA, write_entry
 
 BENTOML = str(Path(sys.executable).parent / "bentoml")
 
-# Made once: httpx would load the machine's certificates for each request, 20 ms of CPU for nothing over plain HTTP.
+# Made once, because httpx would load the machine's certificates for each request, which takes 20 ms of CPU.
 TLS = ssl.create_default_context()
 
 
@@ -41,7 +41,7 @@ class Store:
         return os.environ | {"BENTOML_HOME": str(self.home), "BENTOML_DO_NOT_TRACK": "True"}
 
     def publish(self, files: Path) -> str:
-        """Store `files` the way training does, in a process with this store; returns the tag."""
+        """Store `files` as training does, in a process that uses this store, and return the tag."""
         script = (
             "import json, sys; from pathlib import Path; from training.export.publish import publish; "
             "print(publish('image_classifier', Path(sys.argv[1]), {}, json.loads(sys.argv[2])))"
@@ -94,7 +94,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def serving(store: Store, *what: str, cwd: Path | None = None, wait: bool = True, **variables: str) -> Iterator[Server]:
-    """Run `bentoml serve`; ends every process it started, and shows its log when the test fails."""
+    """Run `bentoml serve`, and afterwards end every process it started; if the test fails, print its log."""
     port = free_port()
     log = store.home / f"server-{port}.log"
     command = [BENTOML, "serve", *what, "--host", "127.0.0.1", "--port", str(port)]
@@ -113,7 +113,7 @@ def serving(store: Store, *what: str, cwd: Path | None = None, wait: bool = True
 
 
 def end_tree(process: subprocess.Popen[bytes]) -> None:
-    """End `process` and all it started."""
+    """End `process` and every process that it started."""
     with contextlib.suppress(psutil.NoSuchProcess):
         parent = psutil.Process(process.pid)
         tree = [*parent.children(recursive=True), parent]
@@ -142,7 +142,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture(scope="session")
 def colour_store(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, str]:
-    """A store with one model, and that model's tag."""
+    """Return a store with one model, and the model's tag."""
     root = tmp_path_factory.mktemp("serving")
     store = Store(root / "home")
     return store, store.publish(write_entry(root / "entry"))
@@ -156,7 +156,7 @@ def server(colour_store: tuple[Store, str]) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[webdriver.Chrome]:
-    """Headless Chromium, driven by its own driver."""
+    """Yield headless Chromium with its own driver."""
     chromium, own = shutil.which("chromium"), shutil.which("chromedriver")
     if chromium is None or own is None:
         pytest.skip("needs Debian's chromium and chromium-driver")

@@ -1,4 +1,4 @@
-"""Every command of the README, in order, in a copy of the checkout with a home of its own."""
+"""Run every command of the README, in order, in a copy of the checkout with its own home."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def commands() -> list[tuple[str, str]]:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of the files that git knows, or would add, sharing this checkout's .venv."""
+    """Return a copy of the files that git knows or would add, with a link to this checkout's .venv."""
     if shutil.which("git") is None or not Path(".git").exists():
-        pytest.skip("this is no git checkout, so there is no list of its files")
+        pytest.skip("this is not a git checkout, so there is no list of its files")
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     names = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split("\0")
     copy = tmp_path / "checkout"
     for name in filter(os.path.isfile, names):
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(name, copy / name)  # with its time: a newer lock file would make `make` set up again
+        shutil.copy2(name, copy / name)  # keeps the time: with a newer lock file, `make` would run setup again
     (copy / ".venv").symlink_to(Path(".venv").resolve())
     write_tree(copy / "photos", {"red": 30, "green": 30, "blue": 30})
     write_tree(copy / "more-photos", {"red": 5, "green": 5, "blue": 5}, seed=1)
@@ -65,7 +65,7 @@ def server(command: str, checkout: Path, environment: dict[str, str]) -> Iterato
         end_tree(process)
 
 
-# What it trains takes all of the machine, minutes long.
+# Its training takes the whole machine for minutes.
 @pytest.mark.alone
 def test_every_command_of_the_readme_works(checkout: Path, tmp_path: Path) -> None:
     if shutil.which("curl") is None:
@@ -80,7 +80,7 @@ def test_every_command_of_the_readme_works(checkout: Path, tmp_path: Path) -> No
     curl, shown = listed[1]
 
     def load(running: Server) -> None:
-        """Run the README's load test against `running`, for less time and at whatever speed this machine has."""
+        """Run the README's load test against `running`, for less time and with a p99 that any machine meets."""
         (line,) = (command for command, _ in listed if command.startswith("locust"))
         for said, here in (("127.0.0.1:3000", f"127.0.0.1:{running.port}"), ("30s", "3s"), ("p99=200ms", "p99=20s")):
             assert said in line
@@ -124,14 +124,14 @@ def test_every_command_of_the_readme_works(checkout: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("port", ["busy", "abc", "0", "99999"])
-def test_a_port_that_cannot_be_had_is_one_line(port: str) -> None:
+def test_a_port_that_is_busy_or_invalid_fails_with_one_line(port: str) -> None:
     with socket.create_server(("", 0)) as busy:
         wanted = str(busy.getsockname()[1]) if port == "busy" else port
         done = subprocess.run(
             ["scripts/run"], env=os.environ | {"PORT": wanted}, capture_output=True, text=True, check=False, timeout=60
         )
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"run: port {wanted} can't be had, or is in use; choose another: make run PORT=3001\n"
+    assert done.stderr == f"run: port {wanted} is invalid or in use; choose another: make run PORT=3001\n"
 
 
 def test_every_make_target_that_is_named_exists() -> None:

@@ -1,4 +1,4 @@
-"""containers/retry-build: a build again where buildah could not seal its own copy, and only there."""
+"""containers/retry-build retries a build only if buildah could not seal its own copy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BUSY = "Close_Fd sealing memfd copy: Device or resource busy"
     [(BUSY, 0, 0, 1), (BUSY, 2, 0, 3), (BUSY, 9, 7, 3), ("no space left on device", 9, 7, 1)],
     ids=["it works", "it works in the end", "it never works", "it fails for another reason"],
 )
-def test_a_build_is_tried_again(tmp_path: Path, says: str, failures: int, code: int, runs: int) -> None:
+def test_a_build_is_retried(tmp_path: Path, says: str, failures: int, code: int, runs: int) -> None:
     log, count = tmp_path / "log", tmp_path / "count"
     script = (
         f'echo >> "{count}"; [ $(wc -l < "{count}") -gt {failures} ] || {{ echo "{says}" >&2; exit 7; }}; echo built'
