@@ -20,6 +20,7 @@ from pathlib import Path
 from PIL import Image
 
 from benchmarks.pictures import board, browser, drawing, load
+from model_format import golden
 from tests.integration.conftest import Store, serving
 
 LARGEST = 300_000
@@ -58,9 +59,10 @@ def _train(store: Store, folder: Path) -> tuple[Path, Path]:
 
 def _page(store: Store, folder: Path) -> Image.Image:
     """Show the page with its answer to a golden image of a seven."""
-    golden = next((store.home / "models").glob("image_classifier/*/golden")) / "07.png"
+    entry = next((store.home / "models").glob("image_classifier/*/model.yaml")).parent
+    seven = golden.folder_of(entry) / "07.png"
     image = folder / "7.png"
-    image.write_bytes(golden.read_bytes())
+    image.write_bytes(seven.read_bytes())
     with serving(store, ".") as server, browser.browsing() as driver:
         for _ in range(100):
             server.predict(image.read_bytes())  # The first requests are slower than those that follow.
