@@ -11,7 +11,7 @@ CLUSTER_NEEDS := containerd runc iptables conntrack catatonit docker-registry ip
 UV_LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
 	--no-emit-index-url --no-emit-find-links --no-header
 
-.PHONY: help setup run image training-image loadtests-image package check format test backends e2e e2e-core manifests values bench overload soak
+.PHONY: help setup run image training-image loadtests-image package check format test backends e2e e2e-core manifests values routes bench overload soak
 .PHONY: pictures cluster cluster-down lock clean
 
 help:  ## list the targets
@@ -71,6 +71,9 @@ manifests: setup  ## render the chart to k8s/manifests, for people without Helm
 
 values: setup  ## write the chart's schema and its README's table from values.yaml
 	@$(BIN)/python -m helm.describe
+
+routes: setup  ## write the table of routes in docs/service.md
+	@$(BIN)/python -m bento.http.reference
 
 bench: setup  ## measure training, its memory, and serving compared with other servers (20 minutes)
 	@scripts/packages wrk

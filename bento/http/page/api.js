@@ -1,7 +1,7 @@
-// Talks to the service: one request for one image, few for many, errors as problem details (RFC 9457). Draws nothing.
+// Sends images to the service: one request for one image, few for many; errors are problem details (RFC 9457).
 
 const TOP_K = 5;
-const FILES_A_REQUEST = 24; // so that a long list fills as it goes
+const FILES_A_REQUEST = 24; // few enough for a long list to fill step by step
 const KEY = "api-key";
 
 export const apiKey = {
@@ -35,7 +35,7 @@ export async function predict(file, signal) {
   };
 }
 
-// Classify many files; `show(index, answer or Problem)` is called for each. Throws Problem where no answer came at all.
+// Classify many files and call `show(index, answer or Problem)` for each. Throws Problem if there is no answer at all.
 export async function predictAll(files, signal, show) {
   for (let start = 0; start < files.length; start += FILES_A_REQUEST) {
     const group = files.slice(start, start + FILES_A_REQUEST);
@@ -65,11 +65,11 @@ async function post(path, files, signal) {
     content = isJson(response) ? await response.json() : null;
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    // Also what comes of a file that was moved or changed since it was chosen.
+    // This also happens if the file was moved or changed after it was chosen.
     throw new Problem({ status: 0, code: "no answer", detail: "the service can't be reached, or the file can't be read" });
   }
   if (response.ok && content) return { response, answer: content };
-  // Without content it is a proxy's own answer.
+  // An answer without content comes from a proxy.
   const { status, statusText } = response;
   throw new Problem(content ?? { status, code: statusText, detail: "something before the service answered" }, response);
 }
@@ -87,13 +87,13 @@ function stagesOf(header) {
   });
 }
 
-// The model's tag and what it knows, or null while it is being loaded.
+// The answer of /version, or null while the model is being loaded.
 export async function version() {
   const response = await fetch("version");
   return response.ok ? response.json() : null;
 }
 
-// The shell command for the same answer.
+// The shell command that gets the same answer.
 export function curlLine(names) {
   const url = new URL(names.length > 1 ? "predict/batch" : "predict", document.baseURI);
   const key = apiKey.get() ? ['-H "X-API-Key: $API_KEY"'] : [];

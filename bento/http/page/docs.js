@@ -1,4 +1,4 @@
-// Draws the API's documentation. validatorUrl: by default Swagger UI shows the document to a service on the internet.
+// Draws the API's documentation. By default, validatorUrl would send the document to a service on the internet.
 SwaggerUIBundle({
   url: "openapi.json",
   dom_id: "#api",

@@ -1,4 +1,4 @@
-// Puts the page together: files come in by drop, choice or paste, and go out as cards.
+// Connects the page: takes files that are dropped, chosen or pasted, and shows a card for each.
 
 import { apiKey, curlLine, predict, predictAll, version } from "./api.js";
 import { answerCard, percent, problemCard, rowList, sentence } from "./view.js";
@@ -21,7 +21,7 @@ async function classify(files) {
   try {
     await (files.length > 1 ? classifyAll(files, signal) : classifyOne(files[0], signal));
   } catch (error) {
-    if (error.name === "AbortError") return; // newer files took over
+    if (error.name === "AbortError") return; // newer files replaced these
     if (!("code" in error)) throw error;
     showProblem(error, files);
   }
@@ -62,7 +62,7 @@ function say(text) {
   $("status").textContent = text;
 }
 
-// To those who hear the page; the others see the card.
+// For screen readers; other people see the card.
 function announce(text) {
   $("status").className = "unseen";
   $("status").textContent = text;
@@ -93,14 +93,14 @@ $("copy").addEventListener("click", async () => {
     await navigator.clipboard.writeText(text);
     say("Copied");
   } catch {
-    // Over plain HTTP there is no clipboard, but a selection is one key away from it.
+    // Over plain HTTP browsers offer no clipboard, so select the text for the person to copy.
     getSelection().selectAllChildren($("curl"));
     say("Selected; press Ctrl+C to copy");
   }
 });
 
 document.addEventListener("paste", (event) => classify([...event.clipboardData.files]));
-// Anywhere on the page: a browser would otherwise leave it and show the image.
+// Anywhere on the page, because the browser would otherwise leave it and show the image.
 document.addEventListener("dragover", (event) => {
   event.preventDefault();
   $("drop").classList.add("over");

@@ -1,4 +1,4 @@
-// Draws answers. All text is set as text: a class may be named like markup.
+// Draws answers. All text is set as text, because a class may have a name that looks like markup.
 
 export function element(tag, properties = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
@@ -14,7 +14,7 @@ function milliseconds(value) {
   return `${value.toFixed(value < 10 ? 2 : 0)} ms`;
 }
 
-// A picture of a file, or its name's ending where the browser can't show it.
+// A picture of the file, or a placeholder if the browser can't show it.
 export function preview(file) {
   const url = URL.createObjectURL(file);
   const image = element("img", { src: url, alt: "" });
@@ -82,7 +82,7 @@ export function sentence(text) {
   return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
 }
 
-// One row a file, filled by `fill(index, answer or Problem)` as the answers come.
+// One row per file, filled by `fill(index, answer or Problem)` as the answers come.
 export function rowList(files) {
   const rows = files.map((file) => {
     const said = element("p", { className: "quiet" }, "…");
