@@ -1,4 +1,4 @@
-"""Images in memory as the data checks see them: no folder is decoded."""
+"""Images in memory for the data checks, without files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from training.data.folder import ImageFolder
 def source(
     name: str, pixels: np.ndarray, labels: np.ndarray, class_names: list[str], files: list[str] | None = None
 ) -> CheckedPart:
-    """A part of `pixels` (N, S, S, 3) uint8 whose files need not exist."""
+    """Return a part of `pixels`, (N, S, S, 3) uint8, whose files need not exist."""
     memory = mmap.mmap(-1, pixels.nbytes)
     memory.write(np.ascontiguousarray(pixels).tobytes())
     count, size = pixels.shape[:2]
@@ -34,12 +34,12 @@ def source(
 def collection(
     pixels: np.ndarray, labels: np.ndarray, class_names: list[str], files: list[str] | None = None
 ) -> Collection:
-    """One part called "data"."""
+    """Return a collection of one part called "data"."""
     return Collection(class_names, [source("data", pixels, labels, class_names, files)])
 
 
 def photos(count: int, size: int = 32, seed: int = 0) -> np.ndarray:
-    """Smooth random images, all different, (count, size, size, 3) uint8."""
+    """Return smooth random images, all different, (count, size, size, 3) uint8."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
     return np.stack([np.asarray(Image.fromarray(one).resize((size, size), Image.Resampling.BICUBIC)) for one in coarse])

@@ -83,7 +83,7 @@ def resume(out: Path) -> Result:
         return Result(out, document, document["model"]["tag"])
     progress = Checkpoint(out).load()
     if progress:
-        backend.go_on_with(progress.backend)
+        backend.resume_with(progress.backend)
     group = here()
     config = options.merge({}, out / "config.toml")
     if progress and phases.ended(config, progress):
@@ -169,7 +169,7 @@ def training_batches(part: Part, data: Dataset, config: Config, group: Workers =
 
     devices = shares()
     if (config.batch_size or 1) % devices:
-        raise UsageError(f"--batch-size {config.batch_size} can't be shared by {devices} devices; take a multiple")
+        raise UsageError(f"--batch-size {config.batch_size} can't be shared by {devices} devices; use a multiple")
     if config.data_pruning and devices > 1:
         raise UsageError("--data-pruning needs one worker with one device, to know all losses; give --data-pruning 0")
     counts = np.bincount(part.labels, minlength=len(data.class_names))

@@ -1,4 +1,4 @@
-"""`python -m training check`: every check on a folder, a report of its own, and the list for `--exclude`."""
+"""`python -m training check`: run all checks on a folder, write a report and, on request, the list for `--exclude`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LISTED_FILES = 200
 
 @dataclass(frozen=True)
 class Done:
-    """Where the report lies, what to look at, and how many lines the list has, if one was asked for."""
+    """The report, the findings, and the list with its number of lines, or None if no list was requested."""
 
     report: Path
     findings: list[str]
@@ -35,13 +35,13 @@ def check(config: Config, labels: bool, fix: bool) -> Done:
     """Check `config.data`, and `config.test_data` with it, and write report.html and check.json to `config.out`.
 
     Raises:
-        DataError: a folder that can't be used.
-        UsageError: `fix`, and the list is there already: somebody may have edited it.
+        DataError: a folder can't be used.
+        UsageError: `fix` is given and the list exists already, perhaps with edits.
     """
     out = Path(config.out or DEFAULT_OUT)
     list_path = out / "suspects.csv"
     if fix and list_path.exists():
-        raise UsageError(f"{list_path} is there already; use it with --exclude, remove it, or give another --out")
+        raise UsageError(f"{list_path} exists already; use it with --exclude, remove it, or pass another --out")
     loaded = load_whole(config)
     out.mkdir(parents=True, exist_ok=True)
     options = ("data", "test-data")

@@ -1,4 +1,4 @@
-"""Which networks a training can start from, and what the options make of them. Builds none: see pretrained.py."""
+"""The networks that a training can start from, and their options. `pretrained` builds them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Application:
 
     constructor: str
     scaling: str
-    """How its pixels are scaled: a key of `pretrained.SCALINGS`."""
+    """How pixels are scaled for it: a key of `pretrained.SCALINGS`."""
     default_size: int = 224
     minimum_size: int = 32
 
@@ -43,29 +43,29 @@ APPLICATIONS: dict[str, Application] = {
     "inceptionv3": Application("InceptionV3", "tf", 299, 75),
     "inceptionresnetv2": Application("InceptionResNetV2", "tf", 299, 75),
 }
-"""Sizes are those of Keras' own weights. ConvNeXt is missing: its layers have no ONNX form."""
+"""The networks by name, with the image sizes of Keras' weights. ConvNeXt is missing: its layers have no ONNX form."""
 
 
 def is_stored(name: str) -> bool:
-    """Whether `name` is a tag of the model store; no network of Keras has a colon in its name."""
+    """Return whether `name` is a tag of the model store; no network of Keras has a colon in its name."""
     return ":" in name
 
 
 def is_pretrained(config: Config) -> bool:
-    """Whether the network begins with weights that are worth keeping."""
+    """Return whether the network starts with trained weights."""
     return config.backbone is not None and config.weights != NONE
 
 
 def settle(config: Config) -> Config:
-    """Check the backbone's options, and settle the ones that it decides: image size, weights, their digest.
+    """Return `config` with checked backbone options, and with the image size, weights and digest that follow from them.
 
     Raises:
-        UsageError: a name, size or file that makes no sense.
+        UsageError: an option's value can't be used.
         ModelError: the store has no such model.
     """
     if config.backbone is None:
         if config.weights or config.weights_sha256:
-            raise UsageError("--weights are those of a backbone; name it with --backbone")
+            raise UsageError("--weights needs --backbone, the network that the weights belong to")
         return config
     if is_pretrained(config) and not config.fine_tune_layers and config.head_epochs == 0:
         raise UsageError("--fine-tune-layers 0 and --head-epochs 0 leave nothing to train")
@@ -87,17 +87,17 @@ def _application(config: Config) -> Config:
     weights, digest = config.weights or IMAGENET, config.weights_sha256
     if weights in (IMAGENET, NONE):
         if digest:
-            raise UsageError("--weights-sha256 is that of a file; give it with --weights FILE")
+            raise UsageError("--weights-sha256 needs --weights FILE")
     else:
         digest = verified(Path(weights), digest)
     return replace(config, backbone=name, image_size=size, weights=weights, weights_sha256=digest)
 
 
 def verified(file: Path, digest: str | None) -> str:
-    """Return the SHA-256 of the weights in `file`, which must be `digest` if that is given.
+    """Return the SHA-256 of the weights in `file`, which must equal `digest` if one is given.
 
     Raises:
-        UsageError: another one, no file, or none that can hold weights.
+        UsageError: the digest differs, or the file can't be read or has another suffix.
     """
     if not file.name.endswith(SUFFIXES):
         raise UsageError(f"--weights is {str(file)!r}; it takes imagenet, none, or a file: *{', *'.join(SUFFIXES)}")
@@ -115,9 +115,9 @@ def _stored(config: Config) -> Config:
     stored = find(config.backbone or "")
     size = int(stored.info.metadata["image_size"])
     if config.image_size not in (None, size):
-        raise UsageError(f"--image-size is {config.image_size}; {stored.tag} takes {size}, leave the option out")
+        raise UsageError(f"--image-size is {config.image_size}; {stored.tag} takes {size}; omit the option")
     if config.weights not in (None, NONE):
-        raise UsageError(f"--weights is {config.weights!r}; {stored.tag} has its own: leave it out, or give none")
+        raise UsageError(f"--weights is {config.weights!r}; {stored.tag} has its own; omit the option or pass none")
     digest = config.weights_sha256
     if config.weights is None:
         digest = verified(Path(stored.path, "model.keras"), digest)
@@ -125,10 +125,10 @@ def _stored(config: Config) -> Config:
 
 
 def find(tag: str) -> Any:
-    """Return the store's entry `tag`, which must be one of ours.
+    """Return the entry `tag` of the model store, which this project must have trained.
 
     Raises:
-        ModelError: it isn't there, or has no Keras form.
+        ModelError: there is no such entry, or it has no Keras form.
     """
     import bentoml
     from bentoml.exceptions import BentoMLException
@@ -136,16 +136,14 @@ def find(tag: str) -> Any:
     try:
         stored = bentoml.models.get(tag)
     except (BentoMLException, ValueError) as error:
-        raise ModelError(
-            f"--backbone {tag}: no such model in the store; `bentoml models list` shows what there is"
-        ) from error
+        raise ModelError(f"--backbone {tag}: no such model in the store; `bentoml models list` shows all") from error
     if "image_size" not in stored.info.metadata or not Path(stored.path, "model.keras").exists():
-        raise ModelError(f"--backbone {tag} was not made by this project's training: it has no model.keras")
+        raise ModelError(f"--backbone {tag} was not trained by this project: it has no model.keras or image size")
     return stored
 
 
 def describe(config: Config) -> dict[str, Any] | None:
-    """Return what the report says of the backbone; None without one."""
+    """Return the report's section on the backbone, or None without one."""
     if config.backbone is None:
         return None
     weights = config.weights or "its own"
