@@ -1,4 +1,4 @@
-"""Which of Keras' backends computes: KERAS_BACKEND, checked before Keras is imported, and where it runs."""
+"""Keras' backend: check KERAS_BACKEND before Keras is imported, and describe the devices in use."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ _VARIABLE = "KERAS_BACKEND"
 
 
 def check() -> None:
-    """Fail before any work where KERAS_BACKEND names nothing that can run.
+    """Check that KERAS_BACKEND names a backend that can run.
 
     Raises:
-        UsageError: an unknown backend, or one that isn't installed.
+        UsageError: the backend is unknown or not installed.
     """
     name = os.environ.get(_VARIABLE)
     if not name:
-        return  # Keras' own default, or what its keras.json says
+        return  # Keras uses its keras.json or its default
     if name not in BACKENDS:
         raise UsageError(f"{_VARIABLE} is {name!r}; choose one of {', '.join(BACKENDS)}")
     if importlib.util.find_spec(name) is None:
         raise UsageError(f"{_VARIABLE}={name} needs the package {name}, which isn't installed: pip install {name}")
 
 
-def go_on_with(name: str) -> None:
-    """Take the backend that a run was begun with; another one would round differently.
+def resume_with(name: str) -> None:
+    """Choose the backend that a run began with; another one would round differently.
 
     Raises:
-        UsageError: KERAS_BACKEND names another one.
+        UsageError: KERAS_BACKEND names another backend.
     """
     given = os.environ.get(_VARIABLE) or name
     if name and given != name:
-        raise UsageError(f"the run was begun with {_VARIABLE}={name}, not {given}; resume it with that")
+        raise UsageError(f"the run began with {_VARIABLE}={name}, not {given}; set {_VARIABLE}={name} to resume it")
     if name:
         os.environ[_VARIABLE] = name
 
 
 def describe() -> dict[str, Any]:
-    """Return the backend in force and the kind and number of its devices, of Keras once it is imported."""
+    """Return the backend in use and the kind and number of its devices. Keras must have been started."""
     import keras
 
     name = keras.backend.backend()
@@ -70,7 +70,7 @@ _DEVICES = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
 
 
 def _count(kinds: list[str]) -> str:
-    """What computes: accelerators where there are any, else the CPU."""
+    """Return the accelerators as text, or "cpu" without any."""
     others = [kind for kind in kinds if kind != "cpu"]
     if not others:
         return "cpu"

@@ -27,7 +27,7 @@ def option(
     high: float | None = None,
     also: str | None = None,
 ) -> Any:
-    """Return a field of `Config` with what the command line needs to offer it; `also` is an older name of it."""
+    """Return a field of `Config` with its description for the command line. `also` is an older name of the option."""
     metadata = {"group": group, "help": help_, "choices": choices, "low": low, "high": high, "also": also}
     return field(default=default, metadata=metadata)
 
@@ -175,7 +175,7 @@ class Config:
     optimizer: str = option(
         "adam",
         "training",
-        "optimizer; muon is for networks without --backbone",
+        "optimiser; muon is for networks without --backbone",
         choices=("adam", "adamw", "sgd", "muon"),
     )
     learning_rate: float | None = option(
@@ -258,7 +258,7 @@ class Config:
 
     @property
     def peak_learning_rate(self) -> float:
-        """The learning rate given, or the optimizer's default."""
+        """The learning rate given, or the optimiser's default."""
         if self.learning_rate is not None:
             return self.learning_rate
         return {"sgd": 0.05, "muon": 0.15}.get(self.optimizer, 0.002)

@@ -1,4 +1,4 @@
-"""Where a run happened: git revision, versions, machine. And how Keras is started."""
+"""Describe where a run happens (git revision, versions, machine), and start Keras."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PACKAGES = ("tensorflow", "jax", "torch", "keras", "numpy", "pillow", "scikit-l
 
 
 def describe() -> dict[str, Any]:
-    """Return what the report's and the stored model's `environment` say."""
+    """Return the section `environment` of the report and of the stored model."""
     return {
         "git_revision": git_revision(),
         "python": platform.python_version(),
@@ -31,7 +31,7 @@ def describe() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Return the installed version of each library that shapes a model."""
+    """Return the installed version of each library that affects a model."""
     found = {}
     for package in _PACKAGES:
         try:
@@ -42,7 +42,7 @@ def versions() -> dict[str, str]:
 
 
 def git_revision() -> str:
-    """Return this checkout's commit, with "-dirty" after it where files differ; "unknown" without git."""
+    """Return this checkout's commit, with "-dirty" appended if files differ; "unknown" without git."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
@@ -52,13 +52,13 @@ def git_revision() -> str:
 
 
 def start_keras(seed: int) -> None:
-    """Import Keras quietly, seed everything it draws from, and keep the memory of its steps."""
+    """Import Keras quietly, seed its random numbers, and keep freed memory for its next steps."""
     memory.keep_freed_blocks()
     keras = import_keras()
     if keras.backend.backend() == "tensorflow":
         keras.utils.set_random_seed(seed)
         return
-    # Keras would import TensorFlow in order to seed it: three seconds and 300 MB for nothing.
+    # Keras would import TensorFlow only to seed it, which takes 3 s and 300 MB.
     loaded = sys.modules.get("tensorflow")
     sys.modules["tensorflow"] = None  # type: ignore[assignment]
     try:
@@ -70,10 +70,10 @@ def start_keras(seed: int) -> None:
 
 
 def import_keras() -> Any:
-    """Return the module `keras`, imported without TensorFlow's remarks on the machine.
+    """Return the module `keras`, imported without TensorFlow's messages about the machine.
 
     Raises:
-        UsageError: KERAS_BACKEND names no backend that is here.
+        UsageError: KERAS_BACKEND names a backend that isn't installed.
     """
     backend.check()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -84,7 +84,7 @@ def import_keras() -> Any:
 
 @contextmanager
 def _native_stderr_closed() -> Iterator[None]:
-    """Drop what TensorFlow's C++ says at its import, before any log level counts: that there is no GPU."""
+    """Drop what TensorFlow's C++ code prints on import, before log levels apply: that there is no GPU."""
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

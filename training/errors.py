@@ -10,7 +10,7 @@ class TrainingError(CommandError):
 
 
 class UsageError(TrainingError):
-    """An option, or a value in a configuration file, makes no sense."""
+    """An option, or a value in a configuration file, is invalid."""
 
     exit_code = ExitCode.USAGE
 
@@ -20,7 +20,7 @@ class DataError(TrainingError):
 
 
 class ModelError(TrainingError):
-    """A stored model, or a run to resume, is missing or broken."""
+    """A stored model, or a run to resume, is missing or damaged."""
 
 
 class BelowMinimumAccuracy(TrainingError):
@@ -30,18 +30,18 @@ class BelowMinimumAccuracy(TrainingError):
 
 
 class WorkersLost(TrainingError):
-    """Another worker of this run is gone, or all were stopped from outside. Start all of them again."""
+    """Another worker of this training has stopped, or all were stopped from outside. Restart all of them."""
 
     exit_code = ExitCode.WORKERS_LOST
 
 
 class WorkersApart(TrainingError):
-    """The workers of this run never met."""
+    """The workers of this training couldn't connect to each other."""
 
     exit_code = ExitCode.WORKERS_APART
 
 
 class Interrupted(TrainingError):
-    """The user pressed Ctrl-C before there was anything to keep, or twice."""
+    """Ctrl-C was pressed before the first epoch was complete, or twice."""
 
     exit_code = ExitCode.INTERRUPTED

@@ -1,4 +1,4 @@
-"""Keep the memory of a step for the next one."""
+"""Keep the memory of a training step for the next step."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
 
 
 def keep_freed_blocks() -> None:
-    """Have malloc keep what is freed, for the whole process.
+    """Make malloc keep freed memory, for the whole process.
 
-    Left to itself, glibc maps each block of more than 32 MiB anew, as a batch's feature maps are, and gives the ends of
-    its heaps back to the kernel, of which each thread has some. The next step asks for the same again, and the kernel
-    clears it page by page: `python -m benchmarks.allocation` says what that costs.
+    By default glibc maps a new block for each allocation above 32 MiB, such as a batch's feature maps, and returns the
+    ends of its heaps to the kernel. The next step requests the same memory, and the kernel clears it page by page.
+    `python -m benchmarks.allocation` measures the cost.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    # Another C library has another malloc.
+    # Other C libraries don't have it.
     if mallopt is not None:
         mallopt(_M_MMAP_MAX, 0)
         mallopt(_M_TRIM_THRESHOLD, -1)

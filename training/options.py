@@ -22,7 +22,7 @@ _TYPES: dict[str, type] = {
 
 
 _NEW_NAMES: dict[str, str] = {f.metadata["also"]: f.name for f in fields(Config) if f.metadata["also"]}
-"""Older names of options, which are still accepted, and their names now."""
+"""Current names of options by their older names, which are still accepted."""
 
 
 def add_arguments(parser: argparse.ArgumentParser, only: tuple[str, ...] | None = None) -> None:

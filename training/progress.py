@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: bars on a terminal, plain lines elsewhere. Decides nothing."""
+"""Show the progress of a run: bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
-"""Progress goes to stderr; stdout carries a command's answer."""
+"""Progress goes to stderr, because stdout is for a command's result."""
 
 
 class ConsoleHandler(logging.Handler):
-    """Shows log records on `console`, above a bar that is being drawn."""
+    """Show log records on `console`, above the current bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print the message as it is; warnings and worse in yellow."""
+        """Print the message unchanged; warnings and errors in yellow."""
         console.print(self.format(record), style="yellow" if record.levelno > logging.INFO else None, markup=False)
 
 
 class Bar:
-    """A progress bar over `total` items, with a changing note at its end."""
+    """A progress bar over `total` items, followed by a note."""
 
     def __init__(self, label: str, total: int) -> None:
         self._progress = Progress(
@@ -53,5 +53,5 @@ class Bar:
         self._progress.advance(self._task, items)
 
     def show(self, done: int, note: str) -> None:
-        """Say that `done` items are done in all, and what is to be read beside the bar."""
+        """Set the total number of items done, and the note."""
         self._progress.update(self._task, completed=done, note=note)

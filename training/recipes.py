@@ -1,4 +1,4 @@
-"""Named sets of options. What an option means is said in `config`."""
+"""Named sets of options. `config` explains the options."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 RATES = ("rotation", "horizontal_flip", "vertical_flip", "zoom", "shift", "cutout")
 
-# A photo seen in a mirror is still that photo; a mirrored digit is another sign. Aerial and microscope
-# images have no up.
+# A mirrored photo still shows the same thing; a mirrored digit is a different sign. Aerial and microscope images can be
+# turned any way.
 PRESETS: dict[str, dict[str, float]] = {
     "photo": {"rotation": 5, "horizontal_flip": 0.5, "vertical_flip": 0, "zoom": 0.05, "shift": 0.08, "cutout": 0},
     "text": {"rotation": 10, "horizontal_flip": 0, "vertical_flip": 0, "zoom": 0.1, "shift": 0.1, "cutout": 0},
@@ -16,7 +16,7 @@ PRESETS: dict[str, dict[str, float]] = {
 }
 
 RECIPES: dict[str, dict[str, Any]] = {
-    # For a slow core, or thousands of images a second on a fast one.
+    # For slow cores, or thousands of images per second on a fast one.
     "small": {
         "block": "residual",
         "width": 16,
@@ -26,8 +26,8 @@ RECIPES: dict[str, dict[str, Any]] = {
         "warmup": 0.25,
         "epochs": 30,
     },
-    # Few epochs of a large network, for 50,000 images of 32x32 within an hour of two cores: the network, the optimiser
-    # and the rates with which Jordan's records for CIFAR-10 were set, as wide as the hour has room for.
+    # Few epochs of a large network, for 50,000 images of 32x32 within an hour on two cores. The network, the optimiser
+    # and the rates are those of Jordan's CIFAR-10 records. The width is as large as the hour permits.
     "accurate": {
         "block": "pooled",
         "whitening": True,
@@ -45,7 +45,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "data_pruning": 0.5,
         "shift": 0.125,
         "cutout": 0.3,
-        # What it costs in images to learn from is worth more here than a sharper choice of the best epoch.
+        # More training images gain more accuracy here than a better choice of the best epoch.
         "validation_fraction": 0.01,
         "precision": "auto",
         "mirrored": True,

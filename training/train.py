@@ -84,7 +84,7 @@ def resume(out: Path) -> Result:
         return Result(out, report)
     progress = Checkpoint(out).load()
     if progress:
-        backend.go_on_with(progress.backend)
+        backend.resume_with(progress.backend)
     group = here()
     config = options.merge({}, out / "config.toml")
     if progress and phases.ended(config, progress):

@@ -1,4 +1,4 @@
-"""A folder in object storage, as its URL says. Text only: nothing is asked of any server here."""
+"""Parse the URL of a folder in object storage. Sends no request."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from training.errors import UsageError
 SCHEMES = ("s3", "gs", "az", "abfs")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,220}")
-# abfs://CONTAINER@ACCOUNT.dfs.core.windows.net/FOLDER, as Azure's own tools write it.
+# Azure's own tools write abfs://CONTAINER@ACCOUNT.dfs.core.windows.net/FOLDER.
 _CONTAINER = re.compile(r"[a-z0-9][a-z0-9-]{1,62}(@[a-z0-9]{3,24}\.(dfs|blob)\.core\.windows\.net)?")
 
 
 @dataclass(frozen=True)
 class Url:
-    """`scheme://bucket/prefix`; the prefix has neither empty nor dotted segments, and no slash at either end."""
+    """`scheme://bucket/prefix`. The prefix has no empty or dotted segments, and no slash at either end."""
 
     scheme: str
     bucket: str
@@ -35,25 +35,26 @@ class Url:
 
     @property
     def name(self) -> str:
-        """The innermost folder, else the bucket."""
+        """The innermost folder, or the bucket if there is no folder."""
         return self.parts[-1]
 
     @property
     def parts(self) -> list[str]:
-        """Bucket and folders, from the outermost in."""
+        """The bucket and the folders, outermost first."""
         return [self.bucket, *self.prefix.split("/")] if self.prefix else [self.bucket]
 
 
 def is_url(text: str) -> bool:
-    """Whether `text` has a scheme, known or not."""
+    """Return whether `text` has a scheme, supported or not."""
     return _SCHEME.fullmatch(text) is not None
 
 
 def parse(text: str, option: str) -> Url:
-    """Read the URL that `option` was given. Nothing in it is decoded: `%20` is three characters of a name.
+    """Parse the URL `text`, the value of `option`. Nothing in it is decoded: `%20` is three characters of a name.
 
     Raises:
-        UsageError: another scheme, or an address that can't be one. A URL that may hold a secret isn't repeated.
+        UsageError: the scheme isn't supported, or the address is invalid. No message repeats a URL that may hold a
+            secret.
     """
     found = _SCHEME.fullmatch(text)
     scheme, rest = (found[1].lower(), found[2]) if found else ("", "")
@@ -67,7 +68,7 @@ def parse(text: str, option: str) -> Url:
         )
     if not (_CONTAINER if scheme in ("az", "abfs") else _BUCKET).fullmatch(bucket):
         raise UsageError(
-            f"{option}: {scheme}:// is followed by the name of a bucket and a folder in it, not {bucket!r}"
+            f"{option}: {scheme}:// takes the name of a bucket, then a folder in it; {bucket!r} is no such name"
         )
     prefix = prefix.removesuffix("/")
     segments = prefix.split("/")

@@ -1,1 +1,1 @@
-"""Data checks: what is wrong with images, labels and names before anything is trained on them. Changes no file."""
+"""Data checks: find problems with images, labels and names. They change no image."""

@@ -1,4 +1,4 @@
-"""Held-out predictions for every image: a small network a fold, by cross-validation. Doesn't judge labels."""
+"""Held-out predictions for every image, by cross-validation with one small network per fold."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from training.progress import Bar
 FOLDS = 3
 EPOCHS = 6
 _FEWEST_STEPS = 300
-"""Of fewer images more epochs are trained, up to so many steps."""
+"""Training steps of a network, at least. Few images are trained on for more epochs."""
 _VERSION = 2
 _STAGES = (32, 128, 128)
 _WHITENED = 3_000
@@ -34,15 +34,15 @@ def held_out(
     state: Path,
     only: list[int] | None = None,
 ) -> np.ndarray:
-    """Predict each sample with a network that was trained on the other folds.
+    """Predict each sample with a network that is trained on the other folds.
 
     Args:
         images: the collection.
-        samples: (n,) the samples that take part.
-        folds: (n,) int, the fold that each is held out in.
-        config: preset, rates of augmentation and seed are looked at.
-        state: folder where each finished fold's predictions are kept, so that a killed check goes on after it.
-        only: the folds to train; the others' probabilities are zeros.
+        samples: (n,) the samples to predict and to train on.
+        folds: (n,) int, the fold in which each sample is held out.
+        config: its preset, rates of augmentation and seed are used.
+        state: folder for the predictions of each finished fold, from which a killed check resumes.
+        only: the folds to train; the probabilities of the others are zeros.
 
     Returns:
         (n, C) float32 probabilities.
@@ -86,7 +86,7 @@ def _key(images: Collection, samples: np.ndarray, folds: np.ndarray, config: Con
 
 def _trained(images: Collection, samples: np.ndarray, labels: np.ndarray, config: Config, fold: int, bar: Bar) -> Any:
     keras = environment.import_keras()
-    # Names of layers count up over a process; the model that is trained later shall not show that there were others.
+    # Keras numbers layers per process. Without this, the model trained afterwards would get other names.
     keras.backend.clear_session()
     environment.start_keras(config.seed + fold)
     rng = np.random.default_rng([config.seed, fold])
@@ -98,7 +98,7 @@ def _trained(images: Collection, samples: np.ndarray, labels: np.ndarray, config
     rate = keras.optimizers.schedules.CosineDecay(
         0.0, steps - steps // 5, warmup_target=0.3 * batch_size / 256, warmup_steps=steps // 5
     )
-    # Smoothed labels keep the network from believing the wrong ones entirely.
+    # Label smoothing keeps the network from fitting wrong labels completely.
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)
     model.compile(keras.optimizers.SGD(rate, momentum=0.9, nesterov=True), loss)
     augment = Augmenter(config.augmentation, images.size)
@@ -116,7 +116,7 @@ def _trained(images: Collection, samples: np.ndarray, labels: np.ndarray, config
 
 
 def _predict(model: Any, images: Collection, samples: np.ndarray, config: Config) -> np.ndarray:
-    """Average over the image and, where augmentation mirrors too, its mirror image."""
+    """Return the mean of the predictions for an image and, if augmentation mirrors, for its mirror image."""
     mirrored = config.augmentation["horizontal_flip"] > 0
     predicted = []
     for part in np.array_split(samples, -(-len(samples) // 256)):
@@ -129,9 +129,9 @@ def _predict(model: Any, images: Collection, samples: np.ndarray, config: Config
 
 
 def _network(some: np.ndarray, classes: int) -> Any:
-    """A network that learns in a few epochs, in the manner of K. Jordan's airbench (2024), of an eighth of its width.
+    """Return a network that learns in a few epochs, like K. Jordan's airbench (2024) with an eighth of its width.
 
-    Its first layer is fixed and whitens patches of 2 x 2 pixels; images of 64 pixels and more are shrunk to 32 to 63.
+    Its first layer is fixed and whitens patches of 2 x 2 pixels. Images of 64 pixels or more are shrunk to 32 to 63.
     """
     from keras import Input, Model, initializers, layers, regularizers
 

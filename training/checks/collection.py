@@ -1,4 +1,4 @@
-"""The images that are checked, of all parts, as one numbered list. Reads pixels; judges nothing."""
+"""The images to check, of all parts, as one numbered list."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CHUNK_BYTES = 16_000_000
 
 @dataclass(frozen=True)
 class CheckedPart:
-    """Images of one part. `option` is where its folder was named: "data" or "test-data"."""
+    """The images of one part. `option` names its folder: "data" or "test-data"."""
 
     name: str
     part: Part
@@ -28,7 +28,7 @@ class CheckedPart:
 
 @dataclass(frozen=True)
 class Collection:
-    """Sample i is the i-th image, counted through `parts` in order."""
+    """The images of all `parts`. Sample i is the i-th image, counted through the parts in order."""
 
     class_names: list[str]
     parts: list[CheckedPart]
@@ -48,7 +48,7 @@ class Collection:
 
     @cached_property
     def digests(self) -> np.ndarray:
-        """(N, B) uint8, equal for images that are equal once decoded."""
+        """(N, B) uint8, equal for images whose decoded pixels are equal."""
         return np.concatenate([one.part.images.digests[one.part.rows] for one in self.parts])
 
     @cached_property
@@ -75,17 +75,17 @@ class Collection:
         return images
 
     def chunks(self) -> Iterator[np.ndarray]:
-        """Yield all samples in order, as many at a time as 16 MB of pixels."""
+        """Yield all samples in order, in chunks of 16 MB of pixels."""
         step = max(1, _CHUNK_BYTES // (3 * self.size * self.size))
         for start in range(0, len(self), step):
             yield np.arange(start, min(start + step, len(self)))
 
     def option(self, sample: int) -> str:
-        """Return where the sample's folder was named: "data" or "test-data"."""
+        """Return the option that names the sample's folder: "data" or "test-data"."""
         return self.parts[int(self.part_of[sample])].option
 
     def file(self, sample: int) -> str:
-        """Return the sample's path below its folder, as the system has it: not always UTF-8."""
+        """Return the sample's path below its folder. Its bytes may not be UTF-8."""
         i = int(self.part_of[sample])
         one = self.parts[i]
         return one.folder.files[int(one.part.rows[sample - self._starts[i]])]
@@ -95,7 +95,7 @@ class Collection:
         return self.parts[int(self.part_of[sample])].folder.source.path(self.file(sample))
 
     def describe(self, sample: int) -> dict[str, Any]:
-        """Return what a report says of the sample."""
+        """Return the report's entry for the sample."""
         return {
             "file": as_text(self.file(sample)),
             "part": self.parts[self.part_of[sample]].name,

@@ -1,4 +1,4 @@
-"""Images that are there more than once: equal once decoded, or saved anew in another size, format or brightness."""
+"""Find copies of images: with equal pixels, or saved again in another size, format or brightness."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from training.report.display import printable
 _MOST_BITS = 7
 _GRID = 16
 _MOST_DIFFERENCE = 0.15
-"""Of the second look: how far two images may lie apart, as a part of their contrast. A JPEG of quality 50 lies 0.07
-from its original, two handwritten digits of the same kind 0.15 and more."""
+"""Largest difference between two near copies, as a fraction of their contrast. A JPEG of quality 50 differs by 0.07
+from its original, two handwritten digits of the same kind by 0.15 or more."""
 _PAIRS_AT_ONCE = 2_000
 _LISTED = 1_000
 
@@ -25,8 +25,8 @@ def find(images: Collection) -> tuple[dict[str, Any], list[Suspect], list[np.nda
     """Group the duplicates of a collection.
 
     Returns:
-        The report's section; which files are better left out; the groups listed in the section, as samples, those
-        across parts and with several labels first.
+        The report's section; the files to leave out; the groups that the section lists, as samples, with those that
+        have several labels or lie in several parts first.
     """
     exact = group_duplicates(images.digests)
     firsts = np.unique(exact, return_index=True)[1]
@@ -69,7 +69,7 @@ def _hashes(images: Collection) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _confirmed(images: Collection, pairs: np.ndarray) -> np.ndarray:
-    """Keep the pairs whose pixels are alike too."""
+    """Return the pairs whose pixels are similar too."""
     kept = []
     for start in range(0, len(pairs), _PAIRS_AT_ONCE):
         some = pairs[start : start + _PAIRS_AT_ONCE]
@@ -80,7 +80,7 @@ def _confirmed(images: Collection, pairs: np.ndarray) -> np.ndarray:
 
 
 def _components(exact: np.ndarray, pairs: np.ndarray) -> list[np.ndarray]:
-    """Return the samples of each group of two or more that equality and `pairs` connect."""
+    """Return the samples of each group of two or more that equal pixels and `pairs` connect."""
     from scipy.sparse import coo_array  # type: ignore[import-untyped]
     from scipy.sparse.csgraph import connected_components  # type: ignore[import-untyped]
 
@@ -97,7 +97,7 @@ def _suspects(images: Collection, group: np.ndarray, mixed: bool) -> list[Suspec
     if mixed:
         names = ", ".join(printable(images.class_names[label]) for label in np.unique(images.labels[group]))
         return [Suspect(i, "several labels", "keep one, in the right class", f"copies are in: {names}") for i in group]
-    # The last one stays: test images come last, and a test set is to be left as it is.
+    # The last copy stays. Test images come last, so that the test data isn't changed.
     kept = group[-1]
     copies = [i for i in group[:-1] if images.option(i) == "data"]
     return [Suspect(i, "duplicate", "leave out", f"copy of ./{images.describe(kept)['file']}") for i in copies]

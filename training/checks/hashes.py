@@ -1,4 +1,4 @@
-"""64-bit hashes that stay nearly the same when an image is saved anew, and pairs of them that are close."""
+"""Compute 64-bit hashes that hardly change when an image is saved again, and find close pairs of them."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from training.checks.reduce import grids
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _MARGIN = 1.0
-"""Grey levels by which a cell must be darker than its right neighbour for a 1: an even background, whose order of cells
-is a matter of JPEG's rounding, gives zeros."""
+"""A bit is 1 if a cell is darker than its right neighbour by more grey levels than this. So a uniform background gives
+zeros, whatever JPEG's rounding does."""
 _FLAT = 2.0
 _NEIGHBOURS = 8
 _MOST_PAIRS_AN_IMAGE = 10
 
 
 def difference_hashes(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Hash images by which of neighbouring cells is darker (dHash, N. Krawetz, 2013).
+    """Hash images by comparing neighbouring cells (dHash, N. Krawetz, 2013).
 
     Args:
         images: (N, S, S, 3) uint8.
 
     Returns:
-        (N,) uint64, one bit for each of 8 x 8 pairs of cells; (N,) bool, true for images of (nearly) one grey, whose
-        hash says nothing.
+        (N,) uint64, one bit for each of 8 x 8 pairs of cells; (N,) bool, true for images of nearly one grey level,
+        whose hash is meaningless.
     """
     grey = _grey(images, 8, 9)
     bits = np.diff(grey, axis=2) > _MARGIN
@@ -32,7 +32,7 @@ def difference_hashes(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def standardised(images: np.ndarray, cells: int) -> np.ndarray:
-    """Return images as (N, cells, cells) grey levels with mean 0 and deviation 1: brightness and contrast are out."""
+    """Return images as (N, cells, cells) grey levels with mean 0 and deviation 1, free of brightness and contrast."""
     grey = _grey(images, cells, cells)
     grey -= grey.mean(axis=(1, 2), keepdims=True)
     deviation: np.ndarray = grey.std(axis=(1, 2), keepdims=True)
@@ -41,7 +41,7 @@ def standardised(images: np.ndarray, cells: int) -> np.ndarray:
 
 
 def _grey(images: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """(N, rows, columns). Colour stays out: JPEG keeps little of it."""
+    """Return grey levels, (N, rows, columns). Colour is ignored, because JPEG keeps little of it."""
     grey: np.ndarray = np.tensordot(grids(images, rows, columns), _LUMA, axes=([1], [0]))
     return grey
 
@@ -49,16 +49,16 @@ def _grey(images: np.ndarray, rows: int, columns: int) -> np.ndarray:
 def near_pairs(hashes: np.ndarray, most_bits: int) -> tuple[np.ndarray, bool]:
     """Find pairs of hashes that differ in at most `most_bits` bits.
 
-    The hashes are turned by 0 to 63 bits and sorted each time; each is compared with the next 8. Of two that differ in
-    few bits, some turn puts the equal ones first, which makes them neighbours. The work grows as N log N, the memory as
-    N. A pair whose hashes many others share can be missed; the others lie in between.
+    The hashes are rotated by 0 to 63 bits and sorted each time; each is compared with the next 8. If two differ in few
+    bits, some rotation puts equal bits first, which makes the two neighbours. Time grows as N log N, memory as N. A
+    pair can be missed if many other hashes sort between its two.
 
     Args:
         hashes: (N,) uint64.
 
     Returns:
-        (M, 2) indices, the smaller first, sorted; and whether the search ended early because everything is like
-        everything else (over 10 pairs an image).
+        (M, 2) indices, the smaller first, sorted; and whether the search stopped early because too many images are
+        alike (over 10 pairs per image).
     """
     count = len(hashes)
     pairs = np.empty(0, np.int64)

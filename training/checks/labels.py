@@ -1,4 +1,4 @@
-"""Wrong labels by confident learning: which given labels held-out predictions contradict. Pure functions."""
+"""Find wrong labels by confident learning: labels that held-out predictions contradict. Pure functions."""
 
 from __future__ import annotations
 
@@ -9,44 +9,45 @@ import numpy as np
 _SUREST = 0.1
 _FEWEST = 20
 _MARGIN = 1.25
-"""What is listed of what is estimated: a person reads the list, and a wrong label missed costs more than a look."""
+"""Ratio of listed labels to the estimated number of wrong ones. A person checks the list, and a missed wrong label
+costs more than a look."""
 
 
 @dataclass(frozen=True)
 class WrongLabels:
-    """What `confident_learning` found: samples, the likeliest wrong first, and what they seem to be."""
+    """The result of `confident_learning`: samples, the most likely wrong first, and their suggested labels."""
 
     samples: np.ndarray
     suggested: np.ndarray
     joint: np.ndarray
-    """(C, C) int: images by given (rows) and, where predictions are surest, true label (columns)."""
+    """(C, C) int: the number of images by given label (rows) and confidently predicted label (columns)."""
 
     @property
     def noise(self) -> float:
-        """The estimated share of wrong labels."""
+        """The estimated fraction of wrong labels."""
         return float(1 - np.trace(self.joint) / max(1, self.joint.sum()))
 
 
 def thresholds(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return for each class how probable it must be to be believed, (C,).
+    """Return the probability above which a prediction of each class is confident, (C,).
 
-    Northcutt et al. take the mean over the images labelled so, which counts a network's own mistakes as wrong
-    labels: on CIFAR-10 a network that is right on 82 % finds twice as many as there are. Of the surest tenth (of
-    small classes: the surest 20, at most half) hardly any is a mistake, and wrong labels are as frequent there as
-    elsewhere.
+    Northcutt et al. use the mean over the images with that label. This counts the network's own errors as wrong labels:
+    on CIFAR-10, a network with 82% accuracy finds twice the true number. Here the threshold is that of the most
+    confident tenth (in small classes the 20 most confident, but at most half). Hardly any of these are errors, and
+    wrong labels are as frequent among them as elsewhere.
     """
     return np.array([_threshold(probabilities[labels == label, label]) for label in range(probabilities.shape[1])])
 
 
 def _threshold(own: np.ndarray) -> float:
     if not len(own):
-        return np.inf  # a class without images is never believed
+        return np.inf  # no prediction of a class without images is confident
     share = min(0.5, max(_SUREST, _FEWEST / len(own)))
     return float(np.quantile(own, 1 - share))
 
 
 def confident_joint(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Count images by given label and by the most probable of the labels above their thresholds, (C, C) int.
+    """Count images by given label and by the most probable label above its threshold, (C, C) int.
 
     Source: Northcutt, Jiang, Chuang: Confident Learning: Estimating Uncertainty in Dataset Labels. JAIR 70, 2021.
     """
@@ -60,11 +61,11 @@ def confident_joint(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray
 def confident_learning(probabilities: np.ndarray, labels: np.ndarray) -> WrongLabels:
     """Find the images whose label is probably wrong.
 
-    How many there are is the share that the confident joint has off its diagonal, and a quarter more. Which ones: those
-    whose given label the prediction supports least (self-confidence), measured by the median of that label's images.
+    Their number is the fraction of the confident joint that is off its diagonal, plus a quarter. The images chosen are
+    those whose prediction supports the given label least (self-confidence), relative to the median of that label.
 
     Args:
-        probabilities: (N, C), each predicted by a model that has not seen that image.
+        probabilities: (N, C), each predicted by a model that wasn't trained on that image.
         labels: (N,) int, as given.
     """
     joint = confident_joint(probabilities, labels)

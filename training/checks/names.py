@@ -1,4 +1,4 @@
-"""What file names give away: another class's name, or a pattern by which the class can be told. Opens no file."""
+"""Check file names for the name of another class, and for patterns that reveal the class. Opens no file."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _LISTED = 500
 
 
 def find(images: Collection, seed: int) -> tuple[dict[str, Any], list[Suspect]]:
-    """Look at all names below the class folders.
+    """Check all names below the class folders.
 
     Returns:
-        The report's section, and files that carry the name of a class they aren't in.
+        The report's section, and the files that have the name of another class in theirs.
     """
     names = [words(name) for name in images.class_names]
     finder = _Finder({" ".join(name): label for label, name in enumerate(names) if _is_name(name)})
@@ -35,9 +35,9 @@ def find(images: Collection, seed: int) -> tuple[dict[str, Any], list[Suspect]]:
         if label in found:
             own += 1
         else:
-            # "bear" in a file of the class "polar bear" is no other class.
+            # "bear" in a file of the class "polar bear" doesn't name another class.
             others = [other for other in found if not set(names[other]) <= set(names[label])]
-            # The longest name: in a file of cows "polar bear" is a polar bear.
+            # The longest name counts: in a file of cows, "polar bear" names the polar bear.
             strangers += [(sample, other) for other in sorted(others, key=lambda i: -len(names[i]))[:1]]
         stems.append((_without(path.stem.casefold(), names[label]), path.suffix.lower()))
     section = {
@@ -55,7 +55,7 @@ def words(text: str) -> list[str]:
 
 
 class _Finder:
-    """Finds class names, each of one or several words, among the words of a file's name."""
+    """Find class names, each of one or several words, among the words of a file's name."""
 
     def __init__(self, labels: dict[str, int]) -> None:
         self._labels = labels
@@ -67,12 +67,12 @@ class _Finder:
 
 
 def _is_name(name: list[str]) -> bool:
-    """A class called "7" or "a" is found in any name."""
+    """Return whether a class can be recognised by its name. "7" and "a" occur in any name."""
     return sum(map(len, name)) >= _FEWEST_LETTERS and not all(word.isdigit() for word in name)
 
 
 def _without(stem: str, name: list[str]) -> str:
-    """The stem without its class's name: that is a habit, not a leak."""
+    """Return the stem without the name of its class, which is a common convention and no problem."""
     for word in name:
         if len(word) >= _FEWEST_LETTERS:
             stem = stem.replace(word, "")
@@ -92,7 +92,7 @@ def _telling(stems: list[tuple[str, str]], labels: np.ndarray, seed: int) -> lis
     return [
         {"by": name, "right": right, "guessing": guessing}
         for name, (right, guessing) in measured.items()
-        if majority.tells((right, guessing))
+        if majority.predicts((right, guessing))
     ]
 
 

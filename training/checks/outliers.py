@@ -1,4 +1,4 @@
-"""Images unlike all others of their class, by colours and coarse shape, and images of one colour."""
+"""Find images that differ from the others of their class in colours and coarse shape, and images of one colour."""
 
 from __future__ import annotations
 
@@ -14,25 +14,24 @@ from training.report.display import printable
 _GRID = 8
 _FLAT = 2.0
 _SAMPLE = 1_500
-"""Images of half a class that its mean and covariance are taken from."""
+"""How many images of half a class its mean and covariance are computed from, at most."""
 _FEWEST = 30
 _LIMIT = 6.0
-"""Robust standard deviations of the logarithm of the distance; of a normal distribution one in 10^9 lies beyond."""
+"""Robust standard deviations of the logarithm of the distance; one in 10^9 exceeds it in a normal distribution."""
 _LEAST_SPREAD = 0.1
-"""Of a class whose images are all alike, one that lies twice as far is no outlier yet."""
+"""Smallest spread of a class. If its images are all alike, one at twice the usual distance is no outlier yet."""
 _LISTED = 500
 
 
 def find(images: Collection, seed: int) -> tuple[dict[str, Any], list[Suspect], np.ndarray]:
-    """Find the images that lie far from their class.
+    """Find the images that are far from their class.
 
-    An image is 8 x 8 cells of three colours. Its distance from its class is Mahalanobis', with Ledoit and Wolf's
-    covariance (2004) of the half of the class that it is not in; far is what lies more than 6 robust standard
-    deviations (by the median) above the class's usual. Classes of less than 30 images are
-    passed over: they have no usual.
+    An image is reduced to 8 x 8 cells of three colours. Its distance from its class is the Mahalanobis distance, with
+    the covariance of Ledoit and Wolf (2004) of the half of the class that it isn't in. It is far if the distance is
+    more than 6 robust standard deviations above the class's median. Classes of fewer than 30 images are skipped.
 
     Returns:
-        The report's section; which files are better left out; the samples listed, the farthest first.
+        The report's section; the files to leave out; the samples listed, the farthest first.
     """
     score, flat = np.zeros(len(images)), np.zeros(len(images), bool)
     half = np.random.default_rng(seed).permutation(len(images)) % 2
@@ -78,14 +77,14 @@ class _Model:
         self._fitted = LedoitWolf().fit(features)
 
     def score(self, features: np.ndarray) -> np.ndarray:
-        """The logarithm of the squared distance, (n,)."""
+        """Return the logarithm of the squared distance, (n,)."""
         distances: np.ndarray = self._fitted.mahalanobis(features)
         logarithm: np.ndarray = np.log(np.maximum(distances, 1e-9))
         return logarithm
 
 
 def _models(images: Collection, half: np.ndarray) -> dict[int, list[_Model]]:
-    """Two models a large enough class, each of the other half: an image of its own model's would seem usual to it."""
+    """Return two models for each large enough class, so that none scores the images it was made from."""
     models = {}
     for label in range(len(images.class_names)):
         members = np.flatnonzero(images.labels == label)
@@ -105,6 +104,6 @@ def _features(images: np.ndarray) -> np.ndarray:
 
 def _suspect(images: Collection, i: int, flat: bool, score: float) -> Suspect:
     if flat:
-        return Suspect(i, "one colour", "leave out", "nothing is to be seen on it")
+        return Suspect(i, "one colour", "leave out", "it shows nothing but one colour")
     name = printable(images.class_names[images.labels[i]])
     return Suspect(i, "outlier", "look at it", f"{score:.0f} standard deviations farther from {name} than usual")

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def cell_weights(size: int, cells: int) -> np.ndarray:
-    """Return (cells, size) float32: row i averages what cell i covers of `size` pixels, parts of pixels included."""
+    """Return (cells, size) float32: row i averages the pixels that cell i covers, fractions of pixels included."""
     edges = np.linspace(0, size, cells + 1)
     pixels = np.arange(size)
     covered = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
@@ -15,7 +15,7 @@ def cell_weights(size: int, cells: int) -> np.ndarray:
 
 
 def grids(images: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Average `images` (N, S, S, 3) uint8 over cells; returns (N, 3, rows, columns) float32, 0..255."""
+    """Average `images` (N, S, S, 3) uint8 over cells; return (N, 3, rows, columns) float32, 0..255."""
     size = images.shape[1]
     planes = np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32)
     reduced: np.ndarray = cell_weights(size, rows) @ planes @ cell_weights(size, columns).T

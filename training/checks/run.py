@@ -1,4 +1,4 @@
-"""All checks in turn, on the images of a training or of `python -m training check`. Writes nothing but `state`."""
+"""Run all checks, for a training or for `python -m training check`. Writes no file outside `state`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Checked:
-    """The report's section, its pictures, and the files better left out, each with its path below its folder."""
+    """The report's section, its pictures, and the files to leave out: path below the folder, option, suspect."""
 
     section: Checks
     pictures: dict[str, bytes]
@@ -32,13 +32,13 @@ class Checked:
 
 
 def run(images: Collection, config: Config, labels: bool, state: Path) -> Checked:
-    """Check `images`; `labels` adds the check that trains networks, which keeps what it has done in `state`."""
+    """Check `images`. `labels` adds the check that trains networks and saves finished folds in `state`."""
     seconds: dict[str, float] = {}
     section: dict[str, Any] = {"images": len(images), "seconds": seconds}
-    import sklearn.covariance  # noqa: F401  (brings SciPy's BLAS; the limit below holds for what is loaded)
+    import sklearn.covariance  # noqa: F401  (loads SciPy's BLAS, because the limit below applies to loaded libraries only)
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    # The matrices are so small that threads mostly wait for each other: on a busy machine 80 times as long.
+    # The matrices are small, so that threads mostly wait for each other: up to 80 times as long on a busy machine.
     with threadpool_limits(1, "blas"):
         with _timed("duplicates", seconds):
             section["duplicates"], copies, groups = duplicates.find(images)

@@ -1,4 +1,4 @@
-"""What files and images were before decoding, class by class. Reads headers of a sample, no pixels."""
+"""Measure files and images before decoding, class by class. Reads the headers of a sample, no pixels."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _Header = tuple[int, int, str, str]
 
 
 def describe(images: Collection, seed: int) -> dict[str, Any]:
-    """Measure files and, of up to 2,000 of them, headers; tell whether one of these gives the class away.
+    """Measure all files and the headers of up to 2,000, and check whether a property reveals the class.
 
     Returns:
-        The report's section. `telling` names properties by which the class can be told far better than by guessing: a
-        network may learn them instead of what is on the images.
+        The report's section. `telling` lists properties that predict the class far better than guessing: a network may
+        learn them instead of the content of the images.
     """
     chosen = np.sort(np.random.default_rng(seed).permutation(len(images))[:_SAMPLE])
     headers = [_header(images.path(i)) for i in chosen.tolist()]
@@ -55,17 +55,17 @@ def describe(images: Collection, seed: int) -> dict[str, Any]:
         "telling": [
             {"by": name, "right": right, "guessing": guessing}
             for name, (right, guessing) in measured.items()
-            if majority.tells((right, guessing))
+            if majority.predicts((right, guessing))
         ],
     }
 
 
 def _header(path: Path | None) -> _Header | None:
     if path is None:
-        return None  # not worth a download
+        return None  # a header isn't worth a download
     logging.getLogger("PIL").setLevel(logging.CRITICAL)
     try:
-        # It has been decoded by now, so that its header holds no surprise; the file may be gone since.
+        # The file has been decoded, so its header is valid; but it may have been removed since.
         with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
             return image.width, image.height, image.mode, image.format or "?"
     except (OSError, ValueError, SyntaxError):

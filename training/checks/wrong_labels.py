@@ -1,4 +1,4 @@
-"""The label check: who takes part, folds, what comes out. The network is `classifier`, the verdict `labels`."""
+"""The label check: choose samples and folds, report wrong labels. `classifier` predicts, `labels` decides."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from training.data.exclusions import Suspect
 from training.data.split import group_duplicates
 from training.report.display import percent, printable
 
-NOT_ASKED = "that trains networks, and is done on demand (a training's --check-labels, or python -m training check)"
+NOT_ASKED = "it trains networks, so it runs on request only (--check-labels, or python -m training check)"
 _FEWEST = 20
-"""Images of a class; of fewer, a held-out third says too little."""
+"""Smallest number of images in a class: a held-out third of fewer shows too little."""
 _LEAST_ACCURACY = 0.6
 _LISTED = 1_000
 
@@ -25,10 +25,10 @@ Found = tuple[dict[str, Any], list[Suspect], np.ndarray]
 
 
 def find(images: Collection, config: Config, state: Path) -> Found:
-    """Train, predict and compare.
+    """Train networks, predict held-out images and compare predictions with labels.
 
     Returns:
-        The report's section (with `skipped` and a reason where nothing can be said), the files whose label seems
+        The report's section (with `skipped` and a reason if the check isn't possible), the files whose label seems
         wrong, and the samples listed.
     """
     counts = np.bincount(images.labels, minlength=len(images.class_names))
@@ -38,7 +38,7 @@ def find(images: Collection, config: Config, state: Path) -> Found:
         return _skipped(f"it needs two classes of {_FEWEST} images or more")
     samples = np.flatnonzero(large[images.labels])
     probabilities = classifier.held_out(images, samples, folds(images, samples, config.seed), config, state)
-    # Of a class that is too small no network knows anything: neither its images nor its name take part.
+    # The networks know nothing about classes that are too small, so their images and names are left out.
     labels = (np.cumsum(large) - 1)[images.labels[samples]]
     probabilities = probabilities[:, large]
     accuracy = float((probabilities.argmax(axis=1) == labels).mean())
@@ -75,7 +75,7 @@ def find(images: Collection, config: Config, state: Path) -> Found:
 def folds(images: Collection, samples: np.ndarray, seed: int) -> np.ndarray:
     """Divide the samples into folds, (n,) int, each class evenly.
 
-    Copies of an image come into one fold, lest one gives the other away.
+    Copies of an image go into the same fold: a network would know the label of a copy that it was trained on.
     """
     from sklearn.model_selection import StratifiedKFold
 

@@ -158,7 +158,7 @@ def load(config: Config) -> Dataset:
 
 
 def load_whole(config: Config) -> list[tuple[Part, ImageFolder]]:
-    """Decode the images of `config.data` and, where it is given, of `config.test_data`, without dividing them.
+    """Decode the images of `config.data` and, if given, of `config.test_data`, without dividing them.
 
     Raises:
         DataError: a folder can't be used, or has no usable image.
@@ -258,7 +258,7 @@ def _conflicts(decoded: _Decoded, groups: np.ndarray) -> list[dict[str, list[str
 
 
 def _fingerprint(class_names: list[str], parts: dict[str, Part]) -> str:
-    """Identify the samples of each part by content and class, whatever the files' names and order."""
+    """Return a digest of the samples of each part, by content and class, independent of file names and order."""
     digest = hashlib.sha256("\0".join(class_names).encode())
     for name, part in sorted(parts.items()):
         lines = np.column_stack([part.labels.astype("<u4").view("u1").reshape(-1, 4), part.images.digests[part.rows]])

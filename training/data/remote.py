@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 MOST_BYTES = 8 * DEFAULT_MAX_PIXELS
-"""Size limit of an object: no admitted image is larger, metadata aside, with four channels of 16 bits."""
+"""Size limit of an object. The largest admitted image has this many bytes of pixels, four channels of 16 bits each."""
 
 _REQUESTS = 32
 """Concurrent requests per process; at 50 ms each, 640 images/s."""

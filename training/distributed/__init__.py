@@ -1,1 +1,1 @@
-"""Several processes that train one model together."""
+"""Distributed training: several processes, the workers, train one model together."""

@@ -1,7 +1,7 @@
-"""One worker of several as a process under this one, which stays small and outlives it.
+"""Run a worker of a distributed training as a child process, and turn its abort into one line and an exit code.
 
-JAX's coordination service ends a process by abort() where another worker is gone. Only from outside can that become
-one line and an exit code. Alone, there is nothing to supervise.
+JAX's coordination service aborts a process when another worker has stopped. Only a parent process can report that. A
+training by one process is not supervised.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from training.distributed import workers
 from training.errors import WorkersApart, WorkersLost
 
 _PIPES = "IMAGE_CLASSIFIER_WORKER"
-"""In the environment of the process below: a pipe that ends with us, our standard output and error, by number."""
+"""Environment variable of the child: the file descriptors of a pipe that closes when this process exits, and of its
+standard output and error."""
 
 
 def run(main: Callable[[list[str]], int], arguments: list[str]) -> int:
-    """Return the exit code of `main`, which runs here or, as one of several workers, in a process of its own."""
+    """Run `main` and return its exit code. A worker of several runs it in a child process."""
     if _PIPES in os.environ:
         return _below(main, arguments)
     several = os.environ.get(workers.COUNT, "1") not in ("", "1")
@@ -41,10 +42,10 @@ def _supervise(arguments: list[str]) -> int:
         process = subprocess.Popen(
             [sys.executable, "-m", "training", *arguments],
             env=environment,
-            stdout=native,  # gloo, too, tells of itself
+            stdout=native,  # gloo prints messages of its own there
             stderr=native,
             pass_fds=inherited,
-            start_new_session=True,  # a terminal's Ctrl-C comes to us, and is passed on once
+            start_new_session=True,  # only this process gets a terminal's Ctrl-C; it passes it on once
         )
         for number in inherited:
             os.close(number)
@@ -69,11 +70,11 @@ def _explain(signum: int, native: str) -> int:
         message, code = workers.apart(workers.from_environment()), WorkersApart.exit_code
     elif signum == signal.SIGABRT and "distributed service" in native:
         reason = re.search(r"absl::Status: (\w+: [^\n]*?)(?:\.|\n|$)", native)
-        message = workers.lost(index, reason[1] if reason else "the coordination service says so")
+        message = workers.lost(index, reason[1] if reason else "reported by the coordination service")
         code = WorkersLost.exit_code
     else:
-        last = (native.strip().splitlines() or ["it wrote nothing"])[-1]
-        message = f"worker {index} was ended by {signal.Signals(signum).name}: {last[:200]}"
+        last = (native.strip().splitlines() or ["it wrote no message"])[-1]
+        message = f"worker {index} was stopped by {signal.Signals(signum).name}: {last[:200]}"
     show_error(message)
     return code
 
@@ -81,7 +82,7 @@ def _explain(signum: int, native: str) -> int:
 def _below(main: Callable[[list[str]], int], arguments: list[str]) -> int:
     alive, *said = (int(number) for number in os.environ.pop(_PIPES).split())
     for inherited in (alive, *said):
-        os.set_inheritable(inherited, False)  # nor by the processes that decode
+        os.set_inheritable(inherited, False)  # decoders must not inherit them
     sys.stdout, sys.stderr = (
         os.fdopen(number, "w", buffering=1, encoding="utf-8", errors="backslashreplace") for number in said
     )
@@ -100,5 +101,5 @@ def _below(main: Callable[[list[str]], int], arguments: list[str]) -> int:
         code = 1
     sys.stdout.flush()
     sys.stderr.flush()
-    # At exit JAX would wait for workers that are gone.
+    # A normal exit would wait in JAX for workers that have stopped.
     os._exit(code)

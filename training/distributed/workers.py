@@ -1,6 +1,7 @@
-"""Several processes that train one model together: who they are, how they meet, what they agree on, how they part.
+"""The workers of a distributed training: processes that connect, check that they agree, train, and disconnect.
 
-Keras' DataParallel on JAX; each has a share of every batch. The names in the environment are Keras' own.
+They use Keras' DataParallel on JAX: each worker gets an equal part of every batch. Keras names the environment
+variables.
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ from training.progress import console
 
 COUNT, INDEX, COORDINATOR = (f"KERAS_DISTRIBUTION_{name}" for name in ("NUM_PROCESSES", "PROCESS_ID", "JOB_ADDRESSES"))
 PATIENCE = "KERAS_DISTRIBUTION_TIMEOUT"
-"""Ours: seconds to wait for the others at the start."""
+"""Seconds to wait for the other workers at the start. Keras doesn't have this variable."""
 
 _HEARTBEAT = 30
-"""Seconds of silence after which a worker counts as dead. A killed one is noticed at once, by its connections."""
+"""Seconds without a message after which a worker counts as lost. The connections of a killed worker close at once."""
 
 _OF_CONNECTIONS = ("Gloo", "NCCL", "coordination", "UNAVAILABLE")
 
 
 @dataclass(frozen=True)
 class Workers:
-    """This process among those that train one model; alone, where `count` is 1."""
+    """The number of workers, and which of them this process is. A training by one process has a `count` of 1."""
 
     count: int = 1
     index: int = 0
@@ -39,30 +40,32 @@ class Workers:
 
     @property
     def leads(self) -> bool:
-        """Whether this is the one that writes and publishes."""
+        """Whether this worker writes files and publishes."""
         return self.index == 0
 
     def settle(self, config: Config, given: int | None) -> Config:
-        """Return `config` with a batch size that can be shared, where the user has `given` none.
+        """Return `config` with a batch size that is a multiple of `count`, if the user has `given` none.
 
         Raises:
-            UsageError: the one given can't.
+            UsageError: the given batch size is no multiple.
         """
         batch_size = config.batch_size or 1
         if given is None:
             return replace(config, batch_size=-(-batch_size // self.count) * self.count)
         if batch_size % self.count:
-            raise UsageError(f"--batch-size {given} can't be shared by {self.count} workers; take a multiple")
+            raise UsageError(
+                f"--batch-size {given} can't be shared by {self.count} workers; use a multiple of {self.count}"
+            )
         return config
 
     def disbanded(self) -> Workers:
-        """Return who does what is left to do after the training: worker 0, alone. The others' work ends here."""
+        """Return a group of worker 0 alone, for the work after the training. The other workers exit."""
         if not self.leads:
             raise SystemExit(0)
         return Workers()
 
     def wait(self, what: str) -> None:
-        """Wait for the others, until worker 0 has written `what`, say."""
+        """Wait until all workers call this, for example until worker 0 has written `what`."""
         if self.count > 1:
             from jax.experimental import multihost_utils
 
@@ -70,10 +73,10 @@ class Workers:
                 multihost_utils.sync_global_devices(what)
 
     def agree(self, config: Config, fingerprint: str, epochs: int) -> None:
-        """Make sure that all workers are about to do the same.
+        """Check that all workers have the same options, images and checkpoint.
 
         Raises:
-            ModelError: options, images or the checkpoint differ; the message says which.
+            ModelError: they differ; the message says in what.
         """
         if self.count == 1:
             return
@@ -88,14 +91,14 @@ class Workers:
         for number, theirs in enumerate(np.asarray(gathered)):
             for name, expected, found in zip(what, gathered[0], theirs, strict=True):
                 if found != expected:
-                    raise ModelError(f"worker {number} has other {name} than worker 0; all must see the same")
+                    raise ModelError(f"worker {number} has other {name} than worker 0; all workers need the same")
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Workers:
-    """Read who this process is; without the variables, it is alone.
+    """Return the workers that the environment variables describe, by default this process alone.
 
     Raises:
-        UsageError: a variable is missing or makes no sense, or the backend can't do it.
+        UsageError: a variable is missing or invalid, or the backend can't train in several processes.
     """
     count = _number(environment, COUNT, 1, 1, 10_000)
     if count == 1:
@@ -121,24 +124,24 @@ def _number(environment: Mapping[str, str], name: str, default: int, low: int, h
 
 
 def here() -> Workers:
-    """Return who this process is, after settling what has to be before Keras is imported.
+    """Return the workers of this training, and choose the backend. Call it before importing Keras.
 
     Raises:
-        UsageError: what the environment says of workers or backend makes no sense.
+        UsageError: an environment variable for the workers or the backend is invalid.
     """
     workers = from_environment()
     if workers.count > 1:
         os.environ["KERAS_BACKEND"] = "jax"
-        console.quiet = not workers.leads  # else every line is told `count` times
+        console.quiet = not workers.leads  # otherwise every worker prints the same lines
     backend.check()
     return workers
 
 
 def join(workers: Workers) -> None:
-    """Meet the others; from here on the model's variables are one on all of them. Alone, take all local devices.
+    """Connect to the other workers, which then share each model's variables. One process alone uses all its devices.
 
     Raises:
-        WorkersApart: somebody didn't come within `patience`.
+        WorkersApart: another worker didn't connect within `patience` seconds.
     """
     import keras
 
@@ -147,10 +150,10 @@ def join(workers: Workers) -> None:
     import jax
 
     if workers.count > 1:
-        # gRPC would ask a proxy for the way to worker 0.
+        # Otherwise gRPC connects to worker 0 through a proxy.
         os.environ.setdefault("no_grpc_proxy", workers.coordinator.rpartition(":")[0])
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
-        jax.config.update("jax_enable_preemption_service", True)  # what `stops` is made of
+        jax.config.update("jax_enable_preemption_service", True)  # it lets `Interruption` stop all workers at one step
         try:
             jax.distributed.initialize(
                 workers.coordinator,
@@ -167,7 +170,7 @@ def join(workers: Workers) -> None:
 
 
 def shares() -> int:
-    """Return how many devices share each batch, of all workers."""
+    """Return how many devices, of all workers together, share each batch."""
     import keras
 
     distribution = keras.distribution.distribution()
@@ -175,10 +178,10 @@ def shares() -> int:
 
 
 def part_from(workers: Workers) -> bool:
-    """Leave the other workers; worker 0 computes alone from here on.
+    """Disconnect from the other workers, which exit. Worker 0 continues alone.
 
     Returns:
-        Whether there were other devices: models made until now are spread over them, and of no use any more.
+        Whether there were other devices. If so, existing models are spread over them and can't be used any more.
     """
     if shares() == 1:
         return False
@@ -195,7 +198,7 @@ def part_from(workers: Workers) -> bool:
 
 @contextlib.contextmanager
 def undivided() -> Iterator[None]:
-    """Do what one worker does without the others: whatever Keras makes inside would wait for them."""
+    """Let one worker act without the others: Keras would otherwise wait for them when it creates variables."""
     import keras
 
     distribution = keras.distribution.distribution()
@@ -208,25 +211,25 @@ def undivided() -> Iterator[None]:
 
 @contextlib.contextmanager
 def guarded(workers: Workers) -> Iterator[None]:
-    """Turn what a collective operation says when a worker is gone into `WorkersLost`."""
+    """Turn the errors of collective operations after the loss of a worker into `WorkersLost`."""
     try:
         yield
     except (RuntimeError, ValueError) as error:
-        # XLA's errors have no types of their own.
+        # XLA's errors have no type of their own.
         if workers.count == 1 or not any(word in str(error) for word in _OF_CONNECTIONS):
             raise
         raise WorkersLost(lost(workers.index, _first_line(error))) from error
 
 
 def apart(workers: Workers) -> str:
-    """Say that this one is alone."""
+    """Return the message that this worker couldn't connect to the others."""
     who = f"worker {workers.index} of {workers.count}"
-    return f"{who} didn't meet the others at {workers.coordinator} within {workers.patience} s ({PATIENCE})"
+    return f"{who} couldn't connect to the others at {workers.coordinator} within {workers.patience} s ({PATIENCE})"
 
 
 def lost(index: int, reason: str) -> str:
-    """Say that another worker is gone."""
-    return f"worker {index} lost another one: {reason[:200]}; start all again, with --resume"
+    """Return the message that another worker has stopped."""
+    return f"worker {index} lost another worker: {reason[:200]}; restart all workers with --resume"
 
 
 def _first_line(error: Exception) -> str:

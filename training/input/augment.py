@@ -14,7 +14,7 @@ almost nothing, and the network sees images as sharp as those it will classify."
 
 
 class Augmenter:
-    """Draws a new variant of each image; the borders are filled by reflection.
+    """Random variants of images. Borders are filled by reflection.
 
     Args:
         rates: `rotation` in degrees, `horizontal_flip` and `vertical_flip` as probabilities, `zoom` and

@@ -35,7 +35,7 @@ def training_batches(
     from training.input.batches import Batches
 
     if (config.batch_size or 1) % devices:
-        raise UsageError(f"--batch-size {config.batch_size} can't be shared by {devices} devices; take a multiple")
+        raise UsageError(f"--batch-size {config.batch_size} can't be shared by {devices} devices; use a multiple")
     if config.data_pruning and devices > 1:
         raise UsageError("--data-pruning needs one worker with one device, to know all losses; give --data-pruning 0")
     counts = np.bincount(part.labels, minlength=len(data.class_names))

@@ -11,7 +11,7 @@ import numpy as np
 
 
 class Pruner:
-    """Keeps the last loss of each image and chooses the images of an epoch.
+    """The last loss of each image, and the choice of the images of an epoch.
 
     Args:
         share: fraction of the images with a loss below the mean that a pass leaves out.

@@ -1,4 +1,4 @@
-"""What a run needs to go on after it was ended: last model, best weights, history. One atomic pointer."""
+"""The state that a run resumes from: last model, best weights, history. One file, replaced atomically, names them."""
 
 from __future__ import annotations
 
@@ -19,43 +19,47 @@ _STATE = "state.json"
 
 @dataclass
 class Progress:
-    """Where a run stands after `epochs` complete epochs."""
+    """The state of a run after `epochs` complete epochs."""
 
     fingerprint: str = ""
-    """Of the data, so that a resumed run can't go on with other images."""
+    """Of the data, so that a run can't resume with other images."""
     backend: str = ""
-    """Of Keras; each rounds in its own way."""
+    """Keras' backend; each rounds differently."""
     epochs: int = 0
     best_epoch: int = 0
     """Counted from 1; 0 before the first."""
     best_loss: float = float("inf")
     seconds: float = 0.0
-    """Spent on training steps, validation and saving left out."""
+    """Spent on training steps, without validation and saving."""
     images_an_epoch: int = 0
     stopped: str = ""
-    """Why training ended ("finished", "early_stopping"), or empty while it goes on."""
+    """Why training stopped ("finished", "early_stopping"), or empty while it runs."""
     history: dict[str, list[float]] = field(default_factory=dict)
     seeds: list[list[int]] = field(default_factory=list)
-    """State of each random layer, which Keras leaves out of its files."""
+    """The state of each random layer, which Keras' files don't include."""
     phases: list[dict[str, Any]] = field(default_factory=list)
-    """Those begun, the present one last: see `phases.run`."""
+    """The phases that have begun, the current one last: see `phases.run`."""
 
     @property
     def phase_start(self) -> int:
-        """Complete epochs before the present phase."""
+        """Complete epochs before the current phase."""
         return int(self.phases[-1]["start"]) if self.phases else 0
 
 
 class Checkpoint:
-    """The folder `checkpoint/` of a run. `kill -9` at any moment leaves the previous state readable."""
+    """The folder `checkpoint/` of a run. After `kill -9` at any moment, the previous state is readable."""
 
     def __init__(self, run: Path, *, writes: bool = True) -> None:
         self._folder = run / "checkpoint"
         self._writes = writes
-        """Of several workers one does, for all."""
+        """Of several workers, one writes for all."""
 
     def load(self) -> Progress | None:
-        """Return the saved progress, or None where nothing was saved yet."""
+        """Return the saved progress, or None before anything is saved.
+
+        Raises:
+            ModelError: the checkpoint can't be read.
+        """
         try:
             state = json.loads((self._folder / _STATE).read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -69,8 +73,8 @@ class Checkpoint:
 
         Args:
             model: compiled.
-            progress: where it stands.
-            losses: (N,) of the images, where the next epoch depends on them.
+            progress: the state of the run.
+            losses: (N,) losses of the images, if the next epoch depends on them.
         """
         import keras
 
@@ -79,7 +83,7 @@ class Checkpoint:
             with undivided():
                 model.save(self._last(progress.epochs))
         if progress.best_epoch == progress.epochs:
-            # On all workers: the weights are theirs together.
+            # All workers take part, because the weights are shared between them.
             with undivided():
                 if self._writes:
                     model.save_weights(self._best(progress.best_epoch))
@@ -96,7 +100,7 @@ class Checkpoint:
                 entry.unlink()
 
     def save_progress(self, progress: Progress) -> None:
-        """Save `progress` alone; the files it speaks of must be there."""
+        """Save `progress` alone. The files that it refers to must exist."""
         if not self._writes:
             return
         temporary = self._folder / f"{_STATE}.new"
@@ -111,17 +115,9 @@ class Checkpoint:
         """
         import keras
 
-        from training.loop import (
-            image_losses,  # noqa: F401
-            muon,  # noqa: F401
-            schedules,  # noqa: F401
-        )
-
-        # What a model may be made of is registered.
-        from training.network import (
-            convolution,  # noqa: F401
-            normalization,  # noqa: F401
-        )
+        # Importing these modules registers the layers, metrics and optimisers that a model may contain.
+        from training.loop import image_losses, muon, schedules  # noqa: F401
+        from training.network import convolution, normalization  # noqa: F401
 
         path = self._last(progress.epochs)
         try:
@@ -133,7 +129,7 @@ class Checkpoint:
         return model
 
     def load_losses(self, progress: Progress) -> np.ndarray:
-        """Return the losses that were saved with the last model.
+        """Return the losses of the images that were saved with the last model.
 
         Raises:
             ModelError: the file is missing or damaged.
@@ -146,9 +142,9 @@ class Checkpoint:
         return losses
 
     def restore_best(self, model: Any, progress: Progress) -> None:
-        """Give `model` the best epoch's weights."""
+        """Load the best epoch's weights into `model`."""
         with warnings.catch_warnings():
-            # That of an earlier phase had other variables. Its state isn't wanted.
+            # The optimiser of an earlier phase has other variables. Its state isn't needed.
             warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
             model.load_weights(self._best(progress.best_epoch))
 

@@ -1,4 +1,4 @@
-"""Attach to a network what it is trained by: loss, optimiser, learning-rate schedule, and what is measured."""
+"""Compile a network: loss, optimiser, learning-rate schedule and metrics."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from training.config import Config
 
 
 def compile_model(model: Any, config: Config, steps_per_epoch: int, measured: Sequence[Any] = ()) -> None:
-    """Attach loss, optimiser and learning-rate schedule; `config` must be settled by `for_images`.
+    """Attach loss, optimiser, learning-rate schedule and metrics to `model`.
 
     Args:
-        model: of `build`.
-        config: what to attach.
-        steps_per_epoch: for the schedule.
-        measured: metrics, beside the accuracy.
+        model: from `network.build`.
+        config: the options, settled by `for_images`.
+        steps_per_epoch: needed by the schedule.
+        measured: further metrics, besides the accuracy.
     """
     from keras import optimizers
 
@@ -49,7 +49,7 @@ def compile_model(model: Any, config: Config, steps_per_epoch: int, measured: Se
 
 
 def compile_for_evaluation(model: Any, config: Config) -> None:
-    """Attach the loss and what is measured, of Keras' own parts: a stored model can be loaded without this package."""
+    """Attach the loss and the accuracy, in parts of Keras alone, so that a stored model loads without this package."""
     _compile(model, "sgd", config, [])
 
 

@@ -1,4 +1,4 @@
-"""The training loop: `model.fit` with early stopping, checkpoints, Ctrl-C and resumption."""
+"""The training loop: `model.fit` with early stopping, checkpoints, Ctrl-C and resuming."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from training.loop.checkpoint import Checkpoint, Progress
 from training.loop.interruption import Interruption, ctrl_c
 from training.progress import Bar, console
 
-# Drawing at every step of a small network would cost as much as a tenth of it.
+# With a small network, drawing at every step would take up to a tenth of the time.
 _SECONDS_A_FRAME = 0.2
 
 
@@ -30,23 +30,23 @@ def fit(
     progress: Progress,
     workers: Workers = Workers(),  # noqa: B008 - it is frozen
 ) -> Progress:
-    """Train until the last epoch, early stopping or Ctrl-C; `model` ends up with the best epoch's weights.
+    """Train until the last epoch, early stopping or Ctrl-C. Then `model` has the best epoch's weights.
 
     Args:
-        model: compiled; with the weights and optimiser state of `progress` when resuming.
-        train, validation: the data; without validation the last epoch is the best, and nothing stops early.
+        model: compiled; when resuming, with the weights and optimiser state of `progress`.
+        train, validation: the data. Without validation, the last epoch is the best and training doesn't stop early.
         config: settled by `for_images`.
         checkpoint: written after every epoch.
-        progress: where to go on from; `Progress()` for a new run.
-        workers: who trains.
+        progress: the state to start from; `Progress()` for a new run.
+        workers: the workers of this training.
 
     Returns:
-        The progress at the end; `stopped` is "finished", "early_stopping" or "interrupted".
+        The final progress; `stopped` is "finished", "early_stopping" or "interrupted".
 
     Raises:
-        Interrupted: a second Ctrl-C.
-        WorkersLost: another worker is gone, or all were stopped from outside.
-        TrainingError: the loss is no finite number any more.
+        Interrupted: Ctrl-C was pressed twice.
+        WorkersLost: another worker has stopped, or all were stopped from outside.
+        TrainingError: the loss is not finite.
     """
     early_stopping = None
     if validation is not None:
@@ -60,7 +60,7 @@ def fit(
                 epochs=config.epochs,
                 initial_epoch=progress.epochs,
                 callbacks=[*([early_stopping] if early_stopping else []), loop],
-                shuffle=False,  # the batches have their own, seeded order
+                shuffle=False,  # `train` has its own, seeded order
                 verbose=0,
             )
         interruption.settle(progress.epochs)
@@ -76,13 +76,13 @@ def fit(
 
 
 def _out_of_patience(progress: Progress, config: Config) -> bool:
-    """Whether the last epoch was the one to stop early after, though the run was killed before it said so."""
+    """Return whether early stopping applies after the last epoch. A run killed at that moment hasn't recorded it."""
     losses = progress.history.get("val_loss", [])[progress.phase_start :]
     return bool(losses) and len(losses) - 1 - losses.index(min(losses)) >= (config.patience or math.inf)
 
 
 class _Loop(keras.callbacks.Callback):  # type: ignore[misc]
-    """What happens around each step and epoch."""
+    """Progress, checkpoints and interruption, around each step and epoch."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class _Loop(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         if self._early_stopping is not None:
-            # It keeps its counter to itself; replaying the epochs of this phase restores it.
+            # Keras doesn't save its counter; replaying the epochs of this phase restores it.
             for epoch in range(self._progress.phase_start, self._progress.epochs):
                 past = {name: values[epoch] for name, values in self._progress.history.items()}
                 self._early_stopping.on_epoch_end(epoch, past)
@@ -125,7 +125,7 @@ class _Loop(keras.callbacks.Callback):  # type: ignore[misc]
         if self._interruption.step():
             self.model.stop_training = True
 
-        # Again at the start of a validation, which is no part of it.
+        # `on_test_begin` sets it again, so that validation isn't counted.
         self._train_seconds = now - self._started
 
     def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
@@ -134,11 +134,11 @@ class _Loop(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self._bar.__exit__(None, None, None)
         if self._interruption.requested:
-            return  # a part of an epoch is no epoch: a resumed run does it again from its start
+            return  # a resumed run repeats the incomplete epoch from its start
         logs = dict(logs or {})
         held_out = "val_loss" in logs
         if not math.isfinite(logs["loss"] + logs.get("val_loss", 0)):
-            raise TrainingError(f"the loss is no number after epoch {epoch + 1}; try a lower --learning-rate")
+            raise TrainingError(f"the loss is not finite after epoch {epoch + 1}; try a lower --learning-rate")
         progress = self._progress
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         logs.setdefault("learning_rate", rate)

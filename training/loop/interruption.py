@@ -1,4 +1,4 @@
-"""Whether a run is to stop: asked for by a signal, and by all workers at the same step. Knows nothing of Keras."""
+"""Stop a run on Ctrl-C or SIGTERM, all workers at the same step. Imports no Keras."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from training.progress import console
 
 
 class Interruption:
-    """`requested` becomes true between two steps: alone at the next one, among workers at one that all reach."""
+    """A request to stop. `requested` becomes true between two steps; with several workers, at the same step for all."""
 
     def __init__(self, workers: Workers) -> None:
         self.requested = False
         self._workers = workers
         self._asked = False
         self._steps = 0
-        # In a Job nobody presses Ctrl-C: the pod is taken away, and another one goes on.
+        # In a Job nobody presses Ctrl-C: SIGINT and SIGTERM mean that the pod is removed, and a new pod resumes.
         self._pressed_by_nobody = workers.count > 1 and "JOB_COMPLETION_INDEX" in os.environ
 
     def ask(self) -> None:
-        """Take note of a Ctrl-C.
+        """Note a Ctrl-C.
 
         Raises:
-            Interrupted: it is the second.
+            Interrupted: it is the second one.
         """
         if self._asked:
             raise Interrupted("interrupted twice: stopped at once, nothing was published")
@@ -38,12 +38,12 @@ class Interruption:
         if self._workers.count == 1:
             self.requested = True
         else:
-            os.kill(os.getpid(), signal.SIGTERM)  # JAX listens to this one, and has all stop at one step
+            os.kill(os.getpid(), signal.SIGTERM)  # JAX handles it and makes all workers stop at the same step
         if not self._pressed_by_nobody:
-            console.print("Ctrl-C: keeping the best epoch so far; once more stops at once.")
+            console.print("Ctrl-C: keeping the best epoch so far; press it again to stop at once.")
 
     def step(self) -> bool:
-        """Return whether to stop after the step that was just made."""
+        """Return whether to stop after the step that has just ended."""
         if self._workers.count > 1:
             from jax.experimental import multihost_utils
 
@@ -52,10 +52,10 @@ class Interruption:
         return self.requested
 
     def settle(self, epochs: int) -> None:
-        """Have all workers do the same after they stopped: keep the best of `epochs`, or end to be started again.
+        """Make all stopped workers do the same: keep the best of `epochs`, or exit so that all are restarted.
 
         Raises:
-            WorkersLost: it was no Ctrl-C, but SIGTERM or the end of a pod.
+            WorkersLost: the cause was SIGTERM or the end of a pod, not Ctrl-C.
         """
         if self._workers.count == 1 or not self.requested:
             return
@@ -63,7 +63,7 @@ class Interruption:
 
         pressed = np.array(self._asked and not self._pressed_by_nobody)
         if not np.any(multihost_utils.process_allgather(pressed)):
-            raise WorkersLost(f"stopped from outside after {epochs} whole epochs; --resume goes on")
+            raise WorkersLost(f"stopped from outside after {epochs} complete epochs; continue with --resume")
 
 
 @contextmanager
@@ -76,7 +76,7 @@ def ctrl_c(workers: Workers) -> Iterator[Interruption]:
 
     try:
         previous = signal.signal(signal.SIGINT, handle)
-    except ValueError:  # not the main thread: whoever runs that one handles Ctrl-C
+    except ValueError:  # signals can be handled in the main thread only; here, another program owns it
         yield interruption
         return
     try:

@@ -1,7 +1,6 @@
-"""Muon for convolutions, which Keras' own passes by. On every backend.
+"""Muon for convolutions, on every backend. Keras' own Muon leaves convolutions out.
 
-After Jordan et al. ("Muon: an optimizer for hidden layers in neural networks", 2024), and Jordan's records for CIFAR-10
-made with it.
+After Jordan et al. ("Muon: an optimizer for hidden layers in neural networks", 2024), and Jordan's CIFAR-10 records.
 """
 
 from __future__ import annotations
@@ -12,22 +11,22 @@ import keras
 from keras import ops
 
 _SHIFTS, _OTHERS = 0.1, 0.02
-"""Rates of Adam for what is no kernel of a convolution, for each unit of the kernels' rate: of what batch normalisation
-adds, which does better fast, and of the rest."""
+"""Adam's learning rates, as fractions of the kernels' rate: for the offsets of batch normalisation, which benefit from
+a high rate, and for all other weights that aren't kernels of convolutions."""
 
 
 @keras.saving.register_keras_serializable(package="image_classifier")
 class ConvolutionMuon(keras.optimizers.Muon):  # type: ignore[misc]
-    """Muon for kernels of convolutions, Adam for all the rest.
+    """Muon for kernels of convolutions, Adam for all other weights.
 
-    A kernel's momentum, seen as a matrix of its inputs and its filters, is replaced by one with nearly the same
-    directions, all of them about as long. Batch normalisation makes the length of a kernel meaningless, so it is kept:
-    the square root of the number of filters. Then `learning_rate` alone says how far a step turns it.
+    A kernel's momentum, as a matrix of inputs by filters, is replaced by a matrix with nearly the same directions, all
+    of about the same length. Batch normalisation makes the length of a kernel meaningless, so it is held constant at
+    the square root of the number of filters. Then `learning_rate` alone determines how far a step rotates the kernel.
 
     Args:
         learning_rate: of the kernels; a number or a schedule.
-        momentum: of their gradients.
-        ns_steps: rounds of Newton and Schulz's iteration.
+        momentum: of the kernels' gradients.
+        ns_steps: number of Newton-Schulz iterations.
     """
 
     def __init__(self, learning_rate: Any = 0.15, momentum: float = 0.8, ns_steps: int = 3, **settings: Any) -> None:
@@ -35,12 +34,12 @@ class ConvolutionMuon(keras.optimizers.Muon):  # type: ignore[misc]
         super().__init__(learning_rate, momentum=momentum, ns_steps=ns_steps, **settings | kept)
 
     def build(self, variables: list[Any]) -> None:
-        """Make what is kept of each of `variables`."""
+        """Create the state for each of `variables`."""
         super().build(variables)
         self._shifts = {self._get_variable_index(v) for v in variables if v.path.endswith("/beta")}
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Change `variable`; `learning_rate` is the present one."""
+        """Update `variable` with the current `learning_rate`."""
         if self._should_use_adamw(variable):
             learning_rate *= _SHIFTS if self._get_variable_index(variable) in self._shifts else _OTHERS
         super().update_step(gradient, variable, learning_rate)

@@ -1,4 +1,4 @@
-"""The phases of a training: all at once, or the head first and then the backbone's last layers. Fits none itself."""
+"""The phases of a training: all layers at once, or first the head and then the backbone's last layers."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Phase:
-    """What is trained, how long and how fast."""
+    """Which layers are trained, for how long and at which rate."""
 
     name: str
     epochs: int
-    """At most."""
+    """The maximum."""
     learning_rate: float
-    """At its peak."""
+    """The peak rate."""
     layers: int | None
     """How many of the backbone's last layers are trained; None trains the whole network."""
 
 
 def plan(config: Config) -> list[Phase]:
-    """Return the phases of a run in order; `config` must be settled by `for_images`."""
+    """Return the phases of a run in order. `config` must be settled by `for_images`."""
     assert config.epochs is not None
     rate = config.peak_learning_rate
     if not is_pretrained(config):
@@ -45,7 +45,7 @@ def plan(config: Config) -> list[Phase]:
 
 
 def ended(config: Config, progress: Progress) -> bool:
-    """Whether the last phase of a run has come to its end."""
+    """Return whether the last phase of a run has ended."""
     return bool(progress.stopped) and len(progress.phases) == len(plan(config))
 
 
@@ -58,22 +58,22 @@ def run(
     progress: Progress,
     workers: Workers = Workers(),  # noqa: B008 - it is frozen
 ) -> tuple[Any, Progress]:
-    """Train all phases from where `progress` stands; returns the model with the best epoch's weights.
+    """Train all phases, starting from `progress`; return the model with the best epoch's weights, and the progress.
 
     Args:
         config: settled by `for_images`.
         classes: their number.
         train, validation: `Batches`.
-        checkpoint: written after every epoch; it knows the phase.
-        progress: `Progress` of a new run or of the checkpoint.
-        workers: who trains.
+        checkpoint: written after every epoch.
+        progress: that of a new run or of the checkpoint.
+        workers: the workers of this training.
     """
     from training.loop.fit import fit
 
     phases = plan(config)
     if progress.epochs:
         model = checkpoint.load_model(progress)
-        logger.info("going on after epoch %d", progress.epochs)
+        logger.info("resuming after epoch %d", progress.epochs)
     else:
         model = network.build(config, classes)
         if not is_pretrained(config):
@@ -111,7 +111,7 @@ def _begin(phase: Phase, model: Any, config: Config, steps: int, progress: Progr
 
 
 def _freeze(backbone: Any, layers: int) -> None:
-    """Leave only the last `layers` of `backbone` that have weights free; not batch normalisation, nor whitening."""
+    """Freeze `backbone` except its last `layers` with weights. Batch normalisation and whitening stay frozen."""
     from keras.layers import BatchNormalization
 
     backbone.trainable = True

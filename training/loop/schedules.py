@@ -1,4 +1,4 @@
-"""The learning rate by step. Registered with Keras, so that a checkpoint's optimiser has it again."""
+"""The one-cycle learning-rate schedule, registered with Keras, so that a checkpoint's optimiser can be loaded."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import keras
 
 @keras.saving.register_keras_serializable(package="image_classifier")
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
-    """Up to `peak` in a straight line, then down to zero in another (Smith & Topin, 2018; momentum stays as it is).
+    """Rise linearly to `peak`, then fall linearly to zero (Smith & Topin, 2018, but with constant momentum).
 
     Args:
         peak: the highest rate.
         steps: number of steps of the whole run.
-        warmup_steps: how many of them rise.
+        warmup_steps: number of steps in which the rate rises.
     """
 
     def __init__(self, peak: float, steps: int, warmup_steps: int) -> None:

@@ -1,1 +1,1 @@
-"""The network: its layers, its pretrained backbones, and the form of it that is served."""
+"""The network: its layers, its pretrained backbones, and the form that is served."""

@@ -1,4 +1,4 @@
-"""Which networks a training can start from, and what the options make of them. Builds none: see pretrained.py."""
+"""The networks that a training can start from, and their options. `pretrained` builds them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Application:
 
     constructor: str
     scaling: str
-    """How its pixels are scaled: a key of `pretrained.SCALINGS`."""
+    """How pixels are scaled for it: a key of `pretrained.SCALINGS`."""
     default_size: int = 224
     minimum_size: int = 32
 
@@ -46,29 +46,29 @@ APPLICATIONS: dict[str, Application] = {
     "inceptionv3": Application("InceptionV3", "tf", 299, 75),
     "inceptionresnetv2": Application("InceptionResNetV2", "tf", 299, 75),
 }
-"""Sizes are those of Keras' own weights. ConvNeXt is missing: its layers have no ONNX form."""
+"""The networks by name, with the image sizes of Keras' weights. ConvNeXt is missing: its layers have no ONNX form."""
 
 
 def is_stored(name: str) -> bool:
-    """Whether `name` is a tag of the model store; no network of Keras has a colon in its name."""
+    """Return whether `name` is a tag of the model store; no network of Keras has a colon in its name."""
     return ":" in name
 
 
 def is_pretrained(config: Config) -> bool:
-    """Whether the network begins with weights that are worth keeping."""
+    """Return whether the network starts with trained weights."""
     return config.backbone is not None and config.weights != NONE
 
 
 def settle(config: Config) -> Config:
-    """Check the backbone's options, and settle the ones that it decides: image size, weights, their digest.
+    """Return `config` with checked backbone options, and with the image size, weights and digest that follow from them.
 
     Raises:
-        UsageError: a name, size or file that makes no sense.
+        UsageError: an option's value can't be used.
         ModelError: the store has no such model.
     """
     if config.backbone is None:
         if config.weights or config.weights_sha256:
-            raise UsageError("--weights are those of a backbone; name it with --backbone")
+            raise UsageError("--weights needs --backbone, the network that the weights belong to")
         return config
     if is_pretrained(config) and not config.fine_tune_layers and config.head_epochs == 0:
         raise UsageError("--fine-tune-layers 0 and --head-epochs 0 leave nothing to train")
@@ -90,17 +90,17 @@ def _application(config: Config) -> Config:
     weights, digest = config.weights or IMAGENET, config.weights_sha256
     if weights in (IMAGENET, NONE):
         if digest:
-            raise UsageError("--weights-sha256 is that of a file; give it with --weights FILE")
+            raise UsageError("--weights-sha256 needs --weights FILE")
     else:
         digest = verified(Path(weights), digest)
     return replace(config, backbone=name, image_size=size, weights=weights, weights_sha256=digest)
 
 
 def verified(file: Path, digest: str | None) -> str:
-    """Return the SHA-256 of the weights in `file`, which must be `digest` if that is given.
+    """Return the SHA-256 of the weights in `file`, which must equal `digest` if one is given.
 
     Raises:
-        UsageError: another one, no file, or none that can hold weights.
+        UsageError: the digest differs, or the file can't be read or has another suffix.
     """
     if not file.name.endswith(SUFFIXES):
         raise UsageError(f"--weights is {str(file)!r}; it takes imagenet, none, or a file: *{', *'.join(SUFFIXES)}")
@@ -118,9 +118,9 @@ def _stored(config: Config) -> Config:
     stored = find(config.backbone or "")
     size = Metadata.from_metadata(stored.info.metadata, str(stored.tag)).image_size
     if config.image_size not in (None, size):
-        raise UsageError(f"--image-size is {config.image_size}; {stored.tag} takes {size}, leave the option out")
+        raise UsageError(f"--image-size is {config.image_size}; {stored.tag} takes {size}; omit the option")
     if config.weights not in (None, NONE):
-        raise UsageError(f"--weights is {config.weights!r}; {stored.tag} has its own: leave it out, or give none")
+        raise UsageError(f"--weights is {config.weights!r}; {stored.tag} has its own; omit the option or pass none")
     digest = config.weights_sha256
     if config.weights is None:
         digest = verified(Path(stored.path, FILES["keras"]), digest)
@@ -128,7 +128,7 @@ def _stored(config: Config) -> Config:
 
 
 def find(tag: str) -> Any:
-    """Return the store's entry `tag`, which must be one of ours.
+    """Return the entry `tag` of the model store, which this project must have trained.
 
     Raises:
         ModelError: it isn't there, is of a newer schema, or has no Keras form.
@@ -139,9 +139,7 @@ def find(tag: str) -> Any:
     try:
         stored = bentoml.models.get(tag)
     except (BentoMLException, ValueError) as error:
-        raise ModelError(
-            f"--backbone {tag}: no such model in the store; `bentoml models list` shows what there is"
-        ) from error
+        raise ModelError(f"--backbone {tag}: no such model in the store; `bentoml models list` shows all") from error
     try:
         Metadata.from_metadata(stored.info.metadata, str(stored.tag))
     except FormatError as error:
@@ -152,7 +150,7 @@ def find(tag: str) -> Any:
 
 
 def describe(config: Config) -> dict[str, Any] | None:
-    """Return what the report says of the backbone; None without one."""
+    """Return the report's section on the backbone, or None without one."""
     if config.backbone is None:
         return None
     weights = config.weights or "its own"

@@ -1,7 +1,7 @@
-"""Convolution for training: on TensorFlow, the gradient of a kernel as products of matrices.
+"""Convolution for training. On TensorFlow it computes the gradient of a kernel as matrix products.
 
-Where an image is seven pixels wide, oneDNN's own fills a fifth of a row of AMX's registers:
-`python -m benchmarks.step` says what that costs. What is published has Keras' own layer: see `served`.
+For a map of seven pixels a side, oneDNN fills a fifth of a row of AMX's registers; `python -m benchmarks.step` measures
+the cost. Published models have Keras' own layer: see `served`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import keras
 
 @keras.saving.register_keras_serializable(package="image_classifier")
 class SmallMapConvolution(keras.layers.Conv2D):  # type: ignore[misc]
-    """The same as its base class for (B, H, W, C) input, stride 1 and padding "same", on every backend."""
+    """`Conv2D` for (B, H, W, C) input, stride 1 and padding "same": the same results on every backend, but faster."""
 
     def convolution_op(self, inputs: Any, kernel: Any) -> Any:
         """Return (B, H, W, D) for `inputs` (B, H, W, C) and a `kernel` (R, S, C, D) of odd size."""
@@ -33,7 +33,7 @@ class SmallMapConvolution(keras.layers.Conv2D):  # type: ignore[misc]
 
 
 def _kernel_gradient(inputs: Any, outer: Any, shape: tuple[int, int, int, int]) -> Any:
-    """Each of the kernel's places: what it saw of all images, times what came back for it."""
+    """Return for each position of the kernel its inputs of all images times the gradient of its outputs."""
     import tensorflow as tf
 
     rows, columns, channels, filters = shape

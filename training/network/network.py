@@ -1,4 +1,4 @@
-"""The convolutional network. Takes raw uint8 pixels and answers probabilities; rescaling lives inside."""
+"""Build the convolutional network, from uint8 pixels to probabilities. It rescales the pixels itself."""
 
 from __future__ import annotations
 
@@ -9,26 +9,33 @@ from typing import Any
 from training.config import Config
 from training.network import pretrained, whitening
 
-# What makes bfloat16 faster than float32. Without instructions for it it is emulated; Intel's AVX-512 has some that
-# reach half of float32's speed, AMD's reach 1.6 times (python -m benchmarks.step).
+# Processor features with which bfloat16 is faster than float32. Without any, it is emulated. Intel's AVX-512 reaches
+# half the speed of float32, AMD's 1.6 times (python -m benchmarks.step).
 _BFLOAT16 = ({"amx_bf16"}, {"bf16"}, {"avx512_bf16", "AuthenticAMD"})
 SCORES = "probabilities"
 """Name of the last layer."""
 _CPUINFO = Path("/proc/cpuinfo")
 _SMALL_MAP = 8
-"""Up to this width AMX does a kernel's gradient faster as products of matrices."""
+"""Up to this width in pixels, AMX computes a kernel's gradient faster as matrix products."""
 
 
 def build(config: Config, classes: int) -> Any:
     """Return an uncompiled `keras.Model`: (B, S, S, 3) uint8 -> (B, classes) float32 softmax.
 
-    `depth` stages with twice the filters each, then global average pooling. A "plain" stage is two 3x3 convolutions
-    with batch normalisation and a 2x2 max-pooling, in the manner of VGG (Simonyan & Zisserman, 2015). A "residual"
-    one is a convolution with pooling, and two more whose result is added (He et al., 2016): the network that
-    David Page made for speed on CIFAR-10 ("How to train your ResNet", 2018), with a block in each stage. A "pooled"
-    one is the same, but all stages after the first have four times its filters, every convolution begins by passing on
-    its input, and the last pooling takes maxima (Jordan, "94% on CIFAR-10 in 3.29 seconds", 2024).
-    A backbone takes the place of all stages.
+    The network has `depth` stages, each with twice the filters of the one before, then global average pooling.
+
+    - A "plain" stage is two 3x3 convolutions with batch normalisation and a 2x2 max pooling, as in VGG (Simonyan &
+      Zisserman, 2015).
+    - A "residual" stage is a convolution with pooling, and two more whose result is added (He et al., 2016), as in
+      David Page's fast network for CIFAR-10 ("How to train your ResNet", 2018), but with a block in each stage.
+    - A "pooled" stage is a residual one, but all stages after the first have four times its filters, every convolution
+      starts as the identity, and the last pooling takes maxima (Jordan, "94% on CIFAR-10 in 3.29 seconds", 2024).
+
+    A backbone replaces all stages.
+
+    Args:
+        config: with the backbone's options settled by `backbone.settle`.
+        classes: their number.
     """
     from keras import Input, Model, backend, dtype_policies, layers, regularizers
 
@@ -39,7 +46,7 @@ def build(config: Config, classes: int) -> Any:
     policy = dtype_policies.DTypePolicy("mixed_bfloat16" if bfloat16 else "float32")
     small_map = _SMALL_MAP if bfloat16 and "amx_bf16" in _features() else 0
     penalty = regularizers.L2(config.l2) if config.l2 else None
-    # PyTorch's own dropout draws from a state that no checkpoint has. Keras draws where a layer has a seed.
+    # A checkpoint doesn't include the random state of PyTorch's dropout. With a seed, Keras draws the numbers itself.
     torch = backend.backend() == "torch"
     seeds = itertools.count(config.seed)
 
@@ -52,7 +59,7 @@ def build(config: Config, classes: int) -> Any:
             filters,
             3,
             padding="same",
-            use_bias=False,  # batch normalisation adds its own
+            use_bias=False,  # batch normalisation has one
             kernel_initializer="he_normal",
             kernel_regularizer=penalty,
             dtype=policy,
@@ -62,7 +69,7 @@ def build(config: Config, classes: int) -> Any:
         return normalised(x)
 
     def normalised(x: Any) -> Any:
-        # Keras' own momentum of 0.99 needs hundreds of steps; a small folder has a few an epoch.
+        # Keras' default of 0.99 needs hundreds of steps, and a small folder has few per epoch.
         x = FusedBatchNormalization(momentum=0.9, dtype=policy)(x)
         return layers.Activation(config.activation, dtype=policy)(x)
 
@@ -107,7 +114,7 @@ def build(config: Config, classes: int) -> Any:
 
 
 def _begin_plainly(model: Any) -> None:
-    """Let each 3x3 convolution pass on its inputs by as many filters, and the scores begin at almost nothing."""
+    """Make each 3x3 convolution pass on its input in its first filters, and make the initial scores almost zero."""
     from keras import layers
 
     for layer in model.layers:
@@ -123,17 +130,17 @@ def _begin_plainly(model: Any) -> None:
 
 
 def uses_bfloat16(config: Config) -> bool:
-    """Whether training's convolutions compute in bfloat16; weights, statistics and the last layers never do."""
+    """Return whether training's convolutions compute in bfloat16. Weights, statistics and the last layers never do."""
     return config.precision == "bfloat16" or (config.precision == "auto" and bfloat16_is_faster())
 
 
 def bfloat16_is_faster(cpuinfo: Path = _CPUINFO) -> bool:
-    """Whether this processor is faster with bfloat16 than with float32; not, where nothing is known of it."""
+    """Return whether this processor is faster with bfloat16 than with float32; False if its features are unknown."""
     return any(needed <= _features(cpuinfo) for needed in _BFLOAT16)
 
 
 def _features(cpuinfo: Path = _CPUINFO) -> set[str]:
-    """Return what the processor is said to have, none where nothing is known of it."""
+    """Return the processor's features, or an empty set if they are unknown."""
     try:
         return set(cpuinfo.read_text().split())
     except OSError:

@@ -1,7 +1,7 @@
-"""Batch normalisation for training: on TensorFlow, the one kernel that reads its input once.
+"""Batch normalisation for training. On TensorFlow it uses the kernel that reads its input once.
 
-Keras' own is written in parts that each go through memory: `python -m benchmarks.step` says what that costs. What is
-published has Keras' own layer: see `served`.
+Keras' own layer consists of several operations, each of which reads and writes memory; `python -m benchmarks.step`
+measures the cost. Published models have Keras' own layer: see `served`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import keras
 
 @keras.saving.register_keras_serializable(package="image_classifier")
 class FusedBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
-    """The same as its base class for (B, H, W, C) input, on every backend; faster on TensorFlow."""
+    """`BatchNormalization` for (B, H, W, C) input: the same results on every backend, but faster on TensorFlow."""
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """Return `inputs` normalised, of the same shape and type."""
+        """Return normalised `inputs`, of the same shape and type."""
         if keras.backend.backend() != "tensorflow" or not training or not self.trainable:
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf
@@ -28,7 +28,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[
             epsilon=self.epsilon,
             is_training=True,
         )
-        # The kernel's variance is that of a sample; Keras averages that of the batch.
+        # The kernel returns the sample variance; Keras averages the variance of the batch.
         count = tf.cast(tf.size(inputs) / tf.shape(inputs)[-1], variance.dtype)
         variance *= (count - 1) / count
         for moving, now in ((self.moving_mean, mean), (self.moving_variance, variance)):

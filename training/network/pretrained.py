@@ -1,4 +1,4 @@
-"""Build a backbone with its weights, from `keras.applications` or from a stored model. Chooses nothing."""
+"""Build a backbone with its weights, from `keras.applications` or from a stored model, as `backbone` settled it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from training.errors import ModelError, UsageError
 from training.network.backbone import APPLICATIONS, IMAGENET, NONE, find, is_pretrained, is_stored, verified
 
 VIEWS = "views"
-"""Name of the layer that puts further views of the images into the batch, where a model answers for several."""
+"""Name of the layer that adds further views of the images to the batch, in a model that classifies several views."""
 
 _SECONDS_WITHOUT_AN_ANSWER = 15
 
@@ -31,18 +31,18 @@ SCALINGS: dict[str, tuple[Any, Any]] = {
     ),
     "caffe": (1.0, [-123.68, -116.779, -103.939]),
 }
-"""Scale and offset of red, green and blue, as `keras.applications.imagenet_utils.preprocess_input` has them."""
+"""Scale and offset of red, green and blue, as in `keras.applications.imagenet_utils.preprocess_input`."""
 
 
 def features(config: Config, image: Any) -> Any:
     """Return the backbone's feature maps, (B, h, w, c) float32, of the Keras input `image`, (B, S, S, 3) uint8.
 
-    A pretrained one is called for inference, whatever is trained: its batch normalisation keeps the statistics
-    it came with, which the few images of a small folder would only spoil.
+    A pretrained backbone runs in inference mode even while its layers are trained: its batch normalisation keeps the
+    statistics that came with it, because the few images of a small folder would make them worse.
 
     Raises:
-        UsageError: weights that aren't this network's.
-        ModelError: weights that can't be downloaded, a stored model that can't be used.
+        UsageError: the weights belong to another network.
+        ModelError: the weights can't be downloaded, or the stored model can't be used.
     """
     assert config.backbone is not None
     if is_stored(config.backbone):
@@ -58,7 +58,7 @@ def _scaled(name: str, image: Any) -> Any:
     scaling = APPLICATIONS[name].scaling
     scale, offset = SCALINGS[scaling]
     scaled = layers.Rescaling(scale, offset, name="preprocessing")(image)
-    return scaled[..., ::-1] if scaling == "caffe" else scaled  # Caffe's networks take blue first
+    return scaled[..., ::-1] if scaling == "caffe" else scaled  # Caffe's networks expect blue first
 
 
 def _application(config: Config) -> Any:
@@ -67,7 +67,7 @@ def _application(config: Config) -> Any:
     network = APPLICATIONS[config.backbone or ""]
     options: dict[str, Any] = {"include_top": False, "input_shape": (config.image_size, config.image_size, 3)}
     if network.constructor.startswith(("EfficientNetV2", "MobileNetV3")):
-        options["include_preprocessing"] = False  # `_scaled` has done it
+        options["include_preprocessing"] = False  # `_scaled` does it
     construct = getattr(applications, network.constructor)
     if config.weights == IMAGENET:
         with _download(config.backbone or ""):
@@ -80,10 +80,10 @@ def _application(config: Config) -> Any:
 
 
 def _without_own_scaling(source: Any) -> Any:
-    """Return `source` without the scaling that Keras' EfficientNet always has within.
+    """Return `source` without the scaling inside Keras' EfficientNet.
 
-    It is a `Normalization` whose numbers are weights, and has no ONNX form. It is right with the weights of
-    ImageNet alone, and then only if Keras itself has downloaded them.
+    That is a `Normalization` whose numbers are weights, and it has no ONNX form. Its numbers are correct only with
+    ImageNet's weights, and only if Keras downloaded them.
     """
     from keras import layers, models
 
@@ -102,13 +102,13 @@ def _without_own_scaling(source: Any) -> Any:
 
 @contextlib.contextmanager
 def _download(name: str) -> Iterator[None]:
-    """Let Keras fetch weights, which it keeps in ~/.keras/models, and give up soon where there is no network."""
+    """Let Keras download weights to ~/.keras/models, and give up soon if there is no network."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_SECONDS_WITHOUT_AN_ANSWER)
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # where Keras' progress belongs
+        with contextlib.redirect_stdout(sys.stderr):  # Keras prints progress to stdout
             yield
-    except Exception as error:  # Keras raises a bare Exception for a failed download
+    except Exception as error:  # Keras raises Exception itself for a failed download
         raise ModelError(
             f"the ImageNet weights of {name} can't be downloaded ({_one_line(error)}); pass a local file instead: "
             "--weights FILE"
@@ -118,7 +118,7 @@ def _download(name: str) -> Iterator[None]:
 
 
 def _load(network: Any, file: Path, config: Config) -> None:
-    """Give `network` the weights in `file`; of a .keras file, those of the same network within."""
+    """Load the weights in `file` into `network`; from a .keras file, those of the same network inside it."""
     verified(file, config.weights_sha256)
     if file.suffix == ".keras":
         _assign(network, _same_network(network, _read(file, f"--weights {file}"), file))
@@ -126,17 +126,17 @@ def _load(network: Any, file: Path, config: Config) -> None:
     drawn = _kernels(network)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what it passes over; what matters is looked for below
+            warnings.simplefilter("ignore")  # Keras warns of weights that it skips; the check is below
             network.load_weights(file)
-    except Exception as error:  # Keras, h5py and NumPy each have their own
-        raise UsageError(f"--weights {file} are no weights of {config.backbone}: {_one_line(error)}") from error
+    except Exception as error:  # Keras, h5py and NumPy each raise their own
+        raise UsageError(f"--weights {file} holds no weights of {config.backbone}: {_one_line(error)}") from error
     for name, kernel in _kernels(network).items():
         if (kernel == drawn[name]).all():
-            raise UsageError(f"--weights {file} are no weights of {config.backbone}: they have none for its {name}")
+            raise UsageError(f"--weights {file} holds no weights of {config.backbone}: none for its layer {name}")
 
 
 def _kernels(network: Any) -> dict[str, Any]:
-    """Return a copy of each kernel by its layer's name; those of a new network are random."""
+    """Return a copy of each kernel by its layer's name. The kernels of a new network are random."""
     layers = [layer for layer in leaves(network) if hasattr(layer, "kernel")]
     return {layer.name: layer.kernel.numpy() for layer in layers}
 
@@ -145,21 +145,21 @@ def _read(file: Path, option: str) -> Any:
     import keras
 
     if not zipfile.is_zipfile(file):
-        raise UsageError(f"{option} is no Keras model: not a .keras file, or one that is cut off")
+        raise UsageError(f"{option} is no Keras model: it isn't a .keras file, or it is truncated")
     try:
         return keras.saving.load_model(file, compile=False)
-    except Exception as error:  # zipfile, h5py, json and Keras each have their own
+    except Exception as error:  # zipfile, h5py, json and Keras each raise their own
         raise UsageError(f"{option} is no Keras model: {_one_line(error)}") from error
 
 
 def _same_network(network: Any, model: Any, file: Path) -> list[Any]:
-    """Return those of `model`'s weights that are the weights of `network`: what follows is a head."""
+    """Return the weights in `model` that match those of `network`; weights after them belong to a head."""
     wanted = [tuple(weight.shape) for weight in weights(network)]
     for candidate in (model, *_models_within(model)):
         found = weights(candidate)[: len(wanted)]
         if [tuple(weight.shape) for weight in found] == wanted:
             return found
-    raise UsageError(f"--weights {file} holds another network, or one with other shapes than --backbone builds")
+    raise UsageError(f"--weights {file} holds another network than --backbone, or one with other shapes")
 
 
 def _stored(config: Config) -> Any:
@@ -174,21 +174,21 @@ def _stored(config: Config) -> Any:
     kinds = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
     pooling = [layer for layer in model.layers if isinstance(layer, kinds)]
     if not pooling:
-        raise ModelError(f"{option} has no global pooling, before which its features could be taken")
-    # Further views of each image are what the other model's answer wants, not what its features need.
+        raise ModelError(f"{option} has no global pooling, so its features can't be found")
+    # Begin after the layer of views: they belong to that model's answer, not to its features.
     begins = [layer.output for layer in model.layers if layer.name == VIEWS] or [model.input]
     backbone = keras.Model(begins[0], pooling[-1].input, name="backbone")
-    # Made again from their description, the layers have new weights.
+    # Layers that are built from their configuration have new weights.
     return backbone if is_pretrained(config) else keras.Model.from_config(backbone.get_config())
 
 
 def backbone_of(model: Any) -> Any:
-    """Return the backbone in a whole network, the one model among its layers."""
+    """Return the backbone in a network, the one model among its layers."""
     return next(_models_within(model))
 
 
 def leaves(model: Any) -> list[Any]:
-    """Return the layers of `model` and of the models within it, in order; a model itself is none."""
+    """Return the layers of `model` and of the models within it, in order, without those models themselves."""
     import keras
 
     found: list[Any] = []
@@ -198,7 +198,7 @@ def leaves(model: Any) -> list[Any]:
 
 
 def weights(model: Any) -> list[Any]:
-    """Return what `model` has learned, layer by layer, but for fixed scalings."""
+    """Return the weights of `model`, layer by layer, without fixed scalings."""
     import keras
 
     scaling = keras.layers.Normalization

@@ -1,4 +1,4 @@
-"""The network as it is served: in float32, of Keras' own layers, with the views that it answers from."""
+"""The network as it is served: in float32, of Keras' own layers, with the views that it classifies."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from training.network import pretrained
 
 
 def faster_layers() -> dict[type, Any]:
-    """Return our layers, each with Keras' own that it stands in for in training."""
+    """Return the layers of this package, each with the layer of Keras that it replaces in training."""
     from keras import layers
 
     from training.network.convolution import SmallMapConvolution
@@ -18,15 +18,15 @@ def faster_layers() -> dict[type, Any]:
 
 
 def for_serving(model: Any, mirrored: bool = False, moved: bool = False) -> Any:
-    """Return `model` with the same weights, all in float32 and of Keras' own layers, so that anyone can load it.
+    """Return `model` with the same weights, in float32 and of Keras' own layers, so that it loads without this package.
 
-    It can look at several views of each image and answer from the mean of their pooled features, the simplest form of
-    test-time augmentation (as by Krizhevsky et al., 2012).
+    It can classify each image by the mean of the pooled features of several views, the simplest form of test-time
+    augmentation (as by Krizhevsky et al., 2012).
 
     Args:
         model: of `build`.
-        mirrored: look at each view's mirror image too.
-        moved: look at the image moved by a pixel to its upper left and to its lower right too.
+        mirrored: use the mirror image of each view too.
+        moved: use the image moved by one pixel to the upper left, and to the lower right, too.
     """
     import keras
     from keras import layers, ops
@@ -41,7 +41,7 @@ def for_serving(model: Any, mirrored: bool = False, moved: bool = False) -> Any:
 
     def views(x: Any) -> list[Any]:
         seen = [x]
-        if moved:  # what comes in is the border again
+        if moved:  # the border is repeated where the image moves away from it
             x = layers.Concatenate(axis=1, name="bordered_rows")([x[:, :1], x, x[:, -1:]])
             x = layers.Concatenate(axis=2, name="bordered")([x[:, :, :1], x, x[:, :, -1:]])
             seen += [x[:, 2:, 2:], x[:, :-2, :-2]]

@@ -15,12 +15,12 @@ import pytest
 from tests.folders import write_tree
 
 SMALL = ["--image-size", "16", "--depth", "1", "--width", "8", "--dense", "0"]
-"""A network that trains in a second; the rest of a run's ten seconds is TensorFlow's start."""
+"""A network that trains in one second; a run takes ten, because TensorFlow takes the others to start."""
 
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A cache, a model store and a working folder of their own."""
+    """A cache, a model store and a working folder for one test or module."""
 
     root: Path
     variables: dict[str, str] = field(default_factory=dict)
@@ -67,7 +67,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
 
 @pytest.fixture(scope="session")
 def jax(sandbox: Sandbox) -> Sandbox:
-    """A sandbox for JAX, in which what was compiled once serves all runs."""
+    """A sandbox for JAX, whose runs share compiled code."""
     variables = {
         "KERAS_BACKEND": "jax",
         "JAX_COMPILATION_CACHE_DIR": str(sandbox.root / "xla"),
@@ -79,7 +79,7 @@ def jax(sandbox: Sandbox) -> Sandbox:
 
 @pytest.fixture(scope="session")
 def data(sandbox: Sandbox) -> Path:
-    """Unequal classes, a duplicate, a label conflict, two files that are no images."""
+    """A folder with unequal classes, a duplicate, a label conflict, and two files that are no images."""
     root = write_tree(sandbox.root / "data", {"red": 60, "green": 24, "blue": 24})
     (root / "red" / "readme.txt").write_text("not an image")
     png = (root / "red" / "000.png").read_bytes()
@@ -91,7 +91,7 @@ def data(sandbox: Sandbox) -> Path:
 
 @pytest.fixture(scope="session")
 def run(sandbox: Sandbox, data: Path) -> tuple[Path, dict[str, Any], subprocess.CompletedProcess[str]]:
-    """One whole run: its folder, its metrics and what it printed."""
+    """One complete run: its folder, its metrics and its output."""
     out = sandbox.root / "run"
     done = sandbox.run("--data", data, "--out", out, "--epochs", 12, *SMALL)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""Networks of `keras.applications` as backbones: their pixels, their weights from files, what is frozen."""
+"""Networks of `keras.applications` as backbones: pixel scaling, weights from files, frozen layers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _seeded() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
-    """The same weights in each kind of file, and the network that they are of."""
+    """The same weights in each kind of file, and their network."""
     import keras
 
     start_keras(5)
@@ -58,7 +58,7 @@ def pixels(size: int = 32) -> np.ndarray:
     ("name", "module"),
     [("resnet50", "resnet"), ("resnet50v2", "resnet_v2"), ("densenet121", "densenet"), ("vgg16", "vgg16")],
 )
-def test_pixels_are_scaled_in_the_graph_as_keras_does_it_before(name: str, module: str) -> None:
+def test_the_graph_scales_pixels_as_keras_does(name: str, module: str) -> None:
     import keras
 
     image = keras.Input((8, 8, 3), dtype="uint8")
@@ -68,7 +68,7 @@ def test_pixels_are_scaled_in_the_graph_as_keras_does_it_before(name: str, modul
 
 
 @pytest.mark.parametrize("file", ["a.weights.h5", "a.h5", "a.keras"])
-def test_weights_come_from_each_kind_of_file_of_keras(source: tuple[Path, Any], file: str) -> None:
+def test_weights_are_loaded_from_each_kind_of_keras_file(source: tuple[Path, Any], file: str) -> None:
     folder, model = source
     config = backbone.settle(replace(SMALL, weights=str(folder / file)))
     built = pretrained.backbone_of(network.build(config, 2))
@@ -76,7 +76,7 @@ def test_weights_come_from_each_kind_of_file_of_keras(source: tuple[Path, Any], 
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_a_backbone_comes_out_of_a_whole_model_of_ours_too(tmp_path: Path) -> None:
+def test_a_backbone_is_loaded_from_a_whole_model_too(tmp_path: Path) -> None:
     whole = network.build(SMALL, 2)
     whole.save(tmp_path / "ours.keras")
     built = network.build(backbone.settle(replace(SMALL, weights=str(tmp_path / "ours.keras"))), 5)
@@ -84,11 +84,11 @@ def test_a_backbone_comes_out_of_a_whole_model_of_ours_too(tmp_path: Path) -> No
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_what_is_no_file_of_these_weights_is_one_line(source: tuple[Path, Any], tmp_path: Path) -> None:
+def test_a_file_without_these_weights_is_refused_in_one_line(source: tuple[Path, Any], tmp_path: Path) -> None:
     for name in ("no.keras", "no.h5", "no.weights.h5"):
         (tmp_path / name).write_bytes(b"garbage")
         config = backbone.settle(replace(SMALL, weights=str(tmp_path / name)))
-        with pytest.raises(UsageError, match=rf"--weights .*{name} (is no Keras model|are no weights of)") as caught:
+        with pytest.raises(UsageError, match=rf"--weights .*{name} (is no Keras model|holds no weights of)") as caught:
             network.build(config, 2)
         assert "\n" not in str(caught.value)
     for kind in ("keras", "h5", "weights.h5"):
@@ -98,7 +98,7 @@ def test_what_is_no_file_of_these_weights_is_one_line(source: tuple[Path, Any], 
         assert "\n" not in str(caught.value)
 
 
-def test_weights_that_changed_since_the_run_began_are_refused(source: tuple[Path, Any], tmp_path: Path) -> None:
+def test_weights_changed_since_the_run_began_are_refused(source: tuple[Path, Any], tmp_path: Path) -> None:
     file = tmp_path / "a.keras"
     file.write_bytes((source[0] / "a.keras").read_bytes())
     config = backbone.settle(replace(SMALL, weights=str(file)))
@@ -107,7 +107,9 @@ def test_weights_that_changed_since_the_run_began_are_refused(source: tuple[Path
         network.build(config, 2)
 
 
-def test_without_a_network_imagenet_is_refused_at_once_and_files_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_internet_imagenet_fails_at_once_and_the_message_suggests_a_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     if list(Path.home().glob(".keras/models/weights_mobilenet_v3_small*")):
         pytest.skip("Keras has these weights in its cache")
@@ -150,7 +152,7 @@ def _grouped(values: list[np.ndarray], model: Any) -> Iterator[list[np.ndarray]]
         yield [next(rest) for _ in layer.weights]
 
 
-def test_efficientnet_whose_own_scaling_has_no_onnx_form_is_exported_all_the_same(tmp_path: Path) -> None:
+def test_efficientnet_is_exported_although_its_scaling_has_no_onnx_form(tmp_path: Path) -> None:
     import keras
 
     built = pretrained.backbone_of(network.build(replace(SMALL, backbone="efficientnetb0"), 2))

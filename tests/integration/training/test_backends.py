@@ -19,7 +19,7 @@ from training.export.onnx_model import TOLERANCE
 
 @pytest.fixture
 def torch(sandbox: Sandbox) -> Sandbox:
-    """A sandbox for PyTorch; skips where its environment wasn't made."""
+    """A sandbox for PyTorch; skip the test if its environment isn't installed."""
     made = subprocess.run(["scripts/torch", "which"], capture_output=True, text=True, check=False)
     if made.returncode:
         pytest.skip("PyTorch's environment (5 GB) isn't made; `make backends` makes it and runs this")
@@ -61,7 +61,7 @@ def test_a_run_is_published_and_repeats_exactly_through_a_kill_and_a_resume(
     assert weights_of(killed) == weights_of(whole)
     other = replace(sandbox, variables={**sandbox.variables, "KERAS_BACKEND": "tensorflow"}).run("--resume", killed)
     assert other.returncode == 2
-    assert f"the run was begun with KERAS_BACKEND={name}, not tensorflow" in other.stderr
+    assert f"the run began with KERAS_BACKEND={name}, not tensorflow" in other.stderr
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_run_is_published_and_repeats_exactly_through_a_kill_and_a_resume(
         ("torch", "error: KERAS_BACKEND=torch needs the package torch, which isn't installed: pip install torch"),
     ],
 )
-def test_a_backend_that_is_not_there_is_one_line(sandbox: Sandbox, data: Path, name: str, said: str) -> None:
+def test_a_missing_backend_is_refused_in_one_line(sandbox: Sandbox, data: Path, name: str, said: str) -> None:
     done = replace(sandbox, variables={"KERAS_BACKEND": name}).run("--data", data, "--out", sandbox.root / "none")
     assert (done.returncode, done.stderr.splitlines()) == (2, [said])
     assert not (sandbox.root / "none").exists()

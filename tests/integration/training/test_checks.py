@@ -1,4 +1,4 @@
-"""`python -m training check` and the checks of a training, on digits of which some are labelled wrongly."""
+"""`python -m training check` and the checks of a training, on digits with some wrong labels."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HOSTILE = "<script>alert(1).png"
 
 
 def write_noisy_digits(root: Path, noise: float = 0.06) -> set[str]:
-    """Write 900 digits, some into a wrong folder; returns the paths of these."""
+    """Write 900 digits, some into a wrong folder; return the paths of these."""
     digits = load_digits()
     rng = np.random.default_rng(0)
     wrong = set()
@@ -68,7 +68,7 @@ def test_digits_in_a_wrong_folder_are_found(checked: Checked) -> None:
     assert f"{checked.section['labels']['suspects']} labels seem wrong" in checked.done.stdout
 
 
-def test_the_report_shows_what_was_found_and_runs_nothing(checked: Checked) -> None:
+def test_the_report_shows_the_findings_and_runs_no_script(checked: Checked) -> None:
     page = (checked.out / "report.html").read_text(encoding="utf-8")
     assert "Labels that seem wrong" in page
     assert "&lt;script&gt;alert(1)" in page
@@ -77,14 +77,14 @@ def test_the_report_shows_what_was_found_and_runs_nothing(checked: Checked) -> N
     assert {"doubtful_labels.png", "outliers.png"} <= {path.name for path in checked.out.iterdir()}
 
 
-def test_nothing_is_moved_and_a_list_is_never_written_over(checked: Checked, sandbox: Sandbox) -> None:
+def test_no_file_is_moved_and_a_list_is_never_overwritten(checked: Checked, sandbox: Sandbox) -> None:
     assert len(list(checked.data.rglob("*.png"))) == 902
     again = sandbox.run("check", "--data", checked.data, "--out", checked.out, "--fix", *CHECK)
     assert (again.returncode, again.stdout) == (2, "")
     assert "suspects.csv exists already" in again.stderr
 
 
-def test_a_check_that_was_killed_goes_on_after_its_last_fold(checked: Checked, sandbox: Sandbox) -> None:
+def test_a_killed_check_resumes_after_its_last_fold(checked: Checked, sandbox: Sandbox) -> None:
     folds = {path: path.stat().st_mtime_ns for path in (checked.out / "folds").iterdir()}
     assert len(folds) == 3
     again = sandbox.run("check", "--data", checked.data, "--out", checked.out, *CHECK)
@@ -94,7 +94,7 @@ def test_a_check_that_was_killed_goes_on_after_its_last_fold(checked: Checked, s
     assert section["labels"] == checked.section["labels"]
 
 
-def test_without_enough_images_it_says_what_it_left_out(sandbox: Sandbox) -> None:
+def test_with_too_few_images_the_report_says_which_checks_were_skipped(sandbox: Sandbox) -> None:
     root = write_tree(sandbox.root / "two", {"red": 2, "blue": 2})
     with open(os.fsencode(root / "red") + b"/caf\xe9.png", "wb") as file:
         Image.new("L", (9, 9), 7).save(file, "PNG")
@@ -107,14 +107,14 @@ def test_without_enough_images_it_says_what_it_left_out(sandbox: Sandbox) -> Non
     assert b"./red/caf\xe9.png" in (sandbox.root / "few-check" / "suspects.csv").read_bytes()
 
 
-def test_a_training_checks_its_images_and_says_that_labels_were_not_asked_for(run: Run) -> None:
+def test_a_training_checks_its_images_and_says_that_labels_were_not_checked(run: Run) -> None:
     out, document, _ = run
     assert document["checks"]["images"] == document["data"]["images"]
     assert "--check-labels" in document["checks"]["labels"]["skipped"]
     assert "Data checks" in (out / "report.html").read_text(encoding="utf-8")
 
 
-def test_a_training_leaves_listed_files_out_and_checks_labels_if_told(sandbox: Sandbox, data: Path) -> None:
+def test_a_training_leaves_listed_files_out_and_checks_labels_on_request(sandbox: Sandbox, data: Path) -> None:
     (sandbox.root / "list.csv").write_text("file\nred/001.jpg\ngreen/003.gif\n")
     out = sandbox.root / "excluded"
     done = sandbox.run(
@@ -137,7 +137,7 @@ def test_a_training_leaves_listed_files_out_and_checks_labels_if_told(sandbox: S
         (["check"], 1, "no data: pass --data DIR"),
     ],
 )
-def test_a_mistake_costs_one_clear_line(
+def test_a_mistake_is_reported_in_one_line(
     sandbox: Sandbox, data: Path, arguments: list[str], code: int, message: str
 ) -> None:
     done = sandbox.run(*arguments)

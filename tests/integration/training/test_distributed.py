@@ -1,4 +1,4 @@
-"""Two processes that train one model: as one would, through a killed worker, Ctrl-C and SIGTERM."""
+"""Two workers train one model like a single process, and resume after a killed worker, Ctrl-C and SIGTERM."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Pair = list[subprocess.Popen[str]]
 
 @contextlib.contextmanager
 def two(sandbox: Sandbox, *arguments: object) -> Iterator[Pair]:
-    """Start worker 0 and worker 1; ends both."""
+    """Start worker 0 and worker 1; stop both at the end."""
     where = f"127.0.0.1:{free_port()}"
     pair = [replace(sandbox, variables={**sandbox.variables, **worker(i, where)}).start(*arguments) for i in range(2)]
     try:
@@ -47,7 +47,7 @@ def worker(index: int, where: str, count: int = 2) -> Mapping[str, str]:
 
 
 def ends(pair: Pair) -> list[tuple[int, str, str]]:
-    """Exit code, output and error of both, which end by themselves within a minute or two."""
+    """Return exit code, output and error of both workers, which must exit by themselves within two minutes."""
     said = [process.communicate(timeout=120) for process in pair]
     return [(process.returncode, *texts) for process, texts in zip(pair, said, strict=True)]
 
@@ -59,7 +59,7 @@ def train_of(out: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def whole(jax: Sandbox, data: Path) -> Path:
-    """What two workers make, left alone."""
+    """The folder of an uninterrupted run by two workers."""
     out = jax.root / "together"
     with two(jax, "--data", data, "--out", out, "--name", "by-two", *OPTIONS) as pair:
         (code, answer, error), other = ends(pair)
@@ -74,7 +74,7 @@ def whole(jax: Sandbox, data: Path) -> Path:
     return out
 
 
-def test_two_workers_learn_what_one_does_with_the_same_batches(whole: Path, jax: Sandbox, data: Path) -> None:
+def test_two_workers_learn_the_same_as_one_process(whole: Path, jax: Sandbox, data: Path) -> None:
     alone = jax.root / "alone"
     done = jax.run("--data", data, "--out", alone, "--no-publish", *OPTIONS)
     assert done.returncode == 0, done.stderr
@@ -84,7 +84,7 @@ def test_two_workers_learn_what_one_does_with_the_same_batches(whole: Path, jax:
         assert found[name] == pytest.approx(values, rel=2e-4), name
 
 
-def test_whoever_is_killed_or_hangs_the_rest_ends_and_the_run_goes_on_with_nothing_lost(
+def test_if_a_worker_is_killed_or_hangs_the_other_exits_and_the_run_resumes_exactly(
     whole: Path, jax: Sandbox, data: Path
 ) -> None:
     out = jax.root / "killed"
@@ -105,7 +105,7 @@ def test_whoever_is_killed_or_hangs_the_rest_ends_and_the_run_goes_on_with_nothi
                         process.kill()
         assert pair[1 - gone].returncode == LOST, error
         last = error.splitlines()[-1]
-        assert last.startswith(f"error: worker {1 - gone} lost another one: "), error
+        assert last.startswith(f"error: worker {1 - gone} lost another worker: "), error
         assert "Traceback" not in error
         assert "Check failure" not in error
         assert epochs_of(out) < 6
@@ -114,13 +114,15 @@ def test_whoever_is_killed_or_hangs_the_rest_ends_and_the_run_goes_on_with_nothi
         (code, _, error), other = ends(pair)
     assert code == 0, error
     assert other == (0, "", "")
-    assert "going on after epoch" in error
+    assert "resuming after epoch" in error
     assert train_of(out)["history"] == train_of(whole)["history"]
     assert weights_of(out) == weights_of(whole)
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_to_one_stops_all_at_one_step(jax: Sandbox, data: Path, tmp_path: Path, sent: signal.Signals) -> None:
+def test_a_signal_to_one_worker_stops_all_at_the_same_step(
+    jax: Sandbox, data: Path, tmp_path: Path, sent: signal.Signals
+) -> None:
     out = tmp_path / "stopped"
     with two(jax, "--data", data, "--out", out, "--no-publish", *OPTIONS, "--epochs", 5000) as pair:
         wait_for(lambda: epochs_of(out) >= 1, pair[0])
@@ -137,10 +139,10 @@ def test_a_signal_to_one_stops_all_at_one_step(jax: Sandbox, data: Path, tmp_pat
         assert not (out / "metrics.json").exists()
 
 
-def test_a_worker_whose_others_never_come_ends(jax: Sandbox, data: Path, tmp_path: Path) -> None:
+def test_a_worker_exits_if_the_others_never_connect(jax: Sandbox, data: Path, tmp_path: Path) -> None:
     variables = {**worker(0, f"127.0.0.1:{free_port()}"), "KERAS_DISTRIBUTION_TIMEOUT": "2"}
     alone = replace(jax, variables={**jax.variables, **variables})
     done = alone.run("--data", data, "--out", tmp_path / "alone", *OPTIONS)
     assert done.returncode == APART, done.stderr
-    assert done.stderr.splitlines()[-1].startswith("error: worker 0 of 2 didn't meet the others at 127.0.0.1:")
+    assert done.stderr.splitlines()[-1].startswith("error: worker 0 of 2 couldn't connect to the others at 127.0.0.1:")
     assert "Traceback" not in done.stderr

@@ -1,4 +1,4 @@
-"""Training data in object storage: a real S3 server, and one that fails in between."""
+"""Training data in object storage: a real S3 server, and a proxy in front of it that makes requests fail."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from training.errors import DataError
 
 @pytest.fixture(scope="session")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two classes, one of them with a folder in it."""
+    """A folder of two classes, one of which has a subfolder."""
     root = write_tree(tmp_path_factory.mktemp("storage") / "data", {"red": 30, "blue": 24})
     (root / "red" / "a folder").mkdir()
     for file in ("003.gif", "004.bmp"):
@@ -71,10 +71,10 @@ def test_a_bucket_gives_what_the_same_folder_on_a_disk_gives(
     assert (remote.summary["name"], remote.summary["root"]) == ("data", "s3://photos/sets/data")
 
 
-def test_google_s_own_address_and_login_lead_to_the_same(
+def test_google_cloud_storage_gives_the_same_files(
     tmp_path: Path, tree: Path, s3: S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its XML interface is the one that S3 has; what signs requests there is switched off."""
+    """Google's XML interface is compatible with S3; signing is switched off here."""
     account = {"gcs_base_url": f"http://127.0.0.1:{s3.port}", "disable_oauth": True}
     account |= {"client_email": "", "private_key": "", "private_key_id": ""}
     (tmp_path / "account.json").write_text(json.dumps(account))
@@ -118,7 +118,7 @@ def test_a_listing_of_several_pages_is_read_to_its_end(s3: S3, front: Between) -
     assert len(front.requests) == 4
 
 
-def test_odd_names_are_names_and_markers_are_not(s3: S3, front: Between, tmp_path: Path) -> None:
+def test_odd_names_are_files_and_markers_are_not(s3: S3, front: Between, tmp_path: Path) -> None:
     names = ["é ü.png", "#?%41+&.png", "a:b.png", "%2e%2e/q.png", "日本.png", "~x.png", "back\\slash.png"]
     hidden = ["", "deep/", ".hidden.png", ".git/a.png"]
     s3.put_all("odd", {f"d/red/{name}": b"png?" for name in names + hidden} | {"d/blue/1.png": b"", "d/": b""})
@@ -130,7 +130,7 @@ def test_odd_names_are_names_and_markers_are_not(s3: S3, front: Between, tmp_pat
 
 
 @pytest.mark.parametrize("name", ["red/../../../etc/passwd", "red//2.png", "red/./1.png", "../x.png", "red/nul\0.png"])
-def test_a_name_that_leads_elsewhere_is_refused_with_it(
+def test_a_listing_with_a_hostile_name_is_refused(
     s3: S3, front: Between, name: str, request: pytest.FixtureRequest
 ) -> None:
     bucket = f"hostile{request.node.callspec.indices['name']}"
@@ -140,7 +140,7 @@ def test_a_name_that_leads_elsewhere_is_refused_with_it(
     assert str(caught.value).isprintable()
 
 
-def test_what_fails_for_a_while_is_asked_for_again(tmp_path: Path, front: Between) -> None:
+def test_temporary_failures_are_retried(tmp_path: Path, front: Between) -> None:
     faults: dict[str, list[int | str]] = {"/003": [503, 503], "/005": ["cut"], "list-type": [503]}
 
     def once(path: str) -> int | str | None:
@@ -154,9 +154,7 @@ def test_what_fails_for_a_while_is_asked_for_again(tmp_path: Path, front: Betwee
 
 
 @pytest.mark.parametrize("status", [404, 412])
-def test_an_object_that_is_gone_or_another_is_left_out_and_not_remembered(
-    tmp_path: Path, front: Between, status: int
-) -> None:
+def test_a_removed_or_replaced_object_is_left_out_and_not_cached(tmp_path: Path, front: Between, status: int) -> None:
     front.fault = lambda path: status if "red/001" in path else None
     data = loaded(tmp_path / "cache")
     assert [(file["file"], file["code"]) for file in data.summary["rejected"]] == [("red/001.jpg", "changed")]
@@ -174,7 +172,7 @@ def test_an_object_that_is_gone_or_another_is_left_out_and_not_remembered(
         ("list-type", 503, r"the server failed \(SlowDown\), after retries too"),
     ],
 )
-def test_what_goes_on_failing_is_one_line_and_leaves_nothing(
+def test_a_permanent_failure_is_one_line_and_leaves_no_files(
     tmp_path: Path, front: Between, part: str, fault: int, message: str
 ) -> None:
     front.fault = lambda path: fault if part in path else None
@@ -200,7 +198,7 @@ def test_what_goes_on_failing_is_one_line_and_leaves_nothing(
         ),
     ],
 )
-def test_an_address_that_leads_nowhere_is_one_line(
+def test_a_wrong_address_is_refused_in_one_line(
     tmp_path: Path, s3: S3, monkeypatch: pytest.MonkeyPatch, url: str, variables: dict[str, str], message: str
 ) -> None:
     use(s3.port, monkeypatch, **variables)
@@ -214,7 +212,7 @@ def test_an_address_that_leads_nowhere_is_one_line(
     assert time.monotonic() - started < 60
 
 
-def test_memory_stays_flat_however_much_is_read(tmp_path: Path, s3: S3) -> None:
+def test_memory_does_not_grow_with_the_data(tmp_path: Path, s3: S3) -> None:
     import numpy as np
     from PIL import Image
 
@@ -231,7 +229,7 @@ def test_memory_stays_flat_however_much_is_read(tmp_path: Path, s3: S3) -> None:
         "if __name__ == '__main__':\n"
         "    data = load(Config(data='s3://large', image_size=1024, decoders=2, cache_dir=sys.argv[1]))\n"
         "    assert sum(len(batch) for part in data.parts.values() for batch in part.batches()) == 80\n"
-        # Not by getrusage, which counts what this process had when it forked.
+        # Not by getrusage, which includes the memory of the parent before the fork.
         "    print(int(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]) * 1024)\n"
         "    print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)\n"
     )
@@ -260,7 +258,7 @@ def start_reading(sandbox: Sandbox, front: Between) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGKILL])
-def test_a_run_that_is_ended_while_it_reads_leaves_no_half_cache(
+def test_a_run_stopped_while_reading_leaves_no_incomplete_cache(
     tmp_path: Path, front: Between, signal_: signal.Signals
 ) -> None:
     front.fault = lambda path: "stall" if "red/02" in path else None

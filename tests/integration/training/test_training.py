@@ -1,4 +1,4 @@
-"""What a run leaves: its report, its metrics, its store entry; with every choice of the training."""
+"""The results of a run: report, metrics and store entry, with different options."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.folders import write_tree
 from tests.integration.training.conftest import SMALL, Run, Sandbox
 
 
-def test_a_run_answers_the_tag_on_stdout_after_the_table_and_everything_else_on_stderr(run: Run) -> None:
+def test_a_run_prints_the_table_and_the_tag_to_stdout_and_everything_else_to_stderr(run: Run) -> None:
     _, metrics, done = run
     assert done.stdout.splitlines()[-1] == metrics["model"]["tag"]
     assert "macro" in done.stdout
@@ -20,7 +20,7 @@ def test_a_run_answers_the_tag_on_stdout_after_the_table_and_everything_else_on_
     assert "Traceback" not in done.stderr
 
 
-def test_metrics_have_the_documented_shape_and_a_tiny_network_tells_colours_apart(run: Run) -> None:
+def test_metrics_have_the_documented_shape_and_a_tiny_network_distinguishes_colours(run: Run) -> None:
     test = run[1]["test"]
     assert test["accuracy"] >= 0.9
     for name in ("precision", "recall", "f1"):
@@ -30,7 +30,7 @@ def test_metrics_have_the_documented_shape_and_a_tiny_network_tells_colours_apar
     assert test["auc"]["macro"] > 0.9
 
 
-def test_the_report_tells_of_duplicates_conflicts_rejects_and_imbalance(run: Run) -> None:
+def test_the_report_lists_duplicates_conflicts_rejects_and_imbalance(run: Run) -> None:
     data = run[1]["data"]
     assert data["duplicates"] == 2
     assert [conflict["classes"] for conflict in data["label_conflicts"]] == [["blue", "green"]]

@@ -1,4 +1,4 @@
-"""Calibration in a whole run: in the forms that are served, in what is told of them, and not in the checkpoint."""
+"""Calibration in a complete run: in all served forms and in the report, but not in the checkpoint."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from training.loop.checkpoint import Checkpoint
 
 @pytest.fixture(scope="module")
 def mislabelled(sandbox: Sandbox) -> Path:
-    """Some images lie in the folder of another colour, so that no network can be right on all."""
+    """A folder in which some images have a wrong label, so that no network can be right on all."""
     root = write_tree(sandbox.root / "mislabelled", dict.fromkeys(COLOURS, 80), seed=7)
     names = list(COLOURS)
     for i, name in enumerate(names):

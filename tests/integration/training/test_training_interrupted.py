@@ -1,4 +1,4 @@
-"""Ctrl-C, kill -9 and resuming: the same weights, and never half a model."""
+"""Stopping, crashing and resuming: the same weights, and never an incomplete model."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_same_seed_repeats_exactly_even_through_a_kill_and_a_resume(
     assert not (out / "metrics.json").exists()
     done = sandbox.run("--resume", out)
     assert done.returncode == 0, done.stderr
-    assert "going on after epoch" in done.stderr
+    assert "resuming after epoch" in done.stderr
     resumed, expected = (json.loads((folder / "metrics.json").read_text()) for folder in (out, whole))
     assert resumed["train"]["history"] == expected["train"]["history"]
     assert resumed["test"] == expected["test"]
@@ -52,7 +52,7 @@ def test_the_same_seed_repeats_exactly_even_through_a_kill_and_a_resume(
         assert len(set(resumed["train"]["history"]["learning_rate"])) > 1
 
 
-def test_a_run_killed_after_its_last_epoch_trains_no_further(sandbox: Sandbox, data: Path) -> None:
+def test_a_run_killed_after_its_last_epoch_is_not_trained_further(sandbox: Sandbox, data: Path) -> None:
     out = sandbox.root / "ended"
     options = ("--epochs", 60, "--patience", 1, "--no-publish", "--no-int8")
     assert sandbox.run("--data", data, "--out", out, *options, *SMALL).returncode == 0

@@ -1,4 +1,4 @@
-"""What a run says when it can't: one line, an exit code, and a store as it was."""
+"""Mistakes: one line, an exit code, and an unchanged model store."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.integration.training.conftest import SMALL, Run, Sandbox
         (["evaluate", "nothing:1", "--data", "data"], 1, "no model nothing:1 in the store"),
     ],
 )
-def test_a_mistake_costs_one_clear_line(
+def test_a_mistake_is_reported_in_one_line(
     run: Run, sandbox: Sandbox, arguments: list[str], code: int, message: str
 ) -> None:
     write_tree(sandbox.root / "one", {"red": 5})
@@ -42,7 +42,7 @@ def test_a_mistake_costs_one_clear_line(
     assert len(lines) == 1, done.stderr
 
 
-def test_a_bad_model_is_refused_and_the_store_left_as_it_was(sandbox: Sandbox, data: Path) -> None:
+def test_a_bad_model_is_refused_and_the_store_is_not_changed(sandbox: Sandbox, data: Path) -> None:
     before = sandbox.stored()
     out = sandbox.root / "refused"
     done = sandbox.run(

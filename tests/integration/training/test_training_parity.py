@@ -1,4 +1,4 @@
-"""Training and serving are the same: exported forms, served probabilities, pixels."""
+"""Training and serving give the same answers: exported forms, served probabilities, pixels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.integration.training.conftest import Run, Sandbox
 from training.data.decoded import DecodedImages
 
 
-def test_the_exported_forms_answer_what_keras_answers(run: Run) -> None:
+def test_the_exported_forms_give_the_answers_of_keras(run: Run) -> None:
     import onnxruntime
 
     out, metrics, _ = run
@@ -28,8 +28,8 @@ def test_the_exported_forms_answer_what_keras_answers(run: Run) -> None:
     assert not int8["kept"] or int8["accuracy_fp32"] - int8["accuracy"] <= 0.005 + 1e-9
 
 
-def test_grey_images_are_exported_from_a_network_that_whitens(sandbox: Sandbox) -> None:
-    """They have no colour to whiten but rounding, and no two runtimes round alike."""
+def test_a_network_with_whitening_gives_equal_answers_to_grey_images_in_all_forms(sandbox: Sandbox) -> None:
+    """Grey images have no colour apart from rounding, which differs between runtimes."""
     out = sandbox.root / "grey"
     recipe = ("--recipe", "accurate", "--batch-size", 64, "--width", 16, "--epochs", 2)
     done = sandbox.run("--data", "digits", "--out", out, "--no-publish", *recipe)
@@ -41,7 +41,7 @@ def test_grey_images_are_exported_from_a_network_that_whitens(sandbox: Sandbox) 
 def test_the_served_probabilities_are_those_of_training(
     run: Run, sandbox: Sandbox, data: Path, runtime: str, tolerance: float
 ) -> None:
-    """The same files through training's decoded cache and Keras model, and through the served API."""
+    """Compare the same files through training's cache and Keras model, and through the served API."""
     if runtime == "onnx-int8" and not run[1]["model"]["int8"]["kept"]:
         pytest.skip("this machine's int8 form lost too much accuracy to be stored")
     files = [data / name for name in ("red/000.png", "red/001.jpg", "green/002.webp", "blue/003.gif", "blue/005.tiff")]
@@ -56,7 +56,7 @@ def test_the_served_probabilities_are_those_of_training(
 
 
 def keras_probabilities(model: Path, files: list[Path]) -> list[list[float]]:
-    """In a process of its own, as TensorFlow can't be unloaded from this one."""
+    """Run in a process of its own, because TensorFlow can't be unloaded."""
     script = (
         "import json, sys, numpy as np, imaging\n"
         "from training.environment import import_keras\n"
@@ -71,7 +71,7 @@ def keras_probabilities(model: Path, files: list[Path]) -> list[list[float]]:
     return rows
 
 
-def test_the_decoded_cache_of_a_run_opens_as_it_is(run: Run, sandbox: Sandbox) -> None:
+def test_the_decoded_cache_of_a_run_opens_unchanged(run: Run, sandbox: Sandbox) -> None:
     entries = [entry for entry in (sandbox.root / "cache" / "image-classifier").iterdir() if len(entry.name) == 32]
     assert any(len(DecodedImages.open(entry, 16)[np.arange(3)]) == 3 for entry in entries if fits(entry))
 

@@ -1,4 +1,4 @@
-"""From eight digits to the other two: a stored model of ours as the backbone, killed in both phases, and served."""
+"""Transfer from eight digits to the other two: a stored model as backbone, killed in both phases, and served."""
 
 from __future__ import annotations
 

@@ -89,6 +89,6 @@ def test_few_images_get_small_batches_and_many_epochs(images: int, batch_size: i
     assert config.patience >= 5
 
 
-def test_what_is_given_is_never_settled_otherwise() -> None:
+def test_given_values_are_never_changed() -> None:
     config = Config(data="x", batch_size=7, epochs=3, patience=2).for_images(45_000)
     assert (config.batch_size, config.epochs, config.patience) == (7, 3, 2)

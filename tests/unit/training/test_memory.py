@@ -1,4 +1,4 @@
-"""What training keeps of its memory. In a process of its own: malloc's options are for good."""
+"""Training keeps freed memory. Tested in a process of its own, because malloc's options can't be undone."""
 
 from __future__ import annotations
 
@@ -35,6 +35,6 @@ def _page_faults(how: str) -> int:
     return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library has another malloc")
-def test_the_memory_of_a_step_is_there_for_the_next() -> None:
-    assert _page_faults("kept") < _page_faults("left alone") / 2
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has these options of malloc")
+def test_the_next_step_reuses_the_memory_of_a_step() -> None:
+    assert _page_faults("kept") < _page_faults("default") / 2

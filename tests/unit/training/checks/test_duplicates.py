@@ -14,14 +14,14 @@ from training.checks.reduce import cell_weights, grids
 
 
 def saved_anew(pixels: np.ndarray, quality: int = 60, side: int = 40) -> np.ndarray:
-    """Resized, brighter and as JPEG, then decoded to the old size."""
+    """Return copies: resized, brighter and as JPEG, then decoded to the original size."""
     stream = io.BytesIO()
     image = ImageEnhance.Brightness(Image.fromarray(pixels).resize((side, side))).enhance(1.1)
     image.save(stream, "JPEG", quality=quality)
     return np.asarray(Image.open(stream).resize(pixels.shape[:2]))
 
 
-def test_cells_average_their_pixels_also_where_they_share_one() -> None:
+def test_cells_average_their_pixels_and_share_those_between_them() -> None:
     assert cell_weights(4, 2).tolist() == [[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]]
     np.testing.assert_allclose(cell_weights(3, 2), [[2 / 3, 1 / 3, 0], [0, 1 / 3, 2 / 3]], rtol=1e-6)
     image = np.random.default_rng(0).integers(0, 256, (1, 12, 12, 3), dtype=np.uint8)
@@ -45,7 +45,7 @@ def test_close_hashes_are_found_among_many() -> None:
     assert all(np.bitwise_count(hashes[a] ^ hashes[b]) <= 7 for a, b in found)
 
 
-def test_a_search_where_everything_is_alike_ends_early() -> None:
+def test_a_search_stops_early_if_all_images_are_alike() -> None:
     rng = np.random.default_rng(0)
     alike = np.bitwise_or.reduce(np.uint64(1) << rng.integers(0, 64, (2, 5_000), dtype=np.uint64))
     pairs, ended_early = near_pairs(alike, 7)
@@ -54,7 +54,7 @@ def test_a_search_where_everything_is_alike_ends_early() -> None:
     assert near_pairs(np.zeros(1, np.uint64), 7)[0].shape == (0, 2)
 
 
-def test_copies_saved_anew_are_found_and_others_are_not() -> None:
+def test_copies_saved_again_are_found_and_other_images_are_not() -> None:
     originals = photos(150)
     copies = np.stack([saved_anew(one) for one in originals[:40]])
     pixels = np.concatenate([originals, copies])
@@ -64,7 +64,7 @@ def test_copies_saved_anew_are_found_and_others_are_not() -> None:
     assert sorted(suspect.sample for suspect in suspects) == list(range(40))
 
 
-def test_an_image_in_grey_is_a_copy_too() -> None:
+def test_a_grey_version_of_an_image_is_a_copy_too() -> None:
     originals = photos(20)
     grey = np.asarray(Image.fromarray(originals[3]).convert("L").convert("RGB"))
     section, _, groups = duplicates.find(
@@ -91,7 +91,7 @@ def test_copies_across_parts_and_under_other_labels_come_first() -> None:
     assert [group.tolist() for group in groups] == [[2, 5], [4, 6], [0, 1]]
     assert [one["several_labels"] for one in section["listed"]] == [True, False, False]
     assert (section["exact"], section["across_parts"], section["several_labels"]) == (2, 2, 1)
-    # Of a copy in both, the test image stays; under two labels, somebody has to decide.
+    # If an image is in both parts, the test image stays. If it has two labels, a person must decide.
     assert [(s.sample, s.problem) for s in suspects] == [
         (2, "several labels"),
         (5, "several labels"),

@@ -35,7 +35,7 @@ def test_the_name_of_another_class_is_found_as_a_word() -> None:
     assert section["listed"][0] == {"file": "cat/dog_01.png", "part": "data", "class": "cat", "named": "dog"}
 
 
-def test_a_name_within_the_own_class_name_and_numbers_are_no_leak() -> None:
+def test_parts_of_the_own_class_name_and_numbers_are_not_reported() -> None:
     files = ["polar bear/bear1.png", "cow/polar-bear-2.png", "7/0003.png", "3/7.png"]
     _, found = names.find(named(files, ["3", "7", "bear", "cow", "polar bear"]), seed=0)
     assert [suspect.sample for suspect in found] == [1]
@@ -51,32 +51,32 @@ def test_a_name_within_the_own_class_name_and_numbers_are_no_leak() -> None:
         ("{:04}.jpg", "{:04}.jpg", set()),
     ],
 )
-def test_a_pattern_that_tells_the_class_is_pointed_out(cat: str, dog: str, by: set[str]) -> None:
+def test_a_name_pattern_that_reveals_the_class_is_reported(cat: str, dog: str, by: set[str]) -> None:
     files = [f"cat/{cat.format(i)}" for i in range(60)] + [f"dog/{dog.format(i)}" for i in range(60)]
     section, _ = names.find(named(files, ["cat", "dog"]), seed=0)
     assert {telling["by"] for telling in section["telling"]} == by
 
 
-def test_numbers_in_a_row_tell_the_class() -> None:
+def test_consecutive_numbers_reveal_the_class() -> None:
     files = [f"cat/{i}.png" for i in range(300)] + [f"dog/{i}.png" for i in range(300, 600)]
     section, _ = names.find(named(files, ["cat", "dog"]), seed=0)
     assert "number" in {telling["by"] for telling in section["telling"]}
 
 
-def test_a_name_that_is_no_utf8_is_read_like_any_other() -> None:
+def test_a_name_that_is_not_utf8_is_read_like_any_other() -> None:
     section, found = names.find(named(["cat/dog_\udcff.png", "dog/x.png"], ["cat", "dog"]), seed=0)
     assert [suspect.sample for suspect in found] == [0]
     assert section["listed"][0]["file"] == "cat/dog_\\xff.png"
 
 
-def test_what_is_unique_predicts_nothing() -> None:
+def test_unique_values_predict_nothing() -> None:
     labels = np.array([0, 1] * 50)
     right, guessing = majority.accuracy(list(range(100)), labels, seed=0)
-    assert not majority.tells((right, guessing))
+    assert not majority.predicts((right, guessing))
     assert majority.accuracy(["a", "b"] * 50, labels, seed=0) == (1.0, 0.5)
 
 
-def test_a_format_or_size_that_tells_the_class_is_pointed_out(tmp_path: Path) -> None:
+def test_a_format_or_size_that_reveals_the_class_is_reported(tmp_path: Path) -> None:
     for label, (name, suffix, side) in enumerate([("cat", "png", 20), ("dog", "jpg", 50)]):
         (tmp_path / name).mkdir()
         for i in range(20):
@@ -92,7 +92,7 @@ def test_a_format_or_size_that_tells_the_class_is_pointed_out(tmp_path: Path) ->
     assert section["classes"]["dog"]["height"] == 50
 
 
-def test_files_that_are_gone_are_left_out_of_the_sizes() -> None:
+def test_removed_files_are_left_out_of_the_sizes() -> None:
     section = sizes.describe(collection(photos(4), np.array([0, 0, 1, 1]), ["a", "b"]), seed=0)
     assert (section["sampled"], section["width"], section["telling"]) == (0, None, [])
     assert section["classes"]["a"]["bytes"] == 1000
@@ -102,7 +102,7 @@ def test_an_image_unlike_its_class_and_one_of_one_colour_are_found() -> None:
     rng = np.random.default_rng(0)
     base = photos(2)
     pixels = np.stack([np.clip(base[i % 2] + rng.normal(0, 12, (32, 32, 3)), 0, 255) for i in range(120)])
-    pixels[10], pixels[21] = base[1], 90  # a dog among the cats, and nothing at all
+    pixels[10], pixels[21] = base[1], 90  # a dog among the cats, and an image of one colour
     labels = np.arange(120) % 2
     section, found, listed = outliers.find(collection(pixels.astype(np.uint8), labels, ["cat", "dog"]), seed=0)
     assert (section["far"], section["one_colour"], section["too_small"]) == (1, 1, [])
@@ -116,7 +116,7 @@ def test_a_small_class_has_no_outliers() -> None:
     assert section["too_small"] == ["few"]
 
 
-def test_a_list_keeps_any_name_and_reads_back(tmp_path: Path) -> None:
+def test_a_list_keeps_every_name_and_reads_back(tmp_path: Path) -> None:
     hostile = ["cat/=cmd.png", 'cat/a,b\n"c".png', "cat/\udcff.png", "cat/ü.png"]
     rows = [(name, "data", Suspect(i, "label", "move to dog", "looks like dog")) for i, name in enumerate(hostile)]
     rows.append(("cat/1.png", "test-data", Suspect(4, "duplicate", "leave out", "copy of x")))
@@ -135,7 +135,7 @@ def test_a_list_keeps_any_name_and_reads_back(tmp_path: Path) -> None:
         ("file,in\nx.png,train\n", "line 2: `in` is 'train', not data or test-data"),
     ],
 )
-def test_a_file_that_is_no_list_is_refused_in_one_line(tmp_path: Path, text: str | None, message: str) -> None:
+def test_a_file_that_is_not_a_list_is_refused_in_one_line(tmp_path: Path, text: str | None, message: str) -> None:
     path = tmp_path / "list.csv"
     if text is not None:
         path.write_text(text)
@@ -155,7 +155,7 @@ def test_listed_files_are_left_out_of_the_data(tmp_path: Path) -> None:
     assert len(used) == 14
 
 
-def test_pictures_are_drawn_of_what_was_found_only() -> None:
+def test_only_problems_that_were_found_get_a_picture() -> None:
     images = Collection(["cat", "dog"], [source("data", photos(3), np.array([0, 0, 1]), ["cat", "dog"])])
     none = np.empty(0, np.int64)
     doubt = DoubtfulLabel("cat/001.png", "data", "cat", suggested="dog", confidence=0.9, self_confidence=0.1)

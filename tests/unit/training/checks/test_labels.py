@@ -12,7 +12,7 @@ from training.config import Config
 
 
 def predictions(truth: np.ndarray, classes: int, accuracy: float, seed: int = 0) -> np.ndarray:
-    """Probabilities of a model that is right on `accuracy` of the images, and less sure where it is wrong."""
+    """Return the probabilities of a model that is right on `accuracy` of the images, and less sure of the others."""
     rng = np.random.default_rng(seed)
     right = rng.random(len(truth)) < accuracy
     said = np.where(right, truth, (truth + rng.integers(1, classes, len(truth))) % classes)
@@ -33,7 +33,7 @@ def noisy(count: int, classes: int, noise: float, seed: int = 0) -> tuple[np.nda
 
 
 @pytest.mark.parametrize("noise", [0.02, 0.05, 0.2])
-def test_the_number_of_wrong_labels_is_estimated_not_known(noise: float) -> None:
+def test_the_number_of_wrong_labels_is_estimated(noise: float) -> None:
     truth, labels, wrong = noisy(20_000, 10, noise)
     found = confident_learning(predictions(truth, 10, 0.9), labels)
     assert found.noise == pytest.approx(noise, rel=0.3)
@@ -42,14 +42,14 @@ def test_the_number_of_wrong_labels_is_estimated_not_known(noise: float) -> None
     assert (found.suggested == truth[found.samples])[wrong[found.samples]].mean() > 0.85
 
 
-def test_of_right_labels_hardly_any_is_doubted() -> None:
+def test_hardly_any_correct_label_is_doubted() -> None:
     truth, labels, _ = noisy(20_000, 10, 0.0)
     found = confident_learning(predictions(truth, 10, 0.95), labels)
     assert found.noise < 0.01
     assert len(found.samples) < 0.0125 * len(labels)
 
 
-def test_the_joint_counts_given_against_confident_labels() -> None:
+def test_the_joint_counts_given_labels_against_confident_ones() -> None:
     probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.2, 0.8], [0.05, 0.95], [0.3, 0.7]])
     labels = np.array([0, 0, 0, 1, 1, 1])
     np.testing.assert_allclose(thresholds(probabilities, labels), [0.8, 0.8])
@@ -64,14 +64,14 @@ def test_a_class_without_images_is_never_suggested() -> None:
     assert len(confident_learning(np.eye(3)[labels], labels).samples) == 0
 
 
-def test_with_few_images_it_says_why_labels_are_not_checked(tmp_path: Path) -> None:
+def test_with_few_images_the_report_says_why_labels_are_not_checked(tmp_path: Path) -> None:
     images = collection(photos(24), np.array([0] * 22 + [1] * 2), ["cat", "dog"])
     section, suspects, listed = wrong_labels.find(images, Config(data="x"), tmp_path)
     assert section == {"skipped": "it needs two classes of 20 images or more"}
     assert (suspects, len(listed)) == ([], 0)
 
 
-def test_copies_come_into_one_fold_and_classes_are_divided_evenly() -> None:
+def test_copies_are_in_one_fold_and_classes_are_divided_evenly() -> None:
     pixels = photos(60)
     pixels[40:] = pixels[20:40]
     images = collection(pixels, np.repeat([0, 1], 30), ["a", "b"])

@@ -98,7 +98,7 @@ def test_files_that_cannot_be_used_are_listed_with_their_reason(tmp_path: Path) 
     assert len(decoded.rejected_rows) == 3
 
 
-def test_pixels_not_bytes_make_a_duplicate(tmp_path: Path) -> None:
+def test_duplicates_have_equal_pixels_not_equal_bytes(tmp_path: Path) -> None:
     from PIL import Image
 
     root = write_tree(tmp_path / "data", {"red": 1, "blue": 1})
@@ -108,7 +108,7 @@ def test_pixels_not_bytes_make_a_duplicate(tmp_path: Path) -> None:
     assert (decoded.digests[0] != decoded.digests[1]).any()
 
 
-def test_an_incomplete_cache_is_made_anew_and_an_abandoned_one_removed(tmp_path: Path) -> None:
+def test_an_incomplete_cache_entry_is_replaced_and_an_abandoned_one_removed(tmp_path: Path) -> None:
     root, cache = write_tree(tmp_path / "data", {"red": 2, "blue": 2}), tmp_path / "cache"
     decode_folder(scan(DiskSource(root)), 8, cache, 1)
     (entry,) = cache.iterdir()
@@ -132,7 +132,7 @@ def test_reading_leaves_no_pages_of_the_map_resident(tmp_path: Path) -> None:
     before = resident_bytes()
     for start in range(0, count, 100):
         decoded[np.arange(start, start + 100)]
-    assert resident_bytes() - before < 20e6  # all of it would be 61 MB
+    assert resident_bytes() - before < 20e6  # the whole map has 61 MB
 
 
 def resident_bytes() -> int:
@@ -140,7 +140,7 @@ def resident_bytes() -> int:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
-def test_a_full_disk_is_one_clear_line_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_in_one_line_and_leaves_no_files(tmp_path: Path) -> None:
     folder = scan(DiskSource(write_tree(tmp_path / "data", {"red": 20, "blue": 20})))
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -157,7 +157,7 @@ def test_a_full_disk_is_one_clear_line_and_leaves_nothing(tmp_path: Path) -> Non
         subprocess.run(["umount", disk], check=True)
 
 
-def test_decoder_processes_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+def test_decoders_exit_when_their_parent_is_killed(tmp_path: Path) -> None:
     root = write_tree(tmp_path / "data", {"red": 100, "blue": 100})
     script = (
         "import os, signal, sys\n"
@@ -179,6 +179,6 @@ def test_decoder_processes_end_with_a_parent_that_is_killed(tmp_path: Path) -> N
     with subprocess.Popen(
         [sys.executable, tmp_path / "script.py"], env=environment, stdout=subprocess.PIPE, start_new_session=True
     ) as process:
-        # The children hold our end of the pipe open; it closes when the last of them is gone.
+        # The children inherit the other end of the pipe, which closes when the last of them exits.
         process.communicate(timeout=60)
     assert process.returncode == -9

@@ -11,7 +11,7 @@ from training.data.folder import scan
 from training.errors import DataError
 
 
-def test_classes_are_the_folders_in_order_and_files_are_taken_at_any_depth(tmp_path: Path) -> None:
+def test_classes_are_the_sorted_folders_with_files_at_any_depth(tmp_path: Path) -> None:
     write_tree(tmp_path, {"red": 2, "blue": 1})
     write_tree(tmp_path / "red" / "patient 1", {"green": 1})
     folder = scan(DiskSource(tmp_path))
@@ -20,7 +20,7 @@ def test_classes_are_the_folders_in_order_and_files_are_taken_at_any_depth(tmp_p
     assert folder.labels == [0, 1, 1, 1]
 
 
-def test_hidden_files_and_folders_are_passed_over(tmp_path: Path) -> None:
+def test_hidden_files_and_folders_are_ignored(tmp_path: Path) -> None:
     write_tree(tmp_path, {"red": 1, "blue": 1})
     (tmp_path / ".git").mkdir()
     (tmp_path / "red" / ".DS_Store").write_bytes(b"x")
@@ -35,7 +35,7 @@ def test_a_file_that_is_no_image_beside_the_classes_is_listed_as_foreign(tmp_pat
     assert [(r.file, r.code) for r in scan(DiskSource(tmp_path)).rejected] == [("labels.csv", "foreign")]
 
 
-def test_links_are_followed_but_never_in_a_circle_and_pipes_never_read(tmp_path: Path) -> None:
+def test_links_are_followed_without_loops_and_pipes_are_never_read(tmp_path: Path) -> None:
     write_tree(tmp_path / "data", {"red": 1})
     write_tree(tmp_path / "elsewhere", {"blue": 2})
     (tmp_path / "data" / "blue").symlink_to(tmp_path / "elsewhere" / "blue")

@@ -13,7 +13,7 @@ def test_class_weights_are_inverse_to_the_counts_and_average_one_over_all_images
     assert (weights * counts).sum() / counts.sum() == pytest.approx(1)
 
 
-def test_unequal_classes_are_weighted_unless_something_else_is_asked_for() -> None:
+def test_unequal_classes_are_weighted_by_default() -> None:
     equal, unequal = np.array([10, 12]), np.array([98, 155])
     assert imbalance_ratio(unequal) == pytest.approx(155 / 98)
     assert treatment("auto", equal) == "none"

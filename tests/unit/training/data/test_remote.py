@@ -1,4 +1,4 @@
-"""Where a URL leads, with which settings, and what is said of it. No server; tests/integration has one."""
+"""URLs, the settings of object storage and its error messages, without a server. tests/integration has a server."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def test_a_url_is_a_scheme_a_bucket_and_a_folder(text: str, expected: Url) -> No
         ("http://photos/a", "a URL of scheme 'http'; it takes a folder, or one of s3://, gs://, az://, abfs://"),
         ("memory://photos", "scheme 'memory'"),
         ("file:///photos", "scheme 'file'"),
-        ("s3://", "followed by the name of a bucket"),
-        ("s3:///photos", "followed by the name of a bucket"),
-        ("s3://pho tos/a", "followed by the name of a bucket"),
-        ("az://Container/a", "followed by the name of a bucket"),
+        ("s3://", "takes the name of a bucket"),
+        ("s3:///photos", "takes the name of a bucket"),
+        ("s3://pho tos/a", "takes the name of a bucket"),
+        ("az://Container/a", "takes the name of a bucket"),
         ("s3://photos//a", "empty or dotted folder"),
         ("s3://photos/a//b", "empty or dotted folder"),
         ("s3://photos/../b", "empty or dotted folder"),
@@ -55,7 +55,7 @@ def test_a_url_is_a_scheme_a_bucket_and_a_folder(text: str, expected: Url) -> No
         ("s3://photos/a\nb", "control character"),
     ],
 )
-def test_what_cannot_be_an_address_is_refused_in_one_line(text: str, message: str) -> None:
+def test_an_invalid_url_is_refused_in_one_line(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message) as caught:
         Config(data=text)
     assert str(caught.value).isprintable()
@@ -79,7 +79,7 @@ def test_a_secret_in_a_url_is_refused_and_not_repeated(text: str) -> None:
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_url_goes_through_the_configuration_file_as_it_is(tmp_path: Path) -> None:
+def test_a_configuration_file_keeps_urls_unchanged(tmp_path: Path) -> None:
     config = Config(data="s3://photos/sets/data", test_data="gs://photos/test").relocatable()
     write(config, tmp_path / "config.toml")
     values = read(tmp_path / "config.toml")
@@ -97,16 +97,14 @@ def test_data_is_named_after_its_folder() -> None:
 @pytest.mark.parametrize(
     "text", ["s3://photos/a", "gs://photos/a", "az://photos/a", "abfs://data@account.dfs.core.windows.net/a"]
 )
-def test_each_scheme_has_a_store_that_asks_nothing_before_it_is_used(
-    text: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_connecting_to_each_scheme_sends_no_request(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
     connect.cache_clear()
     assert connect(parse(text, "--data").root) is connect(parse(text, "--data").root)
     connect.cache_clear()
 
 
-def test_neither_an_empty_object_nor_a_huge_one_is_asked_for() -> None:
+def test_empty_and_huge_objects_are_not_requested() -> None:
     empty, huge = BucketSource(Url("s3", "photos", "a")).read(
         ["red/1.png", "red/2.png"], [(0, "x"), (MOST_BYTES + 1, "y")]
     )
@@ -131,7 +129,7 @@ def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def test_keys_and_region_come_from_the_files_where_the_environment_has_none(aws: pytest.MonkeyPatch) -> None:
+def test_keys_and_region_come_from_the_files_if_the_environment_has_none(aws: pytest.MonkeyPatch) -> None:
     assert awsfiles.settings() == {
         "aws_access_key_id": "AKIA1",
         "aws_secret_access_key": "s%cret",
@@ -148,7 +146,7 @@ def test_keys_and_region_come_from_the_files_where_the_environment_has_none(aws:
     assert awsfiles.settings() == {"endpoint_url": "http://127.0.0.1:9000"}
 
 
-def test_a_profile_that_cannot_be_used_is_one_line(aws: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_unusable_profile_is_refused_in_one_line(aws: pytest.MonkeyPatch, tmp_path: Path) -> None:
     aws.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(DataError, match="AWS_PROFILE is 'nobody'; neither"):
         awsfiles.settings()
@@ -182,7 +180,7 @@ def test_a_profile_that_cannot_be_used_is_one_line(aws: pytest.MonkeyPatch, tmp_
         ),
     ],
 )
-def test_what_a_store_says_becomes_one_line_without_what_it_quotes(scheme: str, said: str, message: str) -> None:
+def test_an_error_of_a_store_becomes_one_line_without_quoting_it(scheme: str, said: str, message: str) -> None:
     told = explain(Exception(said), Url(scheme, "b", "folder"))
     with pytest.raises(DataError, match=message):
         raise told

@@ -24,7 +24,7 @@ def test_every_class_is_divided_by_the_fractions() -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_no_image_is_in_two_parts_and_every_class_in_all(seed: int) -> None:
+def test_no_image_is_in_two_parts_and_every_class_is_in_each(seed: int) -> None:
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 4, 400)
     groups = rng.integers(0, 150, 400)
@@ -37,7 +37,7 @@ def test_no_image_is_in_two_parts_and_every_class_in_all(seed: int) -> None:
     assert sum(map(len, parts.values())) == 400
 
 
-def test_the_smallest_class_that_can_be_divided_has_one_image_in_each_part() -> None:
+def test_the_smallest_divisible_class_has_one_image_in_each_part() -> None:
     parts = split(np.array([0, 0, 0, 1, 1, 1]), np.arange(6), FRACTIONS, ["a", "b"], seed=3)
     assert [len(part) for part in parts.values()] == [2, 2, 2]
 
@@ -47,7 +47,7 @@ def test_a_class_too_small_to_divide_is_named() -> None:
         split(np.array([0, 0, 0, 1, 1, 1]), np.array([0, 1, 2, 3, 4, 4]), FRACTIONS, ["a", "b"], seed=0)
 
 
-def test_the_seed_decides() -> None:
+def test_the_seed_determines_the_split() -> None:
     labels, groups = np.repeat([0, 1], 50), np.arange(100)
 
     def test_part(seed: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Who a process is among those that train one model, and its part of each batch."""
+"""The workers of a training: their environment variables, batch size and part of each batch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ THREE = {
 }
 
 
-def test_the_environment_says_who_this_is() -> None:
+def test_the_environment_identifies_the_worker() -> None:
     assert from_environment({}) == Workers()
     assert from_environment({"KERAS_DISTRIBUTION_NUM_PROCESSES": "1"}) == Workers()
     found = from_environment(THREE)
@@ -42,13 +42,13 @@ def test_the_environment_says_who_this_is() -> None:
         ({"TIMEOUT": "0"}, "TIMEOUT is '0'"),
     ],
 )
-def test_what_makes_no_sense_is_one_line(changed: dict[str, str | None], said: str) -> None:
+def test_invalid_variables_are_refused_in_one_line(changed: dict[str, str | None], said: str) -> None:
     given = THREE | {f"KERAS_DISTRIBUTION_{name}": value for name, value in changed.items()}
     with pytest.raises(UsageError, match=said):
         from_environment({name: value for name, value in given.items() if value is not None})
 
 
-def test_another_backend_can_not_do_it() -> None:
+def test_other_backends_are_refused() -> None:
     with pytest.raises(UsageError, match="needs KERAS_BACKEND=jax; tensorflow trains in one process only"):
         from_environment(THREE | {"KERAS_BACKEND": "tensorflow"})
 
@@ -61,7 +61,7 @@ def test_a_batch_size_is_shared_evenly() -> None:
         three.settle(Config(data="x", batch_size=32), given=32)
 
 
-def test_the_workers_images_are_those_that_one_would_take(tmp_path: Path) -> None:
+def test_the_workers_together_get_the_images_of_a_single_process(tmp_path: Path) -> None:
     from training.input.batches import Batches
 
     config = Config(data=str(write_tree(tmp_path / "data", {"red": 20, "blue": 17})), image_size=8)

@@ -22,7 +22,7 @@ def test_rates_of_zero_change_no_pixel() -> None:
     assert not Augmenter(NONE, 16).active
 
 
-def test_a_certain_flip_is_exact() -> None:
+def test_a_flip_with_probability_one_is_exact() -> None:
     assert (augment({"horizontal_flip": 1}, images()) == images()[:, :, ::-1]).all()
     assert (augment({"vertical_flip": 1}, images()) == images()[:, ::-1]).all()
 
@@ -57,7 +57,7 @@ def test_a_shift_moves_by_at_most_the_rate() -> None:
     assert np.abs(rows - 10).max() >= 3
 
 
-def test_a_cutout_hides_one_square_of_its_size_anywhere_behind_the_mean_colour() -> None:
+def test_a_cutout_fills_one_square_at_any_position_with_the_mean_colour() -> None:
     source = np.tile(np.array([10, 20, 30], np.uint8), (300, 12, 12, 1))
     source[:, :, ::2] = [30, 40, 50]
     hidden = (augment({"cutout": 0.3}, source) == [20, 30, 40]).all(axis=-1)
@@ -69,7 +69,7 @@ def test_a_cutout_hides_one_square_of_its_size_anywhere_behind_the_mean_colour()
         assert {*shown.argmax(axis=1)} == set(range(9))
 
 
-def test_a_cutout_leaves_the_other_draws_as_they_were() -> None:
+def test_a_cutout_does_not_change_the_other_random_numbers() -> None:
     plain, hidden = augment(PRESETS["photo"], images()), augment(PRESETS["photo"] | {"cutout": 0.25}, images())
     changed = (plain != hidden).any(axis=-1)
     assert (changed.sum(axis=(1, 2)) <= 16).all()

@@ -1,4 +1,4 @@
-"""What Keras is fed: when an image is mirrored."""
+"""Batches: in which epochs an image is mirrored."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def part(tmp_path: Path) -> Any:
 
 
 def seen(batches: Any, part: Any) -> list[tuple[int, bool]]:
-    """Return which images an epoch has, in order, and whether they are mirrored."""
+    """Return the images of an epoch, in order, and which of them are mirrored."""
     known = {}
     for at, image in enumerate(part.images[part.rows]):
         known[image.tobytes()], known[np.ascontiguousarray(image[:, ::-1]).tobytes()] = (at, False), (at, True)
@@ -51,7 +51,7 @@ def test_each_image_is_mirrored_in_every_other_epoch(part: Any) -> None:
     assert (first, second) == (third, fourth)
 
 
-def test_a_second_look_within_an_epoch_is_from_the_other_side(part: Any) -> None:
+def test_a_second_pass_within_an_epoch_shows_the_other_side(part: Any) -> None:
     from training.input.batches import Batches
 
     pruner = Pruner(0.9, len(part))
@@ -66,7 +66,7 @@ def test_a_second_look_within_an_epoch_is_from_the_other_side(part: Any) -> None
     assert all(a != b for way in several for a, b in pairwise(way))
 
 
-def test_repeated_images_of_small_classes_are_seen_both_ways_in_an_epoch(part: Any) -> None:
+def test_repeated_images_of_small_classes_are_seen_both_ways_in_one_epoch(part: Any) -> None:
     from training.input.batches import Batches
 
     few = np.flatnonzero((part.labels == 0) | (np.cumsum(part.labels == 1) <= 5))

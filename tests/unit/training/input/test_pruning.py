@@ -1,4 +1,4 @@
-"""Leaving known images out: how many, which, what the others count, and that an epoch stays as long."""
+"""Data pruning: which images a pass leaves out, the weight of the others, and the constant length of an epoch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def knowing(losses: list[float], share: float = 0.5) -> Pruner:
 
 
 @pytest.mark.parametrize("losses", [[np.nan] * 20, [0.7] * 20], ids=["unknown", "all alike"])
-def test_all_images_are_seen_where_none_is_known_better_than_others(losses: list[float]) -> None:
+def test_all_images_are_used_while_their_losses_are_equal(losses: list[float]) -> None:
     order, passes, weights = knowing(losses).epoch(np.arange(20), np.random.default_rng(0))
     assert sorted(order) == list(range(20))
     assert not passes.any()
@@ -48,11 +48,11 @@ def test_the_expected_weight_of_each_image_in_a_pass_is_the_same(share: float) -
     easy, hard, unknown = np.split(total / epochs, [60, 90])
     assert easy.mean() == pytest.approx(hard.mean(), rel=0.05)
     assert unknown.mean() == pytest.approx(hard.mean(), rel=0.05)
-    # More than one pass fits into an epoch: what was left out made room.
+    # An epoch holds more than one pass, because passes leave images out.
     assert hard.mean() == pytest.approx(1 / (1 - 0.6 * share), rel=0.05)
 
 
-def test_a_first_pass_leaves_out_none_that_is_hard() -> None:
+def test_the_first_pass_leaves_out_no_hard_image() -> None:
     order, _, weights = knowing([0.1] * 50 + [2.0] * 50).epoch(np.arange(100), np.random.default_rng(0))
     assert set(range(50, 100)) <= set(order)
     assert set(weights[:50]) == {2}
@@ -72,12 +72,12 @@ def part(tmp_path: Path) -> Any:
     return dataset.load(config).parts["train"]
 
 
-def test_batches_tell_which_image_a_loss_is_of(part: Any) -> None:
+def test_batches_assign_each_loss_to_its_image(part: Any) -> None:
     from training.input.batches import Batches
 
     pruner = Pruner(0.5, len(part))
     batches = Batches(part.images, part.rows, part.labels, 2, 5, seed=0, pruner=pruner, pruned_epochs=1)
-    # What is told of a class is known of its images.
+    # Each class gets its own loss, which must arrive at its images.
     for index in range(batches.num_batches):
         labels = batches[index][1].argmax(axis=1)
         batches.learn_losses(index, np.append(labels * 2.0 + 0.1, [9.0] * 3))
@@ -105,7 +105,7 @@ def test_weights_of_classes_and_of_pruning_are_multiplied(part: Any) -> None:
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
-def test_the_losses_of_a_batch_are_keras_own(smoothing: float) -> None:
+def test_the_losses_of_a_batch_equal_those_of_keras(smoothing: float) -> None:
     from training.loop.image_losses import ImageLosses, latest
 
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, activation="softmax")])

@@ -1,4 +1,4 @@
-"""The optimiser: what it does to kernels of convolutions, and what to all the rest."""
+"""The optimiser Muon: its steps for kernels of convolutions, and for all other weights."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ def images(count: int = 32) -> tuple[np.ndarray, np.ndarray]:
 
 
 def turned(model: Any, scale: float, steps: int = 1) -> np.ndarray:
-    """Return what `steps` steps with a loss times `scale` add to the kernel, as a matrix (27, 4)."""
+    """Return the change of the kernel after `steps` steps with a loss times `scale`, as a matrix (27, 4)."""
     model.compile(ConvolutionMuon(0.1), lambda wanted, found: scale * keras.ops.square(wanted - found))
     for _ in range(steps):
         kernel = model.layers[1].get_weights()[0]
         model.train_on_batch(*images())
-    # A step begins with a kernel as long as the square root of the number of its filters.
+    # Each step first scales the kernel to the square root of the number of its filters.
     moved: np.ndarray = model.layers[1].get_weights()[0] - kernel * 2 / np.linalg.norm(kernel)
     return moved.reshape(-1, 4)
 
 
-def test_the_rate_alone_says_how_far_a_kernel_turns() -> None:
+def test_the_rate_alone_determines_how_far_a_kernel_turns() -> None:
     first = turned(small(), 1)
     assert turned(small(), 1000) == pytest.approx(first, abs=1e-4)
     lengths = np.linalg.svd(first, compute_uv=False) / 0.1
@@ -63,13 +63,13 @@ def test_a_zero_gradient_moves_nothing() -> None:
     assert model.layers[1].get_weights()[0] == pytest.approx(before * 2 / np.linalg.norm(before), rel=1e-5)
 
 
-def test_all_but_kernels_take_steps_of_adam() -> None:
+def test_all_weights_but_kernels_take_steps_of_adam() -> None:
     model, before = small(), small().get_weights()
     model.compile(ConvolutionMuon(0.1), "mse")
     model.train_on_batch(*images())
     checked = 0
     for weight, old in zip(model.weights, before, strict=True):
-        # Adam's first step is as long as its rate.
+        # The length of Adam's first step is its rate.
         name, step = weight.path.split("/")[-1], np.abs(keras.ops.convert_to_numpy(weight) - old)
         if name in ("beta", "gamma", "bias") or len(weight.shape) == 2:
             assert step == pytest.approx(0.01 if name == "beta" else 0.002, rel=0.01)
@@ -77,7 +77,7 @@ def test_all_but_kernels_take_steps_of_adam() -> None:
     assert checked == 4
 
 
-def test_it_goes_on_from_a_file_as_if_nothing_had_happened(tmp_path: Path) -> None:
+def test_an_optimiser_loaded_from_a_file_continues_exactly(tmp_path: Path) -> None:
     model = small()
     model.compile(ConvolutionMuon(0.05, momentum=0.7), "mse")
     model.train_on_batch(*images())
@@ -89,7 +89,7 @@ def test_it_goes_on_from_a_file_as_if_nothing_had_happened(tmp_path: Path) -> No
     assert all((a == b).all() for a, b in zip(model.get_weights(), copy.get_weights(), strict=True))
 
 
-def test_the_network_made_for_it_learns() -> None:
+def test_a_pooled_network_learns_with_it() -> None:
     config = Config(data="x", block="pooled", width=8, depth=1, image_size=16, dense=0, dropout=0.0, optimizer="muon")
     rng = np.random.default_rng(2)
     labels = rng.integers(0, 2, 256)

@@ -1,4 +1,4 @@
-"""What the options of a backbone say, before any network is built."""
+"""The options of a backbone, before any network is built."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from training.network.backbone import settle
         ({"backbone": "vgg16", "weights": "folder.h5"}, "--weights folder.h5: Is a directory"),
         ({"backbone": "vgg16", "weights": "Imagenet"}, "it takes imagenet, none, or a file"),
         ({"backbone": "vgg16", "weights": "some.h5", "weights_sha256": "ab"}, "some.h5 has the SHA-256 .*, not ab"),
-        ({"backbone": "vgg16", "weights_sha256": "ab"}, "give it with --weights FILE"),
+        ({"backbone": "vgg16", "weights_sha256": "ab"}, "needs --weights FILE"),
         ({"backbone": "vgg16", "head_epochs": 0, "fine_tune_layers": 0}, "leave nothing to train"),
-        ({"weights": "imagenet"}, "name it with --backbone"),
+        ({"weights": "imagenet"}, "--weights needs --backbone"),
         ({"backbone": "image_classifier:nowhere"}, "no such model in the store"),
         ({"backbone": "a:b:c"}, "no such model in the store"),
     ],
 )
-def test_a_wrong_option_is_one_line(
+def test_a_wrong_option_is_refused_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, object], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -46,7 +46,7 @@ def test_a_wrong_option_is_one_line(
     assert isinstance(caught.value, ModelError if "store" in message and "NAME" not in message else UsageError)
 
 
-def test_the_backbone_decides_the_image_size_and_whose_weights_it_has() -> None:
+def test_the_backbone_determines_the_image_size_and_the_weights() -> None:
     assert Config(data="x").image_size == 32
     config = settle(Config(data="x", backbone="EfficientNetB3"))
     assert (config.backbone, config.image_size, config.weights) == ("efficientnetb3", 300, "imagenet")
@@ -54,7 +54,7 @@ def test_the_backbone_decides_the_image_size_and_whose_weights_it_has() -> None:
     assert settle(Config(data="x", backbone="vgg16", image_size=64)).image_size == 64
 
 
-def test_a_file_of_weights_is_known_by_its_digest_and_found_from_any_folder(
+def test_a_file_of_weights_is_identified_by_its_digest_and_found_from_any_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -65,7 +65,7 @@ def test_a_file_of_weights_is_known_by_its_digest_and_found_from_any_folder(
     assert settle(Config(data="x", backbone="vgg16", weights="none")).relocatable().weights == "none"
 
 
-def test_the_head_comes_first_and_what_has_no_weights_is_trained_whole() -> None:
+def test_the_head_is_trained_first_and_a_network_without_weights_as_a_whole() -> None:
     config = Config(data="x", backbone="vgg16", epochs=30, fine_tune_layers=4).for_images(100)
     head, tuning = plan(config)
     assert head == Phase("head", 30, 0.002, 0)

@@ -1,4 +1,4 @@
-"""The network's own parts: each equal to what it stands in for."""
+"""The network: its own layers equal those of Keras, and the served form equals the trained one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from training.recipes import RECIPES
 keras: Any = environment.import_keras()
 
 
-def test_fused_normalisation_is_keras_own() -> None:
+def test_fused_normalisation_equals_that_of_keras() -> None:
     from training.network.normalization import FusedBatchNormalization
 
     rng = np.random.default_rng(0)
@@ -36,7 +36,7 @@ def test_fused_normalisation_is_keras_own() -> None:
 
 
 @pytest.mark.parametrize("shape", [(7, 7), (3, 5), (1, 1)])
-def test_convolution_of_small_maps_is_keras_own_forth_and_back(shape: tuple[int, int]) -> None:
+def test_convolution_of_small_maps_equals_that_of_keras_with_its_gradients(shape: tuple[int, int]) -> None:
     import tensorflow as tf
 
     from training.network.convolution import SmallMapConvolution
@@ -61,7 +61,7 @@ def test_convolution_of_small_maps_is_keras_own_forth_and_back(shape: tuple[int,
 
 
 @pytest.mark.parametrize("amx", [True, False])
-def test_small_maps_have_their_own_convolution_where_that_is_faster(amx: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_maps_use_their_own_convolution_if_it_is_faster(amx: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     from training.network.convolution import SmallMapConvolution
 
     monkeypatch.setattr(network, "_features", lambda *_: {"amx_bf16"} if amx else {"avx512_bf16", "AuthenticAMD"})
@@ -81,7 +81,7 @@ def test_small_maps_have_their_own_convolution_where_that_is_faster(amx: bool, m
         ("vendor_id : AuthenticAMD\nflags : avx512f", False),
     ],
 )
-def test_bfloat16_is_chosen_where_it_is_faster(cpuinfo: str, faster: bool, tmp_path: Path) -> None:
+def test_bfloat16_is_chosen_if_it_is_faster(cpuinfo: str, faster: bool, tmp_path: Path) -> None:
     (tmp_path / "cpuinfo").write_text(cpuinfo)
     assert network.bfloat16_is_faster(tmp_path / "cpuinfo") == faster
     assert not network.bfloat16_is_faster(tmp_path / "nothing")
@@ -89,7 +89,7 @@ def test_bfloat16_is_chosen_where_it_is_faster(cpuinfo: str, faster: bool, tmp_p
 
 @pytest.mark.parametrize("block", ["plain", "residual", "pooled"])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_what_is_served_has_the_same_weights_in_layers_of_keras_alone(block: str, precision: str) -> None:
+def test_the_served_network_has_the_same_weights_in_layers_of_keras_alone(block: str, precision: str) -> None:
     config = Config(block=block, precision=precision, width=8, depth=2, image_size=16)
     trained = network.build(config, 3)
     served = for_serving(trained)
@@ -116,7 +116,7 @@ def test_a_network_of_another_process_can_be_served(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # TensorFlow's own
 @pytest.mark.parametrize(("mirrored", "moved"), [(True, False), (False, True), (True, True)])
-def test_a_model_of_several_views_answers_from_all_of_them_in_every_form(
+def test_a_model_of_several_views_classifies_all_of_them_in_every_form(
     mirrored: bool, moved: bool, tmp_path: Path
 ) -> None:
     from training.export import onnx_model
@@ -140,13 +140,13 @@ def test_a_model_of_several_views_answers_from_all_of_them_in_every_form(
     assert GradCam(keras, served)(images[0], 1).shape == (4, 4)
 
 
-def test_a_model_looks_at_mirror_images_only_where_training_showed_them() -> None:
+def test_a_model_classifies_mirror_images_only_if_training_showed_them() -> None:
     config = Config(data="photos", mirrored=True)
     assert config.answers_mirrored
     assert not replace(config, data="digits").answers_mirrored
 
 
-def test_a_pooled_network_begins_by_passing_on_what_it_sees_with_no_class_ahead() -> None:
+def test_a_new_pooled_network_passes_on_its_input_and_prefers_no_class() -> None:
     config = Config(data="photos", block="pooled", whitening=True, width=32, depth=2, image_size=16, dense=0)
     model = network.build(config, 4)
     convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)][1:]
@@ -159,7 +159,7 @@ def test_a_pooled_network_begins_by_passing_on_what_it_sees_with_no_class_ahead(
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_what_is_stored_can_be_loaded_without_this_package(name: str) -> None:
+def test_a_stored_model_loads_without_this_package(name: str) -> None:
     config = merge({"recipe": name, "data": "photos", "width": 4}, None).for_images(100)
     served = for_serving(network.build(config, 2), config.answers_mirrored)
     compile_for_evaluation(served, config)
@@ -168,7 +168,7 @@ def test_what_is_stored_can_be_loaded_without_this_package(name: str) -> None:
     assert "image_classifier>" in json.dumps(served.get_compile_config())
 
 
-def test_one_cycle_rises_and_falls() -> None:
+def test_one_cycle_rises_and_falls_linearly() -> None:
     from training.loop.schedules import OneCycle
 
     schedule = OneCycle(0.4, steps=100, warmup_steps=20)
@@ -183,7 +183,7 @@ def test_one_cycle_rises_and_falls() -> None:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_recipe_is_what_flags_and_files_start_from(name: str) -> None:
+def test_flags_and_files_override_a_recipe(name: str) -> None:
     config = merge({"recipe": name, "epochs": 3}, None)
     assert config.epochs == 3
     assert (config.block, config.width) == (RECIPES[name]["block"], RECIPES[name]["width"])

@@ -1,4 +1,4 @@
-"""The whitening convolution: what it makes of images, and where it is left alone."""
+"""The whitening convolution: its features, and the steps that must not change it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CONFIG = Config(whitening=True, width=4, depth=1, image_size=16, dense=0)
 
 
 def smooth_images(count: int = 40, size: int = 16) -> np.ndarray:
-    """Return images whose neighbouring pixels are alike, as in photographs."""
+    """Return images with similar neighbouring pixels, as in photos."""
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 200, (count, size // 4, size // 4, 3)).repeat(4, axis=1).repeat(4, axis=2)
     smoothed = (coarse + np.roll(coarse, 1, axis=1) + np.roll(coarse, 1, axis=2)) // 3
@@ -36,7 +36,7 @@ def test_features_are_uncorrelated_and_of_equal_variance() -> None:
     assert np.allclose(features.mean(axis=(0, 1, 2)), 0, atol=0.2)
     covariance = np.cov(features[..., :half].reshape(-1, half), rowvar=False)
     assert np.allclose(covariance, np.diag(np.diag(covariance)), atol=0.01)
-    assert np.diag(covariance) == pytest.approx(1, abs=0.25)  # the smallest are held down
+    assert np.diag(covariance) == pytest.approx(1, abs=0.25)  # the floor reduces the smallest
     raw = np.cov((images / 255)[:, :-1, :-1].reshape(-1, 3), rowvar=False)
     assert np.diag(raw).max() < 0.1
 
@@ -46,10 +46,10 @@ def test_any_image_gives_a_finite_kernel(images: np.ndarray) -> None:
     assert np.isfinite(whitening.kernel(images / 255)).all()
 
 
-def test_grey_images_have_no_feature_of_rounding_alone() -> None:
+def test_grey_images_give_no_feature_made_of_rounding() -> None:
     grey = smooth_images()[..., :1].repeat(3, axis=3)
     faint = grey.copy()
-    faint[0, 0, 0, 0] += 1  # of one pixel, a colour
+    faint[0, 0, 0, 0] += 1  # one colour value of one pixel
     for images in (grey, faint):
         pixels = images.astype(np.float32) / 255
         layer = whitening.layer("float32")
@@ -57,10 +57,12 @@ def test_grey_images_have_no_feature_of_rounding_alone() -> None:
         layer.set_weights(whitening.weights(pixels))
         features = np.asarray(layer(pixels))
         assert features.std(axis=(0, 1, 2)).min() > 0.1
-        assert len(np.unique(layer.get_weights()[0].sum(axis=(0, 1, 2)).round(4))) == 8  # 4 of grey, and negated
+        assert (
+            len(np.unique(layer.get_weights()[0].sum(axis=(0, 1, 2)).round(4))) == 8
+        )  # 4 of grey, each with both signs
 
 
-def test_training_leaves_it_alone() -> None:
+def test_training_does_not_change_the_whitening() -> None:
     model, images = network.build(CONFIG, 2), smooth_images()
     whitening.fit(model, images)
     compile_model(model, CONFIG.for_images(len(images)), steps_per_epoch=2)
@@ -71,14 +73,14 @@ def test_training_leaves_it_alone() -> None:
     assert (model.get_layer("probabilities").get_weights()[0] != rest).any()
 
 
-def test_a_network_without_it_is_left_alone() -> None:
+def test_a_network_without_whitening_is_not_changed() -> None:
     model = network.build(Config(width=4, depth=1, image_size=16), 2)
     before = model.get_weights()
     whitening.fit(model, smooth_images())
     assert all((a == b).all() for a, b in zip(before, model.get_weights(), strict=True))
 
 
-def test_it_is_none_of_the_layers_that_are_fine_tuned() -> None:
+def test_the_whitening_is_not_fine_tuned() -> None:
     backbone = network.build(CONFIG, 2)
     phases._freeze(backbone, 100)
     tuned = {layer.name for layer in backbone.layers if layer.trainable and layer.weights}
@@ -86,7 +88,7 @@ def test_it_is_none_of_the_layers_that_are_fine_tuned() -> None:
     assert "probabilities" in tuned
 
 
-def test_it_is_found_within_a_backbone() -> None:
+def test_the_whitening_is_found_within_a_backbone() -> None:
     backbone, images = network.build(CONFIG, 2), smooth_images()
     image = keras.Input((16, 16, 3), dtype="uint8")
     whitening.fit(keras.Model(image, backbone(image)), images)
