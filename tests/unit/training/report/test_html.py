@@ -76,7 +76,7 @@ def test_everything_in_the_report_is_on_the_page(tmp_path: Path) -> None:
     for expected in (
         *("leaves", "/data/leaves", "1,234", "48 x 48", "2.5 : 1", "class weights", "1.25", "17", "12.3 s"),
         *("a/1.png", "b/2.png", "a/broken.jpg", "corrupt_image", "truncated JPEG image", "0123456789abcdef"),
-        *("early stopping", "3 min 12 s", "8,123", "87.6%", "0.432", "adamw", "3 training images left out"),
+        *("early stopping", "3 min 12 s", "8,123", "87.6%", "0.432", "adamw", "3 training images were left out"),
         *("Published as image_classifier:abc123", "290,314", "1.2 MB", "2.4e-07", "dropped", "90.0% (fp32 95.0%)"),
         *("Scores are divided by 1.375", "0.099", "0.765", "0.012", "0.543"),
         *("MODEL_TAG=image_classifier:abc123 bentoml serve", "loses 5.0 points"),
@@ -148,7 +148,7 @@ def test_the_page_says_what_leaving_images_out_does_to_the_curves(tmp_path: Path
 
 def test_an_evaluation_has_a_page_without_the_sections_of_a_training(tmp_path: Path) -> None:
     headings = {"Images per class", "Test results", "Environment"}
-    of_training = {"Training", "Configuration", "Data checks", "Temperature scaling", "Where it looks"}
+    of_training = {"Training", "Configuration", "Data checks", "Temperature scaling", "Where the network looks"}
     trained = written(tmp_path, training_report(["cat", "dog"])).text
     evaluated = written(tmp_path, evaluation_report(["cat", "dog"])).text
 
@@ -224,11 +224,11 @@ def test_what_deserves_a_look_is_pointed_out() -> None:
     report = changed(replace(report, test=test), "train", stopped="finished", epochs=3, best_epoch=3)
     text = "\n".join(findings(report))
 
-    assert "can't be told from always answering “cat”, which is right on 80.0%" in text
-    assert "With 10 test images the accuracy is only known to lie between 49.0% and 94.3%" in text
-    assert "No test image of “owl”" in text
+    assert "is not clearly better than always answering “cat”, which is right on 80.0%" in text
+    assert "With 10 test images, the accuracy is only known to lie between 49.0% and 94.3%" in text
+    assert "There are no test images of “owl”" in text
     assert "Never predicted: “dog”" in text
     assert "The last epoch was the best one" in text
-    assert "Training accuracy is 20 points above validation" in text
+    assert "Training accuracy is 20 percentage points above validation accuracy" in text
     assert "1 image lies in the folders of several classes" in text
     assert "1 file could not be used" in text

@@ -103,7 +103,7 @@ def test_the_page_stands_alone_and_escapes_what_it_is_given(content: StudyReport
     assert "<b>photos" not in page
     assert "<script>" not in page
     assert "8 of 9" in page
-    assert "the same command goes on with it" in page
+    assert "the same command resumes it" in page
 
 
 def test_a_study_without_a_result_has_a_page_too(content: StudyReport, tmp_path: Path) -> None:
