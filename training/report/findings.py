@@ -84,7 +84,8 @@ def _of_data(data: Data) -> Iterator[str]:
     if conflicts:
         yield f"{_count(conflicts, 'image lies', 'images lie')} in the folders of several classes at once."
     if data.leaked:
-        yield f"{_count(data.leaked, 'training image was', 'training images were')} left out: the test folder has them too."
+        left = _count(data.leaked, "training image was", "training images were")
+        yield f"{left} left out: the test folder has the same."
 
 
 def _of_rejected(rejected: list[RejectedFile]) -> Iterator[str]:
