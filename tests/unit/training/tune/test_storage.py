@@ -36,7 +36,9 @@ def test_a_study_is_a_file_in_its_folder_unless_told_otherwise(tmp_path: Path, m
 def test_a_password_is_refused_on_the_command_line_and_hidden_from_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
-    with pytest.raises(UsageError, match="everybody on the machine can read a password there") as raised:
+    with pytest.raises(
+        UsageError, match="every user of this machine can read a password on the command line"
+    ) as raised:
         storage.address(url, tmp_path)
     assert SECRET not in str(raised.value)
     monkeypatch.setenv(storage.VARIABLE, url)
