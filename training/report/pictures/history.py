@@ -1,4 +1,4 @@
-"""The course of a training run, epoch by epoch."""
+"""Draw the course of a training, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def learning_curves(history: dict[str, list[float]], best_epoch: int, phases: Se
     """Draw loss, accuracy and learning rate over the epochs.
 
     Args:
-        history: "loss", "accuracy", "val_loss", "val_accuracy" and "learning_rate", a value an epoch;
+        history: "loss", "accuracy", "val_loss", "val_accuracy" and "learning_rate", one value per epoch;
             any may be missing, and NaN is left blank.
-        best_epoch: the one whose weights were kept, counted from 1.
-        phases: epochs after which another phase began.
+        best_epoch: the epoch whose weights were kept, counted from 1.
+        phases: the epochs after which another phase began.
     """
     from matplotlib.ticker import MaxNLocator
 

@@ -1,4 +1,4 @@
-"""The page, from a report and pictures made up here."""
+"""The page, from a report and pictures made up for these tests."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def all_pictures() -> dict[str, bytes]:
 
 
 class Page(HTMLParser):
-    """What a browser would make of a page: its tags, its addresses and its text."""
+    """A page as a browser reads it: its tags, its addresses and its text."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ def test_hostile_names_are_shown_and_do_nothing(tmp_path: Path) -> None:
         assert name in page.text
 
 
-def test_a_file_name_that_is_no_utf8_is_shown_escaped(tmp_path: Path) -> None:
+def test_a_file_name_that_is_not_utf8_is_shown_escaped(tmp_path: Path) -> None:
     report = training_report(["cat", "dog"])
     rejected = [RejectedFile("cat/caf\udce9.jpg", "corrupt_image", "truncated")]
     conflicts = [LabelConflict(["\udcff<b>.png"], ["cat", "dog"])]
@@ -139,7 +139,7 @@ def test_the_page_says_why_nothing_is_explained(tmp_path: Path) -> None:
     assert "No map can be shown: the network has no convolutional feature map." in written(tmp_path, report).text
 
 
-def test_the_page_says_what_leaving_images_out_does_to_the_curves(tmp_path: Path) -> None:
+def test_the_page_explains_the_learning_curves_of_a_training_that_leaves_images_out(tmp_path: Path) -> None:
     report = training_report(["cat", "dog"])
     assert "left out until the last epochs" not in written(tmp_path, report, all_pictures()).text
     report = changed(report, "train", config={"data_pruning": 0.5})
@@ -172,7 +172,7 @@ def test_a_training_without_validation_images_shows_no_validation_figures(tmp_pa
         ({"tag": None, "published": False, "refused": None}, "Not published"),
     ],
 )
-def test_the_verdict_says_what_became_of_the_model(tmp_path: Path, model: dict[str, Any], verdict: str) -> None:
+def test_the_verdict_says_whether_the_model_was_published(tmp_path: Path, model: dict[str, Any], verdict: str) -> None:
     report = training_report(["cat", "dog"])
     report = changed(report, "model", **model)
     text = written(tmp_path, report).text
@@ -180,7 +180,7 @@ def test_the_verdict_says_what_became_of_the_model(tmp_path: Path, model: dict[s
     assert ("bentoml serve" in text) == model["published"]
 
 
-def test_long_lists_of_files_are_cut_and_counted(tmp_path: Path) -> None:
+def test_a_long_list_of_files_is_cut_off_with_a_count_of_the_rest(tmp_path: Path) -> None:
     report = training_report(["cat", "dog"])
     rejected = [RejectedFile(f"file-{i}.jpg", "corrupt_image", "truncated") for i in range(1500)]
     report = changed(report, "data", rejected=rejected)
@@ -208,7 +208,7 @@ def test_many_classes_are_listed_worst_first(tmp_path: Path) -> None:
     assert [f1[name] for name in listed] == sorted(f1.values())
 
 
-def test_nothing_is_pointed_out_where_all_is_well() -> None:
+def test_a_report_without_problems_has_no_findings() -> None:
     report = training_report(["cat", "dog"])
     labels = np.repeat([0, 1], 200)
     report = replace(report, test=metrics.evaluate(labels, np.eye(2)[labels], ["cat", "dog"]))
@@ -217,7 +217,7 @@ def test_nothing_is_pointed_out_where_all_is_well() -> None:
     assert findings(report) == []
 
 
-def test_what_deserves_a_look_is_pointed_out() -> None:
+def test_each_problem_is_a_finding() -> None:
     report = training_report(["cat", "dog", "owl"])
     labels = np.array([0] * 8 + [1] * 2)
     test = metrics.evaluate(labels, np.tile([0.9, 0.05, 0.05], (10, 1)), ["cat", "dog", "owl"])

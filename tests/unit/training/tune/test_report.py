@@ -58,7 +58,7 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> StudyReport:
     return record.document(plan, found, DATA, environment())
 
 
-def test_the_document_says_what_was_found(content: StudyReport) -> None:
+def test_the_document_has_the_trials_and_the_best_one(content: StudyReport) -> None:
     assert content.study.finished == 8
     assert content.study.wanted == 9
     assert (content.baseline, content.best) == (0, 2)
@@ -82,7 +82,9 @@ def trial(number: int, loss: float | None) -> Trial:
         (None, None, None, "No trial was completed."),
     ],
 )
-def test_the_comparison_is_honest(baseline: Trial | None, best: Trial | None, better: bool | None, text: str) -> None:
+def test_the_comparison_says_whether_the_search_did_better(
+    baseline: Trial | None, best: Trial | None, better: bool | None, text: str
+) -> None:
     said = record.comparison(baseline, best)
     assert said.better is better
     assert said.text.startswith(text)

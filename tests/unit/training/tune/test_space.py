@@ -53,13 +53,13 @@ def test_a_mistake_is_one_line_that_names_file_and_option(tmp_path: Path, text: 
     assert "\n" not in str(raised.value)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"--space .*none.toml: No such file"):
         space.read(tmp_path / "none.toml")
 
 
 @pytest.mark.parametrize("data", ["digits", "photos"])
-def test_the_default_space_has_what_matters_and_the_default_configuration_in_it(data: str) -> None:
+def test_the_default_space_contains_the_default_configuration(data: str) -> None:
     default = space.read(space.DEFAULT)
     network = {"depth", "width", "dropout", "l2", "activation"}
     assert {*network, "learning_rate", "batch_size", "optimizer", "rotation", "zoom", "shift"} == set(
@@ -89,7 +89,7 @@ def test_a_grid_is_every_combination(tmp_path: Path) -> None:
         Config(data="x", **entry)
 
 
-def test_a_grid_needs_steps_and_an_end(tmp_path: Path) -> None:
+def test_a_grid_needs_steps_and_has_a_largest_size(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--search grid: l2, dropout: add steps = N to the range, or give choices"):
         read(tmp_path, "l2 = { low = 0, high = 1 }\ndropout = { low = 0, high = 0.5 }").grid()
     large = read(tmp_path, "l2 = { low = 0, high = 1, steps = 1000 }\ndropout = { low = 0, high = 0.5, steps = 1000 }")
