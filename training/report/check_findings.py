@@ -20,7 +20,7 @@ def of_checks(checks: Checks) -> Iterator[str]:
         yield f"{_count(copies.several_labels, 'image has', 'images have')} copies under another label."
     files = copies.exact + copies.near
     if files:
-        yield f"{_count(files, 'file is a copy', 'files are copies')} of another."
+        yield f"{_count(files, 'file is a copy', 'files are copies')} of another file."
     if isinstance(labels, Labels) and labels.suspects:
         yield (
             f"{_count(labels.suspects, 'label seems', 'labels seem')} wrong "
@@ -41,7 +41,7 @@ def of_checks(checks: Checks) -> Iterator[str]:
     if outliers.one_colour:
         yield f"{_count(outliers.one_colour, 'image shows', 'images show')} a single colour."
     if outliers.far:
-        yield f"{_count(outliers.far, 'image is', 'images are')} unlike the rest of their class."
+        yield f"{_count(outliers.far, 'image lies', 'images lie')} far from the other images of the same class."
 
 
 def _count(number: int, one: str, many: str) -> str:

@@ -31,7 +31,8 @@ def learning_curves(history: dict[str, list[float]], best_epoch: int, phases: Se
         rate = figure.add_subplot(grid[1, :], sharex=loss)
         for axes, quantity in ((loss, "loss"), (accuracy, "accuracy")):
             for part, prefix in _PREFIXES.items():
-                _curve(axes, history.get(prefix + quantity, []), PART_COLOURS[part], part)
+                if prefix + quantity in history:
+                    _curve(axes, history[prefix + quantity], PART_COLOURS[part], part)
         _curve(rate, history.get("learning_rate", []), FAINT, "learning rate")
         for axes, title in ((loss, "Loss"), (accuracy, "Accuracy"), (rate, "Learning rate")):
             axes.set_title(title)
