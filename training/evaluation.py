@@ -1,4 +1,4 @@
-"""Test a stored model on a folder it wasn't trained with."""
+"""Test a stored model on a folder that it wasn't trained on."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def evaluate(tag: str, runtime: str, config: Config) -> tuple[EvaluationReport, 
         The report, and the folder that it was written to, if `config.out` names one.
 
     Raises:
-        ModelError: no such model, or it doesn't have that form.
+        ModelError: there is no such model, or it doesn't have that form.
         DataError: the folder can't be used, or has a class that the model doesn't know.
     """
     import bentoml

@@ -1,1 +1,1 @@
-"""What a run found, as metrics.json, pictures, tables and report.html."""
+"""Report what a run found: metrics.json, pictures, tables and report.html."""

@@ -16,7 +16,7 @@ def describe(config: Config, progress: Progress, balance: str) -> Training:
 
     Args:
         config: of the run.
-        progress: where the run stands once training has ended.
+        progress: the run's progress after training.
         balance: the treatment of unequal classes that was settled on.
     """
     images = progress.epochs * progress.images_an_epoch

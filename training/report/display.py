@@ -1,4 +1,4 @@
-"""How numbers and untrusted names are put before a person, on a screen, in a picture or in the report."""
+"""Format numbers and untrusted names for a person: on a terminal, in a picture or in the report."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import unicodedata
 
 MISSING = "-"
 
-# Not "printable" by Unicode's letter, but Persian, emoji and Chinese names can't do without.
+# Unicode doesn't count these as printable, but Persian, emoji and Chinese names need them.
 _HARMLESS = "\u200c\u200d\u00a0\u3000"
 
 
 def percent(value: float | None) -> str:
-    """0.923 -> "92.3%"; None -> a dash."""
+    """Return 0.923 as "92.3%", None as a dash."""
     return MISSING if value is None else f"{100 * value:.1f}%"
 
 
 def decimal(value: float | None) -> str:
-    """A score between 0 and 1 with three digits; None -> a dash."""
+    """Return a score between 0 and 1 with three decimals, None as a dash."""
     return MISSING if value is None else f"{value:.3f}"
 
 
 def duration(seconds: float) -> str:
-    """Seconds as "4.2 s", "3 min 05 s" or "2 h 07 min"."""
+    """Return seconds as "4.2 s", "3 min 05 s" or "2 h 07 min"."""
     if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -31,14 +31,14 @@ def duration(seconds: float) -> str:
 
 
 def file_size(size: int) -> str:
-    """Bytes as "812 B", "4.1 kB" or "1.2 MB"; a kB is 1,000 bytes."""
+    """Return a number of bytes as "812 B", "4.1 kB" or "1.2 MB"; a kB is 1,000 bytes."""
     if size < 1000:
         return f"{size} B"
     return f"{size / 1e3:.1f} kB" if size < 999_950 else f"{size / 1e6:.1f} MB"
 
 
 def printable(name: str) -> str:
-    """Escape what would move a cursor, break a line, turn the text's direction or not encode as UTF-8."""
+    """Escape characters that move the cursor, break the line, change the direction of text or are no valid UTF-8."""
     return "".join(
         character if character.isprintable() or character in _HARMLESS else character.encode("unicode_escape").decode()
         for character in name
@@ -46,7 +46,7 @@ def printable(name: str) -> str:
 
 
 def columns(text: str) -> int:
-    """How many columns of a terminal `text` takes; a Chinese character takes two."""
+    """Return the number of terminal columns that `text` takes; a Chinese character takes two."""
     return sum(
         2 if unicodedata.east_asian_width(character) in "WF" else unicodedata.combining(character) == 0
         for character in text
@@ -54,7 +54,7 @@ def columns(text: str) -> int:
 
 
 def shorten(name: str, most: int) -> str:
-    """`printable`, with the middle left out where it would take over `most` columns (at least 3).
+    """Return `printable(name)`, without its middle if it takes more than `most` columns (at least 3).
 
     Class names often differ only in their last word.
     """

@@ -36,17 +36,17 @@ def _of_test(test: Evaluation) -> Iterator[str]:
     guess = images[most] / test.images
     if low <= guess < 1:
         yield (
-            f"The accuracy of {percent(test.accuracy)} can't be told from always answering "
+            f"The accuracy of {percent(test.accuracy)} is not clearly better than always answering "
             f"“{printable(most)}”, which is right on {percent(guess)} of the test images."
         )
     if test.images < _FEW_IMAGES:
         yield (
-            f"With {test.images:,} test images the accuracy is only known to lie between {percent(low)} "
+            f"With {test.images:,} test images, the accuracy is only known to lie between {percent(low)} "
             f"and {percent(high)} (95% confidence)."
         )
     absent = [name for name, count in images.items() if not count]
     if absent:
-        yield f"No test image of {_some(absent)}: nothing is known about how well they are recognised."
+        yield f"There are no test images of {_some(absent)}, so nothing shows how well the model recognises them."
     matrix = zip(*test.confusion_matrix, strict=True)
     never = [name for name, column in zip(images, matrix, strict=True) if images[name] and not any(column)]
     if never:
@@ -57,10 +57,10 @@ def _of_test(test: Evaluation) -> Iterator[str]:
         if images[name] and name not in never and (figures.recall or 0) < _WEAK_RECALL
     ]
     if weak:
-        yield f"Recognised less than half of the time: {_some(weak)}."
+        yield f"Recognised in fewer than half of their images: {_some(weak)}."
     if test.ece > _LARGE_CALIBRATION_ERROR:
         yield (
-            f"Confidence and accuracy lie {100 * test.ece:.0f} points apart on average: don't read the "
+            f"Confidence and accuracy differ by {100 * test.ece:.0f} percentage points on average: don't read the "
             "confidence as a probability."
         )
 
@@ -74,8 +74,8 @@ def _of_train(train: Training) -> Iterator[str]:
     seen, held_out = train.history.get("accuracy", []), train.history.get("val_accuracy", [])
     if best < min(len(seen), len(held_out)) and seen[best] - held_out[best] > _LARGE_GAP:
         yield (
-            f"Training accuracy is {100 * (seen[best] - held_out[best]):.0f} points above validation: the model "
-            "knows its training images by heart. More images, stronger augmentation or dropout help."
+            f"Training accuracy is {100 * (seen[best] - held_out[best]):.0f} percentage points above validation "
+            "accuracy: the model overfits. More images, stronger augmentation or more dropout help."
         )
 
 
@@ -84,7 +84,8 @@ def _of_data(data: Data) -> Iterator[str]:
     if conflicts:
         yield f"{_count(conflicts, 'image lies', 'images lie')} in the folders of several classes at once."
     if data.leaked:
-        yield f"{_count(data.leaked, 'training image', 'training images')} left out: the test folder has the same."
+        left = _count(data.leaked, "training image was", "training images were")
+        yield f"{left} left out: the test folder has the same."
 
 
 def _of_rejected(rejected: list[RejectedFile]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Write report.html: everything about a run or an evaluation on one page that needs no other file."""
+"""Write report.html: one page about a run or an evaluation that needs no other file."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def write(out: Path, report: Report, pictures: dict[str, bytes]) -> Path:
     for name, png in pictures.items():
         (out / f"{name}.png").write_bytes(png)
     path = out / "report.html"
-    # A file's name may be no UTF-8; its stray bytes then show as \udcff and the like.
+    # A file name may be no UTF-8; its invalid bytes are shown as \udcff and the like.
     path.write_bytes(render(report, pictures).encode("utf-8", "backslashreplace"))
     return path
 
 
 def render(report: Report, pictures: dict[str, bytes]) -> str:
-    """Return the page. Every text of `report` is untrusted and comes out escaped."""
+    """Return the page. Every text of `report` is untrusted, so it is escaped."""
     test = report.test
     return template("report.html.j2").render(
         **vars(report),
@@ -62,7 +62,7 @@ def render(report: Report, pictures: dict[str, bytes]) -> str:
 
 
 def template(name: str) -> Template:
-    """Return a template of this package, which escapes what it is given and knows how numbers are shown."""
+    """Return a template of this package, with escaping and with filters for numbers."""
     from jinja2 import Environment, FileSystemLoader
 
     environment = Environment(

@@ -1,4 +1,4 @@
-"""How good a classifier is, from its probabilities alone. Pure functions, no models and no files."""
+"""Measure a classifier by its probabilities alone. Pure functions, no models and no files."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def evaluate(labels: np.ndarray, probabilities: np.ndarray, class_names: list[st
         `log_loss`.
 
     Raises:
-        ValueError: no image, shapes that don't fit together, or a probability that is not finite.
+        ValueError: there is no image, shapes don't match, or a probability is not finite.
     """
     _check(labels, probabilities, class_names)
     matrix = _confusion_matrix(labels, probabilities.argmax(axis=1), len(class_names))
     hits, support, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
     with np.errstate(invalid="ignore"):
-        recall = hits / support  # 0/0 is NaN: the mark of an absent class until `_number`
+        recall = hits / support  # 0/0 is NaN, which marks an absent class until `_number`
         precision = np.where(support > 0, hits / np.maximum(predicted, 1), np.nan)
         f1 = np.where(support > 0, 2 * hits / np.maximum(support + predicted, 1), np.nan)
     auc = _one_vs_rest_auc(labels, probabilities, support)
@@ -58,8 +58,8 @@ def reliability_bins(labels: np.ndarray, probabilities: np.ndarray) -> dict[str,
     """Sort predictions into 15 bins of equal width, (i/15, (i+1)/15], by the top class's probability.
 
     Returns:
-        "count" (15,) int, and "confidence" and "accuracy" (15,) float, the means of each bin: NaN where
-        it is empty.
+        "count" (15,) int, and "confidence" and "accuracy" (15,) float, the means of each bin: NaN if it is
+        empty.
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
     correct = probabilities.argmax(axis=1) == labels
@@ -75,7 +75,7 @@ def reliability_bins(labels: np.ndarray, probabilities: np.ndarray) -> dict[str,
 
 
 def expected_calibration_error(reliability: dict[str, np.ndarray]) -> float:
-    """Mean distance of confidence and accuracy over `reliability_bins`, weighted by their images.
+    """Return the mean distance of confidence and accuracy over `reliability_bins`, weighted by their images.
 
     Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017, equation 3.
     """
@@ -85,7 +85,7 @@ def expected_calibration_error(reliability: dict[str, np.ndarray]) -> float:
 
 
 def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Mean negative log-likelihood in nats, with probabilities clipped at their type's epsilon."""
+    """Return the mean negative log-likelihood in nats, with probabilities clipped at their type's epsilon."""
     truth = probabilities[np.arange(len(labels)), labels]
     return float(-np.log(truth.clip(np.finfo(truth.dtype).eps, 1).astype(np.float64)).mean())
 
@@ -93,7 +93,7 @@ def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
 def roc_curves(
     labels: np.ndarray, probabilities: np.ndarray, class_names: list[str]
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """One-vs-rest ROC of each class that has both images and counter-examples.
+    """Return the one-vs-rest ROC of each class that has both images and counter-examples.
 
     Returns:
         Class name -> (false positive rates, true positive rates), each rising from 0 to 1.
@@ -116,7 +116,7 @@ def most_confident_mistakes(labels: np.ndarray, probabilities: np.ndarray, most:
 
 
 def wilson_interval(share: float, images: int) -> tuple[float, float]:
-    """95% confidence interval of a `share` seen on so many images.
+    """Return the 95% confidence interval of a `share` that was measured on this many images.
 
     Source: Wilson, Probable inference, the law of succession, and statistical inference, 1927.
     """

@@ -1,4 +1,4 @@
-"""The evaluation as a compact table on a terminal."""
+"""Lay out an evaluation as a compact table for a terminal."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Search for better options, with training's own loop. Never sees the test part."""
+"""Search for better options with the loop of training. The test part is never read."""

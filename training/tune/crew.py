@@ -1,4 +1,4 @@
-"""The processes of a search on this machine: started, watched, replaced where one was killed, ended."""
+"""Start, watch, replace and end the processes of a search on this machine."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LOOK = 1.0
 
 
 class WorkerFailed(TrainingError):
-    """A process of the search gave up; `code` is what it would end with."""
+    """A process of the search gave up; `code` is its exit code."""
 
     def __init__(self, message: str, code: int = 1) -> None:
         super().__init__(message)
@@ -47,11 +47,11 @@ class _Worker:
 
 
 def run(plan: Plan, study: Study, look: Callable[[], None]) -> bool:
-    """Do the plan's trials; `look` is called now and then. Returns whether Ctrl-C ended it early.
+    """Do the trials of the plan; call `look` about every second. Return whether Ctrl-C ended the search early.
 
     Raises:
-        Interrupted: a second Ctrl-C, or SIGTERM; the trials under way are queued anew.
-        WorkerFailed: a process couldn't work.
+        Interrupted: a second Ctrl-C, or SIGTERM; the running trials are queued again.
+        WorkerFailed: a process gave up.
     """
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
@@ -84,10 +84,10 @@ def _start(context: Any, plan: Plan, place: int, stop: Any) -> _Worker:
 
 
 def _was_killed(plan: Plan, study: Study, worker: _Worker) -> bool:
-    """Whether a process that has ended was killed in the middle of a trial, which is queued anew.
+    """Return whether a process that has ended was killed during a trial; if so, queue the trial again.
 
     Raises:
-        WorkerFailed: it gave up, or was killed before it had a trial.
+        WorkerFailed: the process gave up, or was killed before it had a trial.
     """
     worker.process.join()
     code = worker.process.exitcode
@@ -99,10 +99,8 @@ def _was_killed(plan: Plan, study: Study, worker: _Worker) -> bool:
         why = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         if not _queue_anew(plan, study, {worker.name}):
             log = plan.out / f"worker-{worker.place}.log"
-            raise WorkerFailed(
-                f"a process of the search was ended by {why} before its first epoch; see {log}"
-            ) from None
-        logger.warning("a process of the search was ended by %s (out of memory?); its trial is done again", why)
+            raise WorkerFailed(f"a process of the search ended with {why} before its first trial; see {log}") from None
+        logger.warning("a process of the search was killed by %s (out of memory?); its trial is repeated", why)
         return True
     raise WorkerFailed(failure.message, failure.exit_code)
 
@@ -116,13 +114,13 @@ def _queue_anew(plan: Plan, study: Study, names: set[str]) -> int:
 
 @contextmanager
 def _signals(stop: Any) -> Iterator[None]:
-    """Turn the first Ctrl-C into a request to stop, the second and SIGTERM into `Interrupted`."""
+    """Turn the first Ctrl-C into a request to stop; raise `Interrupted` at the second and at SIGTERM."""
 
     def handle(number: int, frame: FrameType | None) -> None:
         if number == signal.SIGTERM or stop.is_set():
             raise Interrupted("interrupted")
         stop.set()
-        console.print("Ctrl-C: stopping after the trials that are running; once more stops at once.")
+        console.print("Ctrl-C: stopping after the trials that are running. Press Ctrl-C again to stop at once.")
 
     previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

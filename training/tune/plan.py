@@ -1,4 +1,4 @@
-"""All that a search needs to know, in one object that goes to each of its processes."""
+"""Describe a search in one object, which each of its processes gets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from training.tune.space import Space
 
 SEARCHES = ("random", "tpe", "hyperband", "grid")
 
-# They decide where the images are and how they are decoded; which they are, the fingerprint tells.
+# Where the images are and how they are decoded changes no trial; the fingerprint identifies the images.
 _ELSEWHERE = ("data", "test_data", "strict", "decoders", "cache_dir")
 
 
@@ -23,18 +23,18 @@ class Plan:
     space: Space
     search: str
     trials: int
-    """Beside the default configuration, which is trial 0."""
+    """Number of trials besides the default configuration, which is trial 0."""
     processes: int
     out: Path
     storage: str
-    """URL; may hold a password."""
+    """URL, which may contain a password."""
     study: str
     fingerprint: str
-    """Of the data."""
+    """SHA-256 of the data."""
 
     def identity(self) -> dict[str, Any]:
-        """Return what must be the same for trials to belong to one study, as JSON can hold it."""
-        # Nor do checks and what becomes of the best trial make a difference to what a trial finds.
+        """Return, as JSON values, what the trials of one study have in common."""
+        # Checks and the options of the result change no trial either.
         other = [f.name for f in fields(Config) if f.metadata["group"] in ("result", "checks")]
         options = {name: value for name, value in asdict(self.config).items() if name not in (*other, *_ELSEWHERE)}
         return {

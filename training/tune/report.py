@@ -1,4 +1,4 @@
-"""Write study.json, the pictures and report.html of a study: one page that needs no other file."""
+"""Write study.json, the pictures and report.html of a study, a page that needs no other file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from training.tune import record, table
 
 
 def write(out: Path, report: StudyReport) -> Path:
-    """Write `report` as study.json, NAME.png and report.html into `out`; returns the page's path."""
+    """Write `report` as study.json, NAME.png and report.html into `out`; return the path of the page."""
     record.write(out, report)
     drawn = draw(report)
     for name, png in drawn.items():
@@ -22,7 +22,7 @@ def write(out: Path, report: StudyReport) -> Path:
 
 
 def draw(report: StudyReport) -> dict[str, bytes]:
-    """Return the pictures that the trials so far allow."""
+    """Return the pictures that can be drawn from the trials so far."""
     complete = [trial for trial in report.trials if trial.state == "complete"]
     drawn = {}
     if complete:

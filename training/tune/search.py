@@ -1,4 +1,4 @@
-"""A search from folder to report: the order of the steps, each of which has its own module."""
+"""Search for options, from folder to report: the order of the steps. Each step has its own module."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Request:
-    """What the command line asks for; `fixed` are the options that it names, which aren't searched."""
+    """The options of the command line; `fixed` are the training options given there, which aren't searched."""
 
     config: Config
     fixed: frozenset[str]
@@ -45,13 +45,13 @@ class Request:
 
 
 def search(request: Request, show: Callable[[StudyReport], None]) -> Result | None:
-    """Search, or go on with a search; `show` gets the content of study.json.
+    """Begin or resume a search; `show` gets the content of study.json.
 
     Returns:
-        What retraining the best trial came to, if that was asked for.
+        The result of retraining the best trial, if that was asked for.
 
     Raises:
-        TrainingError: anything the user can put right; `Interrupted` once what was found is written.
+        TrainingError: see `training.errors`. `Interrupted` is raised after the report is written.
     """
     import optuna
 
@@ -59,13 +59,13 @@ def search(request: Request, show: Callable[[StudyReport], None]) -> Result | No
     chosen = space.read(request.space).without(request.fixed)
     config = request.config
     if config.backbone:
-        raise UsageError("a search trains networks from scratch; leave --backbone out")
+        raise UsageError("a search trains networks from scratch; leave out --backbone")
     out = Path(config.out) if config.out else Path("runs", f"tune-{_name(config)}")
     url = storage.address(request.storage, out)
     if storage.is_shared(url) and not request.study:
-        raise UsageError("--study NAME: a database holds many studies; say which is yours")
+        raise UsageError("--study NAME: a database holds many studies; name yours")
     if request.search == "grid":
-        chosen.grid()  # what is wrong with it is said before images are decoded
+        chosen.grid()  # reports its mistakes before images are decoded
     data = load(config)
     plan = Plan(
         replace(config.for_images(len(data.parts["train"])), out=None),
@@ -87,7 +87,7 @@ def search(request: Request, show: Callable[[StudyReport], None]) -> Result | No
         console.print(f"Report: {out / 'report.html'}", markup=False)
         done, wanted = found.study.finished, found.study.wanted
         if interrupted and (done < wanted or request.retrain):
-            raise Interrupted(f"stopped after {done} of {wanted} trials; the same command goes on")
+            raise Interrupted(f"stopped after {done} of {wanted} trials; the same command resumes the search")
         if found.best is None:
             errors = [trial.error for trial in found.trials if trial.error]
             raise ModelError(f"no trial was completed: {errors[-1] if errors else 'none has ended'}")
@@ -99,7 +99,7 @@ def _name(config: Config) -> str:
 
 
 def _run(plan: Plan, study: Study) -> bool:
-    """Do the trials; returns whether somebody ended it early."""
+    """Do the trials; return whether the user ended the search early."""
     trials = study.get_trials(deepcopy=False)
     ended = sum(trial.state.is_finished() for trial in trials) - len(studies.replaced(trials))
     logger.info(
@@ -121,7 +121,7 @@ def _run(plan: Plan, study: Study) -> bool:
 
 
 class _Watch:
-    """Says what the trials come to, those of other machines among them."""
+    """Shows each trial that ends, on any machine."""
 
     def __init__(self, study: Study, bar: Bar) -> None:
         self._study, self._bar = study, bar
@@ -130,14 +130,14 @@ class _Watch:
         self._ended()
 
     def look(self) -> None:
-        """Say a line for each trial that has ended meanwhile."""
+        """Print a line for each trial that has ended since the last look."""
         for trial, better in self._ended():
             console.print(table.line(trial) + ("  *" if better else ""), markup=False)
         best = f"best val_loss {self._best:.4f}" if self._best < float("inf") else ""
         self._bar.show(len(self._said), best)
 
     def _ended(self) -> list[tuple[Trial, bool]]:
-        """Return the trials that have ended since it was asked last, and whether each is the best so far."""
+        """Return the trials that have ended since the last call, and whether each is the best so far."""
         trials = self._study.get_trials(deepcopy=False)
         gone = studies.replaced(trials) | self._said
         found = []
@@ -171,15 +171,15 @@ def _retrain(plan: Plan, found: StudyReport) -> Result:
 
 @contextmanager
 def _locked(out: Path) -> Iterator[None]:
-    """Keep others out of the folder.
+    """Lock the folder against other searches.
 
     Raises:
-        ModelError: another search is at work in it.
+        ModelError: another search uses it.
     """
     out.mkdir(parents=True, exist_ok=True)
     with (out / "tune.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ModelError(f"another search is at work in {out}; give this one another --out") from None
+            raise ModelError(f"another search is running in {out}; choose another --out") from None
         yield

@@ -1,4 +1,4 @@
-"""The options that a search varies, and how far: a TOML file, checked against the options' own bounds."""
+"""Read the options that a search varies, and their ranges, from a TOML file; check them against the options' bounds."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ DEFAULT = Path(__file__).with_name("space.toml")
 MOST_COMBINATIONS = 10_000
 
 _GROUPS = ("augmentation", "network", "training")
-# Trials of unlike length or with other random numbers can't be compared.
+# Trials of different length or with different random numbers can't be compared.
 _FIXED = ("epochs", "seed", "refit")
 _KEYS = {"low", "high", "log", "steps", "choices"}
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """One option: some choices, or a range from `low` to `high`, of which a grid takes `steps` values."""
+    """One option: some choices, or a range from `low` to `high`, from which a grid takes `steps` values."""
 
     kind: type
     choices: tuple[Any, ...] = ()
@@ -39,7 +39,7 @@ class Dimension:
     steps: int | None = None
 
     def suggest(self, trial: Trial, name: str) -> Any:
-        """Have Optuna choose a value."""
+        """Return the value that Optuna chooses."""
         if self.choices:
             return trial.suggest_categorical(name, self.choices)
         if self.kind is int:
@@ -53,7 +53,7 @@ class Dimension:
         return value is not None and self.low <= value <= self.high
 
     def values(self) -> list[Any]:
-        """Return what a grid tries; empty where that would be endless."""
+        """Return the values that a grid tries; empty if their number has no bound."""
         if self.choices:
             return list(self.choices)
         if self.steps is None:
@@ -70,7 +70,7 @@ class Dimension:
 
 @dataclass(frozen=True)
 class Space:
-    """The options that are searched, by name."""
+    """The options to search, by name."""
 
     dimensions: dict[str, Dimension]
 
@@ -79,18 +79,20 @@ class Space:
         return {name: dimension.suggest(trial, name) for name, dimension in self.dimensions.items()}
 
     def without(self, fixed: Collection[str]) -> Space:
-        """Return the space that leaves out `fixed`.
+        """Return the space without the options in `fixed`.
 
         Raises:
-            UsageError: nothing would be left.
+            UsageError: no option is left.
         """
         left = {name: dimension for name, dimension in self.dimensions.items() if name not in fixed}
         if not left:
-            raise UsageError("the command line fixes every option of the space; nothing is left to search")
+            raise UsageError(
+                "the command line fixes every option of the space, so nothing is left to search; give fewer options"
+            )
         return Space(left)
 
     def values_of(self, config: Config) -> dict[str, Any] | None:
-        """Return what `config` has for each option, or None where it lies outside."""
+        """Return the value of each option in `config`; None if one lies outside the space."""
         given = {name: getattr(config, name) for name in self.dimensions}
         given |= {name: float(config.augmentation[name]) for name in RATES if name in given}
         if "learning_rate" in given:
@@ -102,19 +104,19 @@ class Space:
         """Return every combination.
 
         Raises:
-            UsageError: a range without `steps`, or more combinations than anybody would wait for.
+            UsageError: a range has no `steps`, or there are more than `MOST_COMBINATIONS`.
         """
         axes = {name: dimension.values() for name, dimension in self.dimensions.items()}
         endless = [name for name, values in axes.items() if not values]
         if endless:
-            raise UsageError(f"--search grid: {', '.join(endless)}: a range; give it steps = N, or choices")
+            raise UsageError(f"--search grid: {', '.join(endless)}: add steps = N to the range, or give choices")
         count = math.prod(len(values) for values in axes.values())
         if count > MOST_COMBINATIONS:
-            raise UsageError(f"--search grid: {count:,} combinations; {MOST_COMBINATIONS:,} are the most")
+            raise UsageError(f"--search grid: {count:,} combinations; at most {MOST_COMBINATIONS:,} are allowed")
         return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
 
     def document(self) -> dict[str, dict[str, Any]]:
-        """Return the space as JSON can hold it; equal for equal spaces."""
+        """Return the space as JSON values, which are equal for equal spaces."""
         return {
             name: {"choices": list(one.choices)}
             if one.choices
@@ -127,8 +129,8 @@ def read(path: Path) -> Space:
     """Read a space.
 
     Raises:
-        UsageError: no such file, no TOML, an option that isn't there or can't be searched, a range or choice
-            that the option doesn't take.
+        UsageError: the file is missing or is no TOML, an option does not exist or can't be searched, or it doesn't
+            take the range or a choice.
     """
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -137,7 +139,7 @@ def read(path: Path) -> Space:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"--space {path}: {error}") from error
     if not tables:
-        raise UsageError(f"--space {path}: it names no option to search")
+        raise UsageError(f"--space {path}: the file names no option to search")
     dimensions = {}
     for name, table in tables.items():
         try:
@@ -152,12 +154,12 @@ def _dimension(name: str, table: Any) -> Dimension:
     if name not in groups:
         raise UsageError("there is no such option")
     if groups[name] not in _GROUPS or name in _FIXED:
-        raise UsageError("not an option that can be searched")
+        raise UsageError("this option can't be searched")
     if not isinstance(table, dict):
         raise UsageError("write { low = A, high = B } or { choices = [...] }")
     unknown = sorted(set(table) - _KEYS)
     if unknown:
-        raise UsageError(f"there is no {unknown[0]!r}; a range has low, high, log and steps, a list choices")
+        raise UsageError(f"there is no {unknown[0]!r}; a range takes low, high, log and steps, a list takes choices")
     hint = typing.get_type_hints(Config)[name]
     kind = next(part for part in (typing.get_args(hint) or (hint,)) if part is not type(None))
     if "choices" in table:
@@ -167,13 +169,13 @@ def _dimension(name: str, table: Any) -> Dimension:
 
 def _choices(name: str, kind: type, table: dict[str, Any]) -> Dimension:
     if set(table) != {"choices"}:
-        raise UsageError("choices stand alone, without low, high, log or steps")
+        raise UsageError("choices can't be combined with low, high, log or steps")
     given = table["choices"]
     if not isinstance(given, list) or not given:
         raise UsageError("choices must be a list of values")
     values = [_value(name, kind, value) for value in given]
     if len(set(values)) < len(values):
-        raise UsageError("a choice is there twice")
+        raise UsageError("a choice is repeated")
     return Dimension(kind, choices=tuple(values))
 
 
@@ -185,7 +187,7 @@ def _range(name: str, kind: type, table: dict[str, Any]) -> Dimension:
     low, high = (_value(name, kind, table[end]) for end in ("low", "high"))
     log, steps = table.get("log", False), table.get("steps")
     if not low < high:
-        raise UsageError(f"low is {low}, high {high}; low must be less")
+        raise UsageError(f"low is {low} and high is {high}; low must be less than high")
     if not isinstance(log, bool):
         raise UsageError(f"log is {log!r}; it must be true or false")
     if log and not low > 0:
@@ -201,5 +203,5 @@ def _value(name: str, kind: type, value: Any) -> Any:
     if type(value) is not kind:
         raise UsageError(f"{value!r} must be of type {kind.__name__}")
     given: dict[str, Any] = {name: value}
-    Config(**given)  # the option's own bounds
+    Config(**given)  # checks the option's own bounds
     return value

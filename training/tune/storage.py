@@ -1,4 +1,4 @@
-"""Where a study is kept: a SQLite file in its folder, or a PostgreSQL database that several machines share.
+"""Keep a study in a SQLite file in its folder, or in a PostgreSQL database that several machines share.
 
 A password comes from the environment or libpq's own files, and is never shown.
 """
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
 
 VARIABLE = "TUNE_STORAGE"
 HEARTBEAT, GRACE = 10, 60
-"""Seconds: a trial on another machine that hasn't been heard of for so long is done again."""
+"""Seconds between signs of life of a trial, and without one until a trial on another machine is repeated."""
 RETRIES = 2
-"""Of a trial whose process was killed. One that takes too much memory would be killed for ever."""
+"""Retries of a trial whose process was killed. Without a limit, one that needs too much memory would never end."""
 
 _DIALECT = "postgresql+psycopg"
 _LOCK = 0x7475_6E65
-"""An advisory lock's key; any number that nobody else in the database takes."""
-# A database of the encoding SQL_ASCII would else answer bytes, which SQLAlchemy doesn't expect.
+"""Key of the advisory lock: any number that no other program uses in this database."""
+# Otherwise a database with the encoding SQL_ASCII returns bytes, which SQLAlchemy doesn't expect.
 _CONNECT: dict[str, Any] = {"connect_timeout": 10, "client_encoding": "utf8"}
 
 
 class StorageError(TrainingError):
-    """The study's storage can't be reached or used. On a cluster another attempt may come right."""
+    """The study's storage can't be reached or used. On a cluster another attempt may succeed."""
 
     exit_code = ExitCode.UNREACHABLE
 
 
 def address(given: str | None, out: Path) -> str:
-    """Return the URL of the storage: `given`, else the environment's, else a file in `out`.
+    """Return the URL of the storage: `given`, otherwise that of the environment, otherwise a file in `out`.
 
     Raises:
-        UsageError: no URL of PostgreSQL, or one with a password on the command line.
+        UsageError: it is no URL of PostgreSQL, or `given` contains a password.
     """
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
@@ -59,7 +59,7 @@ def address(given: str | None, out: Path) -> str:
         raise UsageError(f"{wanted}, not {url.drivername}://...; without it the study is a file in --out")
     if given and (url.password or "password" in url.query):
         raise UsageError(
-            f"--storage: everybody on the machine can read a password there; leave it to PGPASSWORD or "
+            f"--storage: every user of this machine can read a password on the command line; set PGPASSWORD, use "
             f"~/.pgpass, or put the URL into {VARIABLE}"
         )
     return url.set(drivername=_DIALECT).render_as_string(hide_password=False)
@@ -71,7 +71,7 @@ def is_shared(url: str) -> bool:
 
 
 def shown(url: str) -> str:
-    """Return the URL fit for a screen: without a password."""
+    """Return the URL without its password, to be shown."""
     from sqlalchemy.engine import make_url
 
     parsed = make_url(url)
@@ -81,10 +81,10 @@ def shown(url: str) -> str:
 
 
 def connect(url: str) -> RDBStorage:
-    """Open the storage, with tables for studies where it has none.
+    """Open the storage; create the tables for studies if it has none.
 
     Raises:
-        StorageError: it can't be reached, or is none of Optuna's.
+        StorageError: it can't be reached, or is not Optuna's.
     """
     import warnings
 
@@ -100,7 +100,7 @@ def connect(url: str) -> RDBStorage:
         }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        # Two that make the tables at the same time would fail.
+        # Creating the tables in two processes at the same time would fail.
         try:
             with problems(url), alone(url):
                 return RDBStorage(url, heartbeat_stale_trial_callback=again(), **settings)
@@ -109,7 +109,7 @@ def connect(url: str) -> RDBStorage:
 
 
 def again() -> Any:
-    """Return the callback (study, trial) that queues a lost trial anew, at most RETRIES times."""
+    """Return the callback (study, trial) that queues a lost trial again, at most RETRIES times."""
     import warnings
 
     from optuna.exceptions import ExperimentalWarning
@@ -122,7 +122,7 @@ def again() -> Any:
 
 @contextmanager
 def alone(url: str) -> Iterator[None]:
-    """Hold the storage's lock: one process of all machines at a time. Ends with its holder, however that ends."""
+    """Hold the storage's lock: one process of all machines at a time. It is released even if the process is killed."""
     from sqlalchemy import create_engine, text
     from sqlalchemy.engine import make_url
     from sqlalchemy.pool import NullPool
@@ -140,10 +140,10 @@ def alone(url: str) -> Iterator[None]:
 
 @contextmanager
 def problems(url: str) -> Iterator[None]:
-    """Tell what the database reports as one line.
+    """Report an error of the database as one line.
 
     Raises:
-        StorageError: in place of what SQLAlchemy and Optuna raise.
+        StorageError: SQLAlchemy or Optuna reported an error.
     """
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError

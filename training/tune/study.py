@@ -1,4 +1,4 @@
-"""The study in its storage: begun or gone on with, which trial comes next, and those whose process is gone.
+"""Begin or resume a study in its storage, choose the next trial, and queue trials again whose process is gone.
 
 Trial 0 is the default configuration. Trains nothing.
 """
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 BASELINE, WORKER, ERROR = "baseline", "worker", "error"
-"""Attributes of a trial: it is the default configuration; whose it is; why it failed."""
+"""Attributes of a trial: whether it is the default configuration, which process runs it, why it failed."""
 _IDENTITY = "identity"
 
 
 def begin(plan: Plan, storage: RDBStorage) -> Study:
-    """Return the plan's study: a new one with the trials that are known beforehand queued, or the one there is.
+    """Return the study of the plan: the existing one, or a new one in which the trials known beforehand are queued.
 
     Raises:
-        ModelError: there is one of another space, search, configuration or other images.
+        ModelError: the existing study has another space, search, configuration or other images.
     """
     import optuna
 
@@ -46,7 +46,7 @@ def begin(plan: Plan, storage: RDBStorage) -> Study:
             study.set_user_attr(_IDENTITY, plan.identity())
         else:
             _check(plan, known)
-        # In a fixed order, so that a command which was killed here is gone on with.
+        # In a fixed order, so that a command that was killed here can be resumed.
         queued = len(study.get_trials(deepcopy=False))
         for params in [None, *combinations][queued:]:
             if params is None:
@@ -55,13 +55,13 @@ def begin(plan: Plan, storage: RDBStorage) -> Study:
             else:
                 study.enqueue_trial(params)
         if not is_shared(plan.storage):
-            # Nobody else works on a file: --out is locked.
+            # --out is locked, so no other process works on the file.
             requeue(study, lambda trial: True)
     return study
 
 
 def open_(plan: Plan, storage: RDBStorage) -> Study:
-    """Return the study that `begin` has made."""
+    """Return the study that `begin` created."""
     import optuna
 
     return optuna.load_study(study_name=plan.study, storage=storage, pruner=_pruner(plan))
@@ -69,8 +69,8 @@ def open_(plan: Plan, storage: RDBStorage) -> Study:
 
 def _check(plan: Plan, known: dict[str, Any]) -> None:
     own = plan.identity()
-    where = f"study {plan.study} in {shown(plan.storage)} was begun with"
-    advice = "begin a new one with another --study or --out"
+    where = f"study {plan.study} in {shown(plan.storage)} was started with"
+    advice = "start a new study with another --study or --out"
     if known["data"] != own["data"]:
         raise ModelError(f"{where} other images; {advice}")
     if known["search"] != own["search"]:
@@ -86,16 +86,16 @@ def _check(plan: Plan, known: dict[str, Any]) -> None:
 
 
 def sampler(plan: Plan, number: int) -> BaseSampler:
-    """Return what chooses the parameters of the trial that `number` others were begun before.
+    """Return the sampler for the parameters of the next trial, after `number` others.
 
-    Its random numbers depend on the seed and the trial alone: they don't repeat when a search goes on, and
-    don't depend on how many processes share it.
+    Its random numbers depend on the seed and the trial alone: they don't repeat when a search is resumed, and don't
+    depend on how many processes share it.
     """
     import numpy as np
     from optuna.samplers import RandomSampler, TPESampler
 
     seed = int(np.random.SeedSequence([plan.config.seed, number]).generate_state(1)[0])
-    # A grid is queued whole; nothing is left to choose.
+    # All trials of a grid are queued, so nothing is left to choose.
     return RandomSampler(seed=seed) if plan.search in ("random", "grid") else TPESampler(seed=seed)
 
 
@@ -105,58 +105,62 @@ def _pruner(plan: Plan) -> BasePruner:
     if plan.search != "hyperband":
         return NopPruner()
     epochs = plan.config.epochs or 1
-    # Less than three epochs tell nothing of one with a warm-up.
+    # With a warm-up, fewer than three epochs say nothing about a trial.
     return HyperbandPruner(min_resource=min(3, epochs), max_resource=epochs, reduction_factor=3)
 
 
 def wanted(plan: Plan) -> int:
-    """How many trials the study shall have, the default configuration among them."""
+    """Return the number of trials wanted, including the default configuration."""
     return 1 + (len(plan.space.grid()) if plan.search == "grid" else plan.trials)
 
 
 def begun(trials: list[FrozenTrial]) -> int:
-    """How many of the wanted trials there are; one that is done again counts once."""
+    """Return how many of the wanted trials have begun; a repeated trial counts once."""
     return sum(not is_retry(trial) for trial in trials)
 
 
 def is_retry(trial: FrozenTrial) -> bool:
-    """Whether it does the work of a trial whose process was killed."""
-    return "failed_trial" in trial.system_attrs  # Optuna's; the method that reads it warns of itself
+    """Whether this trial repeats one whose process was killed."""
+    return "failed_trial" in trial.system_attrs  # Optuna's own; its method for reading it emits a warning
 
 
 def replaced(trials: list[FrozenTrial]) -> set[int]:
-    """Return the numbers of the trials that were lost and are done again."""
+    """Return the numbers of the trials that were lost and are repeated."""
     return {number for trial in trials for number in trial.system_attrs.get("retry_history", [])}
 
 
 def outstanding(plan: Plan, trials: list[FrozenTrial]) -> bool:
-    """Whether some trial is still to be begun."""
+    """Whether any trial has yet to begin."""
     from optuna.trial import TrialState
 
     return any(trial.state == TrialState.WAITING for trial in trials) or begun(trials) < wanted(plan)
 
 
 def running(trials: list[FrozenTrial]) -> bool:
-    """Whether some trial is under way, here or elsewhere."""
+    """Whether any trial is running, on any machine."""
     from optuna.trial import TrialState
 
     return any(trial.state == TrialState.RUNNING for trial in trials)
 
 
 def requeue(study: Study, lost: Callable[[FrozenTrial], bool]) -> int:
-    """Mark the running trials that are `lost` as failed, and queue them anew; returns how many. Hold the lock."""
+    """Mark the running trials that are `lost` as failed, and queue them again. The caller holds the lock.
+
+    Returns:
+        How many trials were lost.
+    """
     from optuna.trial import TrialState
 
     queue, count = again(), 0
     trials = study.get_trials()
     gone = replaced(trials)
     for trial in trials:
-        # Who has begun one says so before the lock goes on: without a name it was killed in between.
+        # A process names itself before it releases the lock; without a name it was killed in between.
         if trial.state == TrialState.RUNNING and (WORKER not in trial.user_attrs or lost(trial)):
             study.tell(trial.number, state=TrialState.FAIL)
             queue(study, trial)
             count += 1
-        # A kill between those two steps, or a storage that was away, leaves one that has no fault of its own.
+        # A kill between these two steps, or a lost connection, leaves a failed trial that is not at fault.
         elif trial.state == TrialState.FAIL and ERROR not in trial.user_attrs and trial.number not in gone:
             queue(study, trial)
     return count

@@ -1,4 +1,4 @@
-"""One trial: a configuration, trained by `training.loop.fit`, and its best validation loss. Never has the test part."""
+"""Do one trial: train a configuration and return its best validation loss. The test part is never read."""
 
 from __future__ import annotations
 
@@ -30,32 +30,32 @@ _METRIC = "cross_entropy"
 
 
 class TrialFailed(Exception):
-    """Something went wrong that lies in the trial: its loss, its memory."""
+    """The trial itself failed, such as by its loss or its memory."""
 
 
 class Objective:
-    """What Optuna minimises. The images are opened once, decoded already."""
+    """The function that Optuna minimises. The decoded images are opened once."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self.data = searched(load(plan.config))
         if self.data.summary["fingerprint"] != plan.fingerprint:
-            raise ModelError("the images have changed since the search was begun; start the command again")
+            raise ModelError("the images have changed since the search was started; run the command again")
 
     def __call__(self, trial: Trial, begin: Callable[[], None]) -> float:
         """Train a configuration; `begin` is called as soon as it is chosen.
 
         Raises:
-            optuna.TrialPruned: others did better in as many epochs.
-            TrialFailed: whatever went wrong; the trial has it as a line.
-            sqlalchemy.exc.SQLAlchemyError: the storage, which is no fault of the trial.
+            optuna.TrialPruned: other trials did better in the same number of epochs.
+            TrialFailed: the trial failed; its attribute `error` says why in one line.
+            sqlalchemy.exc.SQLAlchemyError: the storage failed, not the trial.
         """
         from optuna.exceptions import OptunaError
         from sqlalchemy.exc import SQLAlchemyError
 
         baseline = bool(trial.user_attrs.get(BASELINE))
         config = self._plan.config
-        # The default configuration is tried as it is, also where the space doesn't have it.
+        # The default configuration is tried unchanged, even if it lies outside the space.
         if not baseline or self._plan.space.values_of(config) is not None:
             chosen = self._plan.space.suggest(trial)
             config = config if baseline else replace(config, **chosen)
@@ -92,15 +92,15 @@ class Objective:
 
 
 def searched(data: Dataset) -> Dataset:
-    """Return `data` without its test part: what isn't there can't be looked at."""
+    """Return `data` without its test part, so that a trial can't read it."""
     return replace(data, parts={name: data.parts[name] for name in ("train", "validation")})
 
 
 class _Watched(Checkpoint):
-    """In place of a checkpoint: each epoch's validation loss goes to Optuna, which may end the trial.
+    """Reports each epoch's validation loss to Optuna, which may end the trial. Takes the place of a checkpoint.
 
-    That is the plain cross-entropy. Keras' own has the penalty on the weights in it, and the smoothing of the labels:
-    of trials that differ in those, the one with the least would always look best.
+    The loss reported is the plain cross-entropy. Keras' own loss includes the penalty on the weights and the smoothing
+    of the labels, so the trial with the least of these would always look best.
     """
 
     def __init__(self, trial: Trial, baseline: bool, epochs: int) -> None:
@@ -110,7 +110,7 @@ class _Watched(Checkpoint):
         self._started = time.monotonic()
 
     def save(self, model: Any, progress: Progress, losses: np.ndarray | None = None) -> None:
-        """Report the epoch; the default configuration is never pruned, all others are held against it."""
+        """Report the epoch. The default configuration is never pruned: the other trials are compared with it."""
         import optuna
 
         self._reported.append(float(model.get_metrics_result()[_METRIC]))
@@ -120,13 +120,13 @@ class _Watched(Checkpoint):
             raise optuna.TrialPruned
 
     def save_progress(self, progress: Progress) -> None:
-        """Keep nothing: a trial that was killed is done again from its start."""
+        """Save nothing: a killed trial is repeated from its start."""
 
     def restore_best(self, model: Any, progress: Progress) -> None:
-        """Leave the weights; the best trial is trained anew."""
+        """Keep the last weights: the best configuration is trained from scratch afterwards."""
 
     def tell(self, model: Any, progress: Progress) -> float:
-        """Write down what the report shows of the trial; returns the loss of the epoch that training would keep."""
+        """Store the figures that the report shows; return the loss of the epoch that a training would keep."""
         best = progress.best_epoch
         found = {
             "epochs": progress.epochs,

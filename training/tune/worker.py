@@ -1,4 +1,4 @@
-"""A process of the search: takes one trial after the other until none is left. Shows nothing; says how it ended."""
+"""Run one process of a search: take one trial after another until none is left. It prints nothing to the terminal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from optuna import Study, Trial
 
 _PAUSE = 2.0
-"""Seconds between looks at trials that others have under way."""
+"""Seconds between looks at trials that other processes run."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,14 @@ class Failure:
 
 
 def work(plan: Plan, name: str, place: int, stop: Any, answers: Any) -> None:
-    """Do trials until there are enough, or `stop` is set.
+    """Do trials until none is left, or `stop` is set.
 
     Args:
         plan: the search.
-        name: of this process, unique among all machines.
-        place: its number on this machine, from 0.
+        name: the name of this process, unique among all machines.
+        place: the number of this process on this machine, from 0.
         stop: an event; no trial is begun once it is set.
-        answers: a connection that gets a `Failure`, if there is one.
+        answers: the connection for a `Failure`, if there is one.
     """
     _settle_down(plan, name, place)
     try:
@@ -56,7 +56,7 @@ def work(plan: Plan, name: str, place: int, stop: Any, answers: Any) -> None:
 
 
 def _settle_down(plan: Plan, name: str, place: int) -> None:
-    # The command decides what a Ctrl-C means; the terminal sends it to the whole group.
+    # The terminal sends Ctrl-C to the whole process group, but only the command handles it.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     parent = multiprocessing.parent_process()
     assert parent is not None
@@ -66,14 +66,14 @@ def _settle_down(plan: Plan, name: str, place: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-    # What training, Keras and TensorFlow print belongs to nobody's screen.
+    # The output of training, Keras and TensorFlow would clutter the terminal.
     log = os.open(plan.out / f"worker-{place}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
     logging.basicConfig(level=logging.INFO, format=f"{name} %(message)s", stream=sys.stderr)
     cores = sorted(os.sched_getaffinity(0))
     if 1 < plan.processes <= len(cores):
-        # Else each would start a thread a core, and all would wait for each other.
+        # Otherwise each process would start one thread per core, and all would wait for each other.
         os.sched_setaffinity(0, cores[place :: plan.processes])
     if plan.processes > 1:
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
@@ -100,12 +100,12 @@ def _work(plan: Plan, name: str, stop: Any) -> None:
                     return
                 if is_shared(plan.storage):
                     optuna.storages.fail_stale_trials(study)
-            # Somebody's trial may be lost yet, and is then ours to do.
+            # A running trial may still be lost; this process would repeat it then.
             stop.wait(_PAUSE)
 
 
 def _next(plan: Plan, study: Study, name: str, objective: Any, number: int, claim: ExitStack) -> None:
-    """Do one trial; the lock is held until it is known to be ours."""
+    """Do one trial; hold the lock until the trial carries this process's name."""
     from optuna.exceptions import UpdateFinishedTrialError
 
     from training.tune.trial import TrialFailed
@@ -119,5 +119,5 @@ def _next(plan: Plan, study: Study, name: str, objective: Any, number: int, clai
     try:
         study.optimize(run, n_trials=1, catch=(TrialFailed,))
     except UpdateFinishedTrialError:
-        # We weren't heard of for too long, and somebody else does it again.
-        logging.warning("a trial was taken from us")
+        # This process gave no sign of life for too long, so another one repeats the trial.
+        logging.warning("another process repeats this trial")

@@ -151,7 +151,7 @@ def test_another_space_and_other_images_are_refused(searched: Searched, sandbox:
     done = sandbox.run("tune", "--data", data, *options)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("error: study study in ")
-    assert "was begun with other images; begin a new one" in done.stderr
+    assert "was started with other images; start a new study" in done.stderr
     assert document(searched[0]) == searched[1]
 
 
@@ -197,7 +197,7 @@ def test_a_kill_and_ctrl_c_lose_nothing_that_was_finished(run: Run, sandbox: San
     done = found["study"]["finished"]
     assert 2 <= done < 10
     assert err.splitlines()[-1] == f"error: stopped after {done} of 10 trials; the same command goes on"
-    assert "the same command goes on with it" in (out / "report.html").read_text()
+    assert "the same command resumes it" in (out / "report.html").read_text()
     assert [trial["state"] for trial in found["trials"]] == ["complete"] * done
     assert [trial["number"] for trial in found["trials"]][:2] == [0, 2]
 
@@ -274,7 +274,7 @@ def test_machines_share_a_study_in_postgresql(postgresql: str, sandbox: Sandbox,
         for machine in machines:
             machine.kill()
     assert [machine.returncode for machine in machines] == [0, 0], answers
-    assert "was ended by SIGKILL (out of memory?); its trial is done again" in answers[0][1]
+    assert "was killed by SIGKILL (out of memory?); its trial is repeated" in answers[0][1]
     found = [document(out) for out in outs]
     assert [trial["state"] for trial in found[0]["trials"]] == ["complete"] * 3
     assert losses(found[0]) == losses(found[1])

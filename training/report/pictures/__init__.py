@@ -1,4 +1,4 @@
-"""The pictures of a report, as PNG bytes. Draws what it is given; measures and writes nothing."""
+"""Draw the pictures of a report, as PNG bytes. Measures and writes nothing."""
 
 from __future__ import annotations
 

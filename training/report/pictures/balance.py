@@ -1,4 +1,4 @@
-"""How many images each class has in each part of the data."""
+"""Draw how many images each class has in each part of the data."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _NAMED_CLASSES = 40
 
 
 def class_balance(splits: dict[str, dict[str, int]], class_names: list[str]) -> bytes:
-    """Draw a bar a class, stacked from its images in each part.
+    """Draw one bar per class, stacked from its images in each part.
 
-    Up to 40 classes come in label order with their names; more are sorted by size, without names.
+    Up to 40 classes are in label order, with their names; more are sorted by size, without names.
 
     Args:
         splits: part ("train", "validation", "test") -> class name -> images.

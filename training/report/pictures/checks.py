@@ -1,4 +1,4 @@
-"""Thumbnails of what the data checks found."""
+"""Draw thumbnails of what the data checks found."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def of_checks(
     far: np.ndarray,
     class_names: list[str],
 ) -> dict[str, bytes]:
-    """Draw duplicates, doubtful labels and outliers, each if there are any, by the names that the report knows.
+    """Draw duplicates, doubtful labels and outliers, if there are any. Return PNG by the names that the page uses.
 
     Args:
         images: the checked images.

@@ -1,4 +1,4 @@
-"""Which classes are taken for which."""
+"""Draw which classes are predicted as which."""
 
 from __future__ import annotations
 

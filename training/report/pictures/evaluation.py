@@ -1,4 +1,4 @@
-"""All pictures of one evaluation."""
+"""Draw all pictures of one evaluation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHOWN_MISTAKES = 24
 
 
 class Images(Protocol):
-    """(N, S, S, 3) uint8 images, in memory or not, of which an index array takes some."""
+    """(N, S, S, 3) uint8 images, in memory or not, from which an index array selects some."""
 
     def __getitem__(self, indices: np.ndarray, /) -> np.ndarray: ...
 
@@ -29,10 +29,10 @@ def of_evaluation(
     images: Images,
     class_names: list[str],
 ) -> dict[str, bytes]:
-    """Draw all that an evaluation has to show, by the names that the report knows.
+    """Draw the pictures of an evaluation. Return PNG by the names that the page uses.
 
     Args:
-        test: what `metrics.evaluate` gave for these labels and probabilities.
+        test: the result of `metrics.evaluate` for these labels and probabilities.
         labels: (N,) int.
         probabilities: (N, C) float.
         images: the N images; only the mistakes shown are read.

@@ -1,4 +1,4 @@
-"""The course of a training run, epoch by epoch."""
+"""Draw the course of a training, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def learning_curves(history: dict[str, list[float]], best_epoch: int, phases: Se
     """Draw loss, accuracy and learning rate over the epochs.
 
     Args:
-        history: "loss", "accuracy", "val_loss", "val_accuracy" and "learning_rate", a value an epoch;
+        history: "loss", "accuracy", "val_loss", "val_accuracy" and "learning_rate", one value per epoch;
             any may be missing, and NaN is left blank.
-        best_epoch: the one whose weights were kept, counted from 1.
-        phases: epochs after which another phase began.
+        best_epoch: the epoch whose weights were kept, counted from 1.
+        phases: the epochs after which another phase began.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -31,7 +31,8 @@ def learning_curves(history: dict[str, list[float]], best_epoch: int, phases: Se
         rate = figure.add_subplot(grid[1, :], sharex=loss)
         for axes, quantity in ((loss, "loss"), (accuracy, "accuracy")):
             for part, prefix in _PREFIXES.items():
-                _curve(axes, history.get(prefix + quantity, []), PART_COLOURS[part], part)
+                if prefix + quantity in history:
+                    _curve(axes, history[prefix + quantity], PART_COLOURS[part], part)
         _curve(rate, history.get("learning_rate", []), FAINT, "learning rate")
         for axes, title in ((loss, "Loss"), (accuracy, "Accuracy"), (rate, "Learning rate")):
             axes.set_title(title)

@@ -1,4 +1,4 @@
-"""Grids of images with a caption each."""
+"""Draw grids of images, each with a caption."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def explanations(
     confidence: np.ndarray,
     class_names: list[str],
 ) -> bytes:
-    """Show images, each with what it is, beside what the model says of it and where it looked.
+    """Show images with their true classes, each beside a heat map with the prediction and its confidence.
 
     Args:
         images: (N, S, S, 3) uint8.

@@ -1,4 +1,4 @@
-"""Whether the confidence can be read as a probability."""
+"""Draw whether the confidence can be read as a probability."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from training.report.pictures.style import FAINT, INK, SKY, VERMILION, as_percen
 
 
 def reliability_diagram(reliability: dict[str, np.ndarray], ece: float) -> bytes:
-    """Draw accuracy against confidence, and below how many images have which confidence."""
+    """Draw accuracy by confidence, and below it the number of images by confidence."""
     count, accuracy = reliability["count"], reliability["accuracy"]
     edges = np.linspace(0, 1, len(count) + 1)
     middles, width, filled = (edges[1:] + edges[:-1]) / 2, 0.92 / len(count), count > 0

@@ -1,4 +1,4 @@
-"""How well each class is told from the rest, at every threshold."""
+"""Draw how well each class is separated from the others, at every threshold."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _CURVE_STYLES = list(product(("-", (0, (4, 2))), (BLUE, VERMILION, GREEN, PINK, 
 def roc_curves(
     curves: dict[str, tuple[np.ndarray, np.ndarray]], auc: dict[str, float], class_names: list[str]
 ) -> bytes:
-    """Draw one-vs-rest ROC: each class of up to 10, else their mean and the five worst.
+    """Draw one-vs-rest ROC curves: every class of up to 10, otherwise their mean and the five worst.
 
     Args:
-        curves: class name -> (false positive rates, true positive rates), as `metrics.roc_curves` gives.
+        curves: class name -> (false positive rates, true positive rates), as `metrics.roc_curves` returns.
         auc: class name -> area under that curve.
         class_names: in label order.
     """

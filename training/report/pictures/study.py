@@ -1,4 +1,4 @@
-"""A search for a better configuration: its course, which options matter, and what good trials have in common."""
+"""Draw a search: its progress, the importance of the options, and what good trials have in common."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def history(trials: list[Trial]) -> bytes:
-    """Draw each trial's validation loss in their order, the best so far, and the default configuration's.
+    """Draw the validation loss of each trial in order, the best one so far, and the default configuration's.
 
     Args:
-        trials: as in study.json; at least one is complete.
+        trials: at least one is complete.
     """
     from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
@@ -34,13 +34,13 @@ def history(trials: list[Trial]) -> bytes:
         for state, marker in (("pruned", "|"), ("failed", "x")):
             ended = [trial.number for trial in trials if trial.state == state]
             if ended:
-                # On the lower edge: they have no loss to be placed by.
+                # They have no loss, so they are drawn on the lower edge.
                 edge = axes.get_xaxis_transform()
                 colour = VERMILION if state == "failed" else FAINT
                 axes.scatter(ended, [0.03] * len(ended), s=26, marker=marker, color=colour, transform=edge, label=state)
         if min(losses) > 0 and max(losses) > 10 * min(losses):
             axes.set_yscale("log")
-            # Powers would be written as formulas, which this style doesn't read.
+            # Powers would be written as formulas, which this style doesn't support.
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axes.yaxis.set_minor_formatter(NullFormatter())
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -52,7 +52,7 @@ def history(trials: list[Trial]) -> bytes:
 
 
 def importances(shares: dict[str, float]) -> bytes:
-    """Draw the share that each option has in the differences between trials; `shares` by name."""
+    """Draw the fraction of each option in the differences between trials; `shares` are by name."""
     names = sorted(shares, key=lambda name: shares[name])
     with canvas(8.4, 0.8 + 0.28 * len(names)) as figure:
         axes = figure.add_subplot()
@@ -68,17 +68,17 @@ def importances(shares: dict[str, float]) -> bytes:
 
 
 def parallel_coordinates(trials: list[Trial], space: dict[str, Choices | Range]) -> bytes:
-    """Draw each trial as a line through the values it had, dark where its validation loss is low.
+    """Draw each trial as a line through its values, darker for a lower validation loss.
 
     Args:
-        trials: complete ones, with a value for every option of `space`.
-        space: as in study.json.
+        trials: complete trials with a value for every option of `space`.
+        space: the options that were searched.
     """
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
-    # By rank: one trial that went wrong would leave all others in one colour.
+    # Coloured by rank: by loss, one bad trial would leave all others in one colour.
     worst_first = sorted(trials, key=lambda trial: -(trial.val_loss or 0))
     ranks = {trial.number: rank for rank, trial in enumerate(reversed(worst_first))}
     most, viridis = max(1, len(trials) - 1), colormaps["viridis"]
@@ -100,7 +100,7 @@ def parallel_coordinates(trials: list[Trial], space: dict[str, Choices | Range])
 
 
 def _height(dimension: Choices | Range, value: Option) -> float:
-    """Where a value lies on its axis, from 0 to 1."""
+    """Return where a value lies on its axis, from 0 to 1."""
     if isinstance(dimension, Choices):
         choices = dimension.choices
         return 0.5 if len(choices) == 1 else float(choices.index(value) / (len(choices) - 1))

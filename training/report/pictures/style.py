@@ -1,4 +1,4 @@
-"""One look for all pictures: colours, fonts, and names that every installed font set can draw."""
+"""Define one style for all pictures: colours, fonts, and captions that the installed fonts can draw."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette: told apart with any kind of colour vision.
+# Okabe and Ito's palette, which every kind of colour vision can distinguish.
 BLUE, ORANGE, GREEN, PINK, VERMILION = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00"
 PART_COLOURS = {"train": BLUE, "validation": ORANGE, "test": GREEN}
 SKY = "#8fc3e8"
 INK, FAINT, GRID = "#1f2933", "#6b7785", "#e4e7eb"
 
-# Twice the 100 pixels an inch that the report shows them at.
+# The report shows 100 pixels per inch; twice as many keep pictures sharp on dense screens.
 _DPI = 200
 
-# DejaVu comes with matplotlib; the others are what systems have for the scripts that it lacks.
+# DejaVu comes with matplotlib; the other fonts cover scripts that it lacks, on systems that have them.
 _FAMILIES = (
     "DejaVu Sans",
     "Noto Sans CJK SC",
@@ -43,7 +43,7 @@ _FAMILIES = (
 
 @contextmanager
 def canvas(width: float, height: float) -> Iterator[Figure]:
-    """A figure of so many inches; draw on it and call `png` before the block ends."""
+    """Give a figure of this size in inches. Draw on it and call `png` before the block ends."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -74,7 +74,7 @@ def canvas(width: float, height: float) -> Iterator[Figure]:
 
 
 def png(figure: Figure) -> bytes:
-    """Render `figure`, the same bytes for the same drawing."""
+    """Return `figure` as PNG: equal bytes for equal drawings."""
     stream = io.BytesIO()
     metadata = {"Software": None}
     figure.savefig(stream, format="png", dpi=_DPI, bbox_inches="tight", pad_inches=0.1, metadata=metadata)
@@ -84,8 +84,8 @@ def png(figure: Figure) -> bytes:
 def captions(class_names: list[str], most: int) -> list[str]:
     """Shorten names to `most` columns.
 
-    The report's tables number the classes, so "#3" stands for a name that no font here can draw, and
-    opens one that is otherwise the same as another's after shortening.
+    The report's tables number the classes. "#3" replaces a name that no installed font can draw, and precedes one that
+    would otherwise equal another name after shortening.
     """
     drawable = _drawable()
     shortened = [shorten(name, most) for name in class_names]
@@ -100,7 +100,7 @@ def captions(class_names: list[str], most: int) -> list[str]:
 
 
 def as_percent(axes: Axes, *axis_names: str) -> None:
-    """Label the named axes ("x", "y"), whose values are shares, in per cent."""
+    """Label the named axes ("x", "y"), whose values are fractions, in per cent."""
     from matplotlib.ticker import PercentFormatter
 
     for name in axis_names:
@@ -119,5 +119,5 @@ def _families() -> list[str]:
 def _drawable() -> frozenset[int]:
     from matplotlib.font_manager import findfont, get_font
 
-    # "…" and escapes are in every font; the joiners that `printable` leaves in are drawn by none.
+    # Every font has "…" and the letters of escapes; no font draws the joiners that `printable` keeps.
     return frozenset().union(*(get_font(findfont(family)).get_charmap() for family in _families()))

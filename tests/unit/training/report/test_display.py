@@ -1,4 +1,4 @@
-"""Numbers and names, the way a person gets to see them."""
+"""Numbers and names as a person reads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page, from a report and pictures made up here."""
+"""The page, from a report and pictures made up for these tests."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def all_pictures() -> dict[str, bytes]:
 
 
 class Page(HTMLParser):
-    """What a browser would make of a page: its tags, its addresses and its text."""
+    """A page as a browser reads it: its tags, its addresses and its text."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ def test_everything_in_the_report_is_on_the_page(tmp_path: Path) -> None:
     for expected in (
         *("leaves", "/data/leaves", "1,234", "48 x 48", "2.5 : 1", "class weights", "1.25", "17", "12.3 s"),
         *("a/1.png", "b/2.png", "a/broken.jpg", "corrupt_image", "truncated JPEG image", "0123456789abcdef"),
-        *("early stopping", "3 min 12 s", "8,123", "87.6%", "0.432", "adamw", "3 training images left out"),
+        *("early stopping", "3 min 12 s", "8,123", "87.6%", "0.432", "adamw", "3 training images were left out"),
         *("Published as image_classifier:abc123", "290,314", "1.2 MB", "2.4e-07", "dropped", "90.0% (fp32 95.0%)"),
         *("Scores are divided by 1.375", "0.099", "0.765", "0.012", "0.543"),
         *("MODEL_TAG=image_classifier:abc123 bentoml serve", "loses 5.0 points"),
@@ -113,7 +113,7 @@ def test_hostile_names_are_shown_and_do_nothing(tmp_path: Path) -> None:
         assert name in page.text
 
 
-def test_a_file_name_that_is_no_utf8_is_shown_escaped(tmp_path: Path) -> None:
+def test_a_file_name_that_is_not_utf8_is_shown_escaped(tmp_path: Path) -> None:
     report = training_report(["cat", "dog"])
     rejected = [RejectedFile("cat/caf\udce9.jpg", "corrupt_image", "truncated")]
     conflicts = [LabelConflict(["\udcff<b>.png"], ["cat", "dog"])]
@@ -139,7 +139,7 @@ def test_the_page_says_why_nothing_is_explained(tmp_path: Path) -> None:
     assert "No map can be shown: the network has no convolutional feature map." in written(tmp_path, report).text
 
 
-def test_the_page_says_what_leaving_images_out_does_to_the_curves(tmp_path: Path) -> None:
+def test_the_page_explains_the_learning_curves_of_a_training_that_leaves_images_out(tmp_path: Path) -> None:
     report = training_report(["cat", "dog"])
     assert "left out until the last epochs" not in written(tmp_path, report, all_pictures()).text
     report = changed(report, "train", config={"data_pruning": 0.5})
@@ -148,7 +148,7 @@ def test_the_page_says_what_leaving_images_out_does_to_the_curves(tmp_path: Path
 
 def test_an_evaluation_has_a_page_without_the_sections_of_a_training(tmp_path: Path) -> None:
     headings = {"Images per class", "Test results", "Environment"}
-    of_training = {"Training", "Configuration", "Data checks", "Temperature scaling", "Where it looks"}
+    of_training = {"Training", "Configuration", "Data checks", "Temperature scaling", "Where the network looks"}
     trained = written(tmp_path, training_report(["cat", "dog"])).text
     evaluated = written(tmp_path, evaluation_report(["cat", "dog"])).text
 
@@ -172,7 +172,7 @@ def test_a_training_without_validation_images_shows_no_validation_figures(tmp_pa
         ({"tag": None, "published": False, "refused": None}, "Not published"),
     ],
 )
-def test_the_verdict_says_what_became_of_the_model(tmp_path: Path, model: dict[str, Any], verdict: str) -> None:
+def test_the_verdict_says_whether_the_model_was_published(tmp_path: Path, model: dict[str, Any], verdict: str) -> None:
     report = training_report(["cat", "dog"])
     report = changed(report, "model", **model)
     text = written(tmp_path, report).text
@@ -180,7 +180,7 @@ def test_the_verdict_says_what_became_of_the_model(tmp_path: Path, model: dict[s
     assert ("bentoml serve" in text) == model["published"]
 
 
-def test_long_lists_of_files_are_cut_and_counted(tmp_path: Path) -> None:
+def test_a_long_list_of_files_is_cut_off_with_a_count_of_the_rest(tmp_path: Path) -> None:
     report = training_report(["cat", "dog"])
     rejected = [RejectedFile(f"file-{i}.jpg", "corrupt_image", "truncated") for i in range(1500)]
     report = changed(report, "data", rejected=rejected)
@@ -208,7 +208,7 @@ def test_many_classes_are_listed_worst_first(tmp_path: Path) -> None:
     assert [f1[name] for name in listed] == sorted(f1.values())
 
 
-def test_nothing_is_pointed_out_where_all_is_well() -> None:
+def test_a_report_without_problems_has_no_findings() -> None:
     report = training_report(["cat", "dog"])
     labels = np.repeat([0, 1], 200)
     report = replace(report, test=metrics.evaluate(labels, np.eye(2)[labels], ["cat", "dog"]))
@@ -217,18 +217,18 @@ def test_nothing_is_pointed_out_where_all_is_well() -> None:
     assert findings(report) == []
 
 
-def test_what_deserves_a_look_is_pointed_out() -> None:
+def test_each_problem_is_a_finding() -> None:
     report = training_report(["cat", "dog", "owl"])
     labels = np.array([0] * 8 + [1] * 2)
     test = metrics.evaluate(labels, np.tile([0.9, 0.05, 0.05], (10, 1)), ["cat", "dog", "owl"])
     report = changed(replace(report, test=test), "train", stopped="finished", epochs=3, best_epoch=3)
     text = "\n".join(findings(report))
 
-    assert "can't be told from always answering “cat”, which is right on 80.0%" in text
-    assert "With 10 test images the accuracy is only known to lie between 49.0% and 94.3%" in text
-    assert "No test image of “owl”" in text
+    assert "is not clearly better than always answering “cat”, which is right on 80.0%" in text
+    assert "With 10 test images, the accuracy is only known to lie between 49.0% and 94.3%" in text
+    assert "There are no test images of “owl”" in text
     assert "Never predicted: “dog”" in text
     assert "The last epoch was the best one" in text
-    assert "Training accuracy is 20 points above validation" in text
+    assert "Training accuracy is 20 percentage points above validation accuracy" in text
     assert "1 image lies in the folders of several classes" in text
     assert "1 file could not be used" in text

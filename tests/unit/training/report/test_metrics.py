@@ -128,7 +128,7 @@ def test_the_result_is_strict_json() -> None:
         ([0], np.array([[np.nan, np.nan]]), "finite"),
     ],
 )
-def test_input_that_makes_no_sense_is_refused(labels: list[int], probabilities: np.ndarray, message: str) -> None:
+def test_invalid_input_is_refused(labels: list[int], probabilities: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         metrics.evaluate(np.array(labels, dtype=np.int64), probabilities, CATS_AND_DOGS)
 
@@ -146,5 +146,5 @@ def test_the_most_confident_mistakes_come_first() -> None:
     # Newcombe, Two-sided confidence intervals for the single proportion, 1998, table I.
     [(81 / 263, 263, (0.2553, 0.3662)), (15 / 148, 148, (0.0624, 0.1605)), (0, 20, (0, 0.1611)), (1, 29, (0.8830, 1))],
 )
-def test_interval_of_a_share(share: float, images: int, expected: tuple[float, float]) -> None:
+def test_the_interval_of_a_fraction_by_hand(share: float, images: int, expected: tuple[float, float]) -> None:
     assert metrics.wilson_interval(share, images) == pytest.approx(expected, abs=5e-5)

@@ -58,7 +58,7 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> StudyReport:
     return record.document(plan, found, DATA, environment())
 
 
-def test_the_document_says_what_was_found(content: StudyReport) -> None:
+def test_the_document_has_the_trials_and_the_best_one(content: StudyReport) -> None:
     assert content.study.finished == 8
     assert content.study.wanted == 9
     assert (content.baseline, content.best) == (0, 2)
@@ -82,7 +82,9 @@ def trial(number: int, loss: float | None) -> Trial:
         (None, None, None, "No trial was completed."),
     ],
 )
-def test_the_comparison_is_honest(baseline: Trial | None, best: Trial | None, better: bool | None, text: str) -> None:
+def test_the_comparison_says_whether_the_search_did_better(
+    baseline: Trial | None, best: Trial | None, better: bool | None, text: str
+) -> None:
     said = record.comparison(baseline, best)
     assert said.better is better
     assert said.text.startswith(text)
@@ -103,7 +105,7 @@ def test_the_page_stands_alone_and_escapes_what_it_is_given(content: StudyReport
     assert "<b>photos" not in page
     assert "<script>" not in page
     assert "8 of 9" in page
-    assert "the same command goes on with it" in page
+    assert "the same command resumes it" in page
 
 
 def test_a_study_without_a_result_has_a_page_too(content: StudyReport, tmp_path: Path) -> None:

@@ -21,13 +21,13 @@ def read(folder: Path, text: str) -> space.Space:
     ("text", "message"),
     [
         ("learning_rat = { low = 1, high = 2 }", "learning_rat: there is no such option"),
-        ("epochs = { low = 1, high = 2 }", "epochs: not an option that can be searched"),
-        ("image_size = { low = 16, high = 32 }", "image_size: not an option that can be searched"),
-        ("refit = { choices = [true, false] }", "refit: not an option that can be searched"),
+        ("epochs = { low = 1, high = 2 }", "epochs: this option can't be searched"),
+        ("image_size = { low = 16, high = 32 }", "image_size: this option can't be searched"),
+        ("refit = { choices = [true, false] }", "refit: this option can't be searched"),
         ("depth = 3", "depth: write { low = A, high = B } or { choices = [...] }"),
         ("depth = { low = 1, hihg = 2 }", "depth: there is no 'hihg'"),
         ("depth = { low = 1 }", "depth: a range needs low and high"),
-        ("depth = { low = 3, high = 3 }", "depth: low is 3, high 3; low must be less"),
+        ("depth = { low = 3, high = 3 }", "depth: low is 3 and high is 3; low must be less than high"),
         ("depth = { low = 1, high = 9 }", "depth: --depth is 9; it must be at most 8"),
         ("depth = { low = 1.5, high = 3 }", "depth: 1.5 must be of type int"),
         ("depth = { low = true, high = 3 }", "depth: True must be of type int"),
@@ -39,9 +39,9 @@ def read(folder: Path, text: str) -> space.Space:
         ("optimizer = { choices = ['adam', 'adma'] }", "optimizer: --optimizer is 'adma'; choose one of adam"),
         ("optimizer = { choices = 'adam' }", "optimizer: choices must be a list of values"),
         ("width = { choices = [] }", "width: choices must be a list of values"),
-        ("width = { choices = [8, 8] }", "width: a choice is there twice"),
-        ("width = { choices = [8], steps = 2 }", "width: choices stand alone"),
-        ("", "it names no option to search"),
+        ("width = { choices = [8, 8] }", "width: a choice is repeated"),
+        ("width = { choices = [8], steps = 2 }", "width: choices can't be combined with"),
+        ("", "the file names no option to search"),
         ("depth = {", "(at end of document)"),
     ],
 )
@@ -53,13 +53,13 @@ def test_a_mistake_is_one_line_that_names_file_and_option(tmp_path: Path, text: 
     assert "\n" not in str(raised.value)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"--space .*none.toml: No such file"):
         space.read(tmp_path / "none.toml")
 
 
 @pytest.mark.parametrize("data", ["digits", "photos"])
-def test_the_default_space_has_what_matters_and_the_default_configuration_in_it(data: str) -> None:
+def test_the_default_space_contains_the_default_configuration(data: str) -> None:
     default = space.read(space.DEFAULT)
     network = {"depth", "width", "dropout", "l2", "activation"}
     assert {*network, "learning_rate", "batch_size", "optimizer", "rotation", "zoom", "shift"} == set(
@@ -89,11 +89,11 @@ def test_a_grid_is_every_combination(tmp_path: Path) -> None:
         Config(data="x", **entry)
 
 
-def test_a_grid_needs_steps_and_an_end(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--search grid: l2, dropout: a range; give it steps = N, or choices"):
+def test_a_grid_needs_steps_and_has_a_largest_size(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--search grid: l2, dropout: add steps = N to the range, or give choices"):
         read(tmp_path, "l2 = { low = 0, high = 1 }\ndropout = { low = 0, high = 0.5 }").grid()
     large = read(tmp_path, "l2 = { low = 0, high = 1, steps = 1000 }\ndropout = { low = 0, high = 0.5, steps = 1000 }")
-    with pytest.raises(UsageError, match="--search grid: 1,000,000 combinations; 10,000 are the most"):
+    with pytest.raises(UsageError, match="--search grid: 1,000,000 combinations; at most 10,000 are allowed"):
         large.grid()
 
 

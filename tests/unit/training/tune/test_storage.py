@@ -19,7 +19,9 @@ def _no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(storage.VARIABLE, raising=False)
 
 
-def test_a_study_is_a_file_in_its_folder_unless_told_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_study_is_a_file_in_its_folder_unless_a_database_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     url = storage.address(None, tmp_path)
     assert url == f"sqlite:///{tmp_path}/study.db"
     assert not storage.is_shared(url)
@@ -36,7 +38,9 @@ def test_a_study_is_a_file_in_its_folder_unless_told_otherwise(tmp_path: Path, m
 def test_a_password_is_refused_on_the_command_line_and_hidden_from_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
-    with pytest.raises(UsageError, match="everybody on the machine can read a password there") as raised:
+    with pytest.raises(
+        UsageError, match="every user of this machine can read a password on the command line"
+    ) as raised:
         storage.address(url, tmp_path)
     assert SECRET not in str(raised.value)
     monkeypatch.setenv(storage.VARIABLE, url)
@@ -47,13 +51,13 @@ def test_a_password_is_refused_on_the_command_line_and_hidden_from_the_environme
 
 
 @pytest.mark.parametrize("url", [f"mysql://me:{SECRET}@db/x", f"{SECRET}", f"sqlite:///{SECRET}.db"])
-def test_another_database_is_refused_without_a_word_of_the_url(tmp_path: Path, url: str) -> None:
+def test_another_database_is_refused_without_repeating_its_url(tmp_path: Path, url: str) -> None:
     with pytest.raises(UsageError, match=r"--storage: write postgresql\+psycopg://USER@HOST/DATABASE") as raised:
         storage.address(url, tmp_path)
     assert SECRET not in str(raised.value)
 
 
-def test_a_database_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+def test_a_missing_database_is_reported_in_one_line(tmp_path: Path) -> None:
     url = f"postgresql+psycopg://me:{SECRET}@127.0.0.1:9/studies"
     with pytest.raises(storage.StorageError, match="the study's storage postgresql") as raised:
         storage.connect(url)
@@ -63,13 +67,13 @@ def test_a_database_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     assert raised.value.exit_code == 4
 
 
-def test_a_file_that_is_no_study_is_one_line(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_study_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "study.db").write_text("not a database, but long enough to be read as one" * 20)
     with pytest.raises(storage.StorageError, match="file is not a database"):
         storage.connect(storage.address(None, tmp_path))
 
 
-def test_a_database_that_goes_away_is_one_line() -> None:
+def test_a_lost_database_is_reported_in_one_line() -> None:
     lost = OperationalError("SELECT 1", {}, Exception("server closed the connection\nunexpectedly"))
     line = r"the study's storage .*: server closed the connection$"
     with pytest.raises(storage.StorageError, match=line), storage.problems(URL):

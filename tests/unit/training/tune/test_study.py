@@ -63,14 +63,14 @@ def test_the_default_configuration_is_the_first_trial(plan: Plan) -> None:
     assert len(params) == study.wanted(plan) == 7
 
 
-def test_one_outside_of_the_space_is_tried_all_the_same(plan: Plan) -> None:
+def test_a_default_configuration_outside_the_space_is_tried_nevertheless(plan: Plan) -> None:
     found = begun(replace(plan, config=replace(plan.config, width=128)))
     (first,) = found.trials
     assert first.user_attrs == {study.BASELINE: True}
     assert first.params == {}
 
 
-def test_a_search_that_is_gone_on_with_has_the_trials_of_one_that_was_left_alone(plan: Plan, tmp_path: Path) -> None:
+def test_a_resumed_search_has_the_trials_of_an_uninterrupted_one(plan: Plan, tmp_path: Path) -> None:
     whole = work(plan, begun(plan))
     (tmp_path / "again").mkdir()
     other = replace(plan, storage=storage.address(None, tmp_path / "again"))
@@ -79,14 +79,14 @@ def test_a_search_that_is_gone_on_with_has_the_trials_of_one_that_was_left_alone
     assert len({entry["learning_rate"] for entry in whole}) == 7
 
 
-def test_more_trials_come_on_top(plan: Plan) -> None:
+def test_more_trials_are_added_to_the_earlier_ones(plan: Plan) -> None:
     whole = work(plan, begun(plan))
     more = replace(plan, trials=8)
     assert work(more, begun(more))[:7] == whole
     assert len(begun(more).trials) == 9
 
 
-def test_a_grid_is_queued_whole_and_once(plan: Plan) -> None:
+def test_every_combination_of_a_grid_is_queued_once(plan: Plan) -> None:
     grid = replace(
         plan, search="grid", space=Space({"width": SPACE.dimensions["width"], "depth": Dimension(int, (1, 2))})
     )
@@ -106,28 +106,28 @@ def test_a_grid_is_queued_whole_and_once(plan: Plan) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"fingerprint": "0" * 64}, "was begun with other images"),
-        ({"search": "tpe"}, "was begun with --search random, not tpe"),
-        ({"space": Space({"width": Dimension(int, (8, 16))})}, "was begun with another space (width: "),
-        ({"space": SPACE.without({"width"})}, "was begun with another space (width: "),
-        ({"config": Config(data="photos", epochs=9).for_images(500)}, "was begun with epochs = 27, not 9"),
+        ({"fingerprint": "0" * 64}, "was started with other images"),
+        ({"search": "tpe"}, "was started with --search random, not tpe"),
+        ({"space": Space({"width": Dimension(int, (8, 16))})}, "was started with another space (width: "),
+        ({"space": SPACE.without({"width"})}, "was started with another space (width: "),
+        ({"config": Config(data="photos", epochs=9).for_images(500)}, "was started with epochs = 27, not 9"),
     ],
 )
-def test_another_search_is_not_mixed_in(plan: Plan, changes: dict[str, Any], message: str) -> None:
+def test_a_different_search_is_refused(plan: Plan, changes: dict[str, Any], message: str) -> None:
     begun(plan)
     with pytest.raises(ModelError) as raised:
         begun(replace(plan, **changes))
     assert message in str(raised.value)
-    assert str(raised.value).endswith("begin a new one with another --study or --out")
+    assert str(raised.value).endswith("start a new study with another --study or --out")
 
 
-def test_where_the_model_goes_is_no_other_search(plan: Plan) -> None:
+def test_options_of_the_result_do_not_make_a_different_search(plan: Plan) -> None:
     begun(plan)
     begun(replace(plan, config=replace(plan.config, name="other", publish=False, decoders=3), processes=4))
 
 
 @pytest.mark.parametrize("half_way", [False, True])
-def test_a_trial_that_was_running_is_done_again_with_its_parameters(plan: Plan, tmp_path: Path, half_way: bool) -> None:
+def test_a_killed_trial_is_repeated_with_its_parameters(plan: Plan, tmp_path: Path, half_way: bool) -> None:
     found = begun(plan)
     work(plan, found, most=2)
     found.sampler = study.sampler(plan, 2)
@@ -152,7 +152,7 @@ def test_a_trial_that_was_running_is_done_again_with_its_parameters(plan: Plan, 
     assert study.replaced(again.trials) == {2}
 
 
-def test_one_whose_process_is_always_killed_is_given_up(plan: Plan) -> None:
+def test_a_trial_whose_process_is_killed_every_time_is_given_up(plan: Plan) -> None:
     begun(plan).ask()
     for _ in range(storage.RETRIES):
         begun(plan).ask()
@@ -161,14 +161,14 @@ def test_one_whose_process_is_always_killed_is_given_up(plan: Plan) -> None:
     assert study.begun(found.trials) == 1
 
 
-def test_a_trial_of_somebody_else_is_left_alone(plan: Plan) -> None:
+def test_a_trial_of_another_process_is_left_alone(plan: Plan) -> None:
     found = begun(plan)
     found.ask().set_user_attr(study.WORKER, "theirs")
     assert study.requeue(found, lambda trial: trial.user_attrs[study.WORKER] == "mine") == 0
     assert study.running(found.trials)
 
 
-def test_hyperband_ends_the_bad_ones_early_but_never_the_default(plan: Plan) -> None:
+def test_hyperband_stops_bad_trials_early_but_never_the_default(plan: Plan) -> None:
     plan = replace(plan, config=replace(plan.config, epochs=9), search="hyperband", trials=11)
     found = begun(plan)
     measured: dict[str, float] = {}
