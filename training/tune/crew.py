@@ -69,7 +69,7 @@ def run(plan: Plan, study: Study, look: Callable[[], None]) -> bool:
             for worker in crew:
                 worker.process.kill()
                 worker.process.join()
-            _queue_anew(plan, study, {worker.name for worker in crew})
+            _queue_again(plan, study, {worker.name for worker in crew})
     look()
     return stop.is_set()
 
@@ -97,7 +97,7 @@ def _was_killed(plan: Plan, study: Study, worker: _Worker) -> bool:
         failure: Failure = worker.answers.recv()
     except EOFError:
         why = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        if not _queue_anew(plan, study, {worker.name}):
+        if not _queue_again(plan, study, {worker.name}):
             log = plan.out / f"worker-{worker.place}.log"
             raise WorkerFailed(f"a process of the search ended with {why} before its first trial; see {log}") from None
         logger.warning("a process of the search was killed by %s (out of memory?); its trial is repeated", why)
@@ -105,7 +105,7 @@ def _was_killed(plan: Plan, study: Study, worker: _Worker) -> bool:
     raise WorkerFailed(failure.message, failure.exit_code)
 
 
-def _queue_anew(plan: Plan, study: Study, names: set[str]) -> int:
+def _queue_again(plan: Plan, study: Study, names: set[str]) -> int:
     if not names:
         return 0
     with alone(plan.storage):
