@@ -31,7 +31,7 @@ class Checks:
     images: Path | None = None
     passed: list[str] = field(default_factory=list)
     _examples: list[GoldenImage] = field(default_factory=list)
-    """The golden set that was asked for last."""
+    """The golden set that was sent last."""
 
     def answers(self, pods: list[Json]) -> None:
         """Send the golden set to each pod.

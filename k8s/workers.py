@@ -12,7 +12,7 @@ PORT = 7733
 """Port on which worker 0 listens for the others. Gradients use ports that the system chooses."""
 
 LOST = ExitCode.WORKERS_LOST.value
-"""Exit code of a worker that lost another one. What ended that one is counted against --attempts; this isn't."""
+"""Exit code of a worker that lost another one. It doesn't count against --attempts; the end of the lost one does."""
 
 INDEX = "batch.kubernetes.io/job-completion-index"
 

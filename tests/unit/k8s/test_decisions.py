@@ -129,7 +129,7 @@ def test_rollback_prefers_a_proved_revision() -> None:
     assert earlier(history("deployed"), [1]) is None
 
 
-def test_an_answer_must_have_the_class_and_nearly_the_confidence() -> None:
+def test_an_answer_must_match_the_class_and_nearly_the_confidence() -> None:
     example = GoldenImage("03.png", b"", "7", 0.998)
     assert compare(example, ("7", 0.9989), 1e-3) == ""
     assert compare(example, ("7", 0.9969), 1e-3).endswith("the confidence differs by 0.0011")

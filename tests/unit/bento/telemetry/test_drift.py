@@ -62,10 +62,10 @@ def test_training_and_service_count_the_same_images_into_the_same_bins() -> None
         shares = [count / 200 for count in observed("same:1", feature).values()]
         assert shares == pytest.approx(expected.shares[feature])
         assert sum(shares) == pytest.approx(1)
-        told = [
+        exported = [
             metrics.drift_baseline.labels("same:1", feature, name)._value.get() for name in observed("same:1", feature)
         ]
-        assert told == expected.shares[feature]
+        assert exported == expected.shares[feature]
 
 
 def test_empty_bins_are_exported_from_the_start() -> None:
@@ -82,16 +82,16 @@ def test_a_model_without_a_baseline_has_counters_and_no_shares() -> None:
     assert shares == []
 
 
-def test_a_baseline_of_other_bins_is_left_out_and_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_baseline_with_other_bins_is_left_out_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     found = Baseline(10, {"class": [0.5, 0.5, 0], "confidence": [1], "brightness": [0.0] * 9 + [1.0]})
     Drift("other:1", CLASSES, found)
-    told = {
+    exported = {
         s.labels["feature"]
         for f in metrics.drift_baseline.collect()
         for s in f.samples
         if s.labels["model"] == "other:1"
     }
-    assert told == {"class", "brightness"}
+    assert exported == {"class", "brightness"}
     assert len(caplog.messages) == 2
 
 
