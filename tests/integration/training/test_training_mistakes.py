@@ -21,7 +21,7 @@ from tests.integration.training.conftest import SMALL, Run, Sandbox
         (["--data", "data", "--strict"], 1, "--strict: red/cut.png"),
         (["--data", "data", "--epochs", "0"], 2, "--epochs is 0; it must be at least 1"),
         (["--data", "data", "--config", "none.toml"], 2, "--config none.toml: No such file"),
-        (["--data", "data", "--out", "run"], 2, "run holds a run already; continue it with --resume run"),
+        (["--data", "data", "--out", "run"], 2, "run holds a run already; resume it with --resume run"),
         (["--resume", "data"], 1, "data holds no run to resume"),
         (["--resume", "run", "--epochs", "3"], 2, "--resume takes the options of the run"),
         (["--data", "data", "--cache-dir", "/proc/nowhere"], 1, "can't be written to /proc/nowhere"),

@@ -196,7 +196,7 @@ def test_a_kill_and_ctrl_c_lose_nothing_that_was_finished(run: Run, sandbox: San
     found = document(out)
     done = found["study"]["finished"]
     assert 2 <= done < 10
-    assert err.splitlines()[-1] == f"error: stopped after {done} of 10 trials; the same command goes on"
+    assert err.splitlines()[-1] == f"error: stopped after {done} of 10 trials; the same command resumes the search"
     assert "the same command resumes it" in (out / "report.html").read_text()
     assert [trial["state"] for trial in found["trials"]] == ["complete"] * done
     assert [trial["number"] for trial in found["trials"]][:2] == [0, 2]

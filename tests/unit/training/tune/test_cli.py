@@ -22,7 +22,7 @@ from training.cli import PROGRAM
         (("--storage", "postgresql+psycopg://me@db/x"), 2, "--study NAME: a database holds many studies"),
         (("--storage", "postgresql://me:abc@db/x", "--study", "s"), 2, "--storage: everybody on the machine can read"),
         (("--depth", "99"), 2, "--depth is 99; it must be at most 8"),
-        (("--backbone", "resnet50"), 2, "a search trains networks from scratch; leave --backbone out"),
+        (("--backbone", "resnet50"), 2, "a search trains networks from scratch; leave out --backbone"),
         ((), 1, "no such folder: nowhere"),
     ],
 )
