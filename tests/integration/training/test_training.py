@@ -6,6 +6,7 @@ import json
 from html.parser import HTMLParser
 from pathlib import Path
 
+import jsonschema_rs
 import pytest
 
 from tests.folders import write_tree
@@ -21,6 +22,8 @@ def test_a_run_prints_the_table_and_the_tag_to_stdout_and_everything_else_to_std
 
 
 def test_metrics_have_the_documented_shape_and_a_tiny_network_distinguishes_colours(run: Run) -> None:
+    schema = json.loads(Path("docs/metrics.schema.json").read_text())
+    assert [str(error) for error in jsonschema_rs.validator_for(schema).iter_errors(run[1])] == []
     test = run[1]["test"]
     assert test["accuracy"] >= 0.9
     for name in ("precision", "recall", "f1"):
