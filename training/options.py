@@ -24,6 +24,9 @@ _TYPES: dict[str, type] = {
 _NEW_NAMES: dict[str, str] = {f.metadata["also"]: f.name for f in fields(Config) if f.metadata["also"]}
 """Current names of options by their older names, which are still accepted."""
 
+_REMOVED = {"ensemble": 1, "ema": 0.0, "mixup": 0.0, "cutmix": 0.0}
+"""Removed options with the value that switched each off. An older run's config.toml has them; `--resume` still works."""
+
 
 def add_arguments(parser: argparse.ArgumentParser, only: tuple[str, ...] | None = None) -> None:
     """Add an option to `parser` for each field (or each in `only`), in the fields' groups."""
@@ -83,7 +86,7 @@ def read(path: Path) -> dict[str, Any]:
         raise UsageError(f"--config {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"--config {path}: {error}") from error
-    values = {_NEW_NAMES.get(name, name): value for name, value in values.items()}
+    values = {_NEW_NAMES.get(name, name): value for name, value in values.items() if _REMOVED.get(name) != value}
     for name, value in values.items():
         if name not in _TYPES:
             raise UsageError(f"--config {path}: there is no option {name!r}")
