@@ -25,7 +25,7 @@ _NEW_NAMES: dict[str, str] = {f.metadata["also"]: f.name for f in fields(Config)
 """Current names of options by their older names, which are still accepted."""
 
 _REMOVED = {"ensemble": 1, "ema": 0.0, "mixup": 0.0, "cutmix": 0.0}
-"""Removed options with the value that switched each off. An older run's config.toml has them; `--resume` still works."""
+"""Removed options, each with the value that switched it off: the config.toml of an older run has them."""
 
 
 def add_arguments(parser: argparse.ArgumentParser, only: tuple[str, ...] | None = None) -> None:
