@@ -75,7 +75,7 @@ PROGRAM = Program(
         ExitCode.USAGE: "wrong options",
         ExitCode.REFUSED: "a check or the rollout failed, and the change is undone",
         ExitCode.UNREACHABLE: "no kubeconfig, no answer from the cluster, or credentials that it doesn't accept",
-        ExitCode.FORBIDDEN: "a right is missing",
+        ExitCode.FORBIDDEN: "a permission is missing",
         ExitCode.BUSY: "another command is changing the release",
         ExitCode.NOT_UNDONE: "the change failed and couldn't be undone",
         ExitCode.INTERRUPTED: "interrupted, and undone",

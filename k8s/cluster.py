@@ -99,7 +99,7 @@ class Cluster:
     def check(self) -> None:
         """Fail early if the cluster doesn't answer or lacks the namespace.
 
-        The right to get the namespace isn't needed. Without it, the first object shows a wrong namespace.
+        The permission to get the namespace isn't needed. Without it, the first object shows a wrong namespace.
 
         Raises:
             K8sError: the cluster doesn't answer, or there is no such namespace.

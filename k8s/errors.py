@@ -37,7 +37,7 @@ class Unreachable(K8sError):
 
 
 class Forbidden(K8sError):
-    """The credentials lack a right."""
+    """The credentials lack a permission."""
 
     exit_code = ExitCode.FORBIDDEN
 
@@ -66,13 +66,13 @@ _FORBIDDEN = re.compile(
 
 
 def forbidden(message: str) -> Forbidden | None:
-    """Return the error for an API server's message that a right is missing, or None for any other message."""
+    """Return the error for an API server's message that a permission is missing, or None for any other message."""
     found = _FORBIDDEN.search(message)
     if found is None:
         return None
     resource = found["plural"] + (f".{found['group']}" if found["group"] else "")
     where = f"in namespace {found['namespace']}" if found["namespace"] else "in the cluster"
-    return Forbidden(f"{found['user']} has no right to {found['verb']} {resource} {where}; see docs/kubernetes.md")
+    return Forbidden(f"{found['user']} has no permission to {found['verb']} {resource} {where}; see docs/kubernetes.md")
 
 
 def from_api(error: ApiException) -> K8sError:

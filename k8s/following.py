@@ -63,7 +63,7 @@ def _log(cluster: Cluster, pod: str, deadline: Deadline) -> str:
     """Show a pod's log as it arrives, until it ends or the time is up, and return its last 500 characters.
 
     Raises:
-        Forbidden: the right to read the log is missing.
+        Forbidden: the permission to read the log is missing.
     """
     from kubernetes.client import ApiException
     from urllib3.exceptions import HTTPError

@@ -1,4 +1,4 @@
-"""Release from the command line under load: canaries, interruptions, kills and rights."""
+"""Release from the command line under load: canaries, interruptions, kills and permissions."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def bind(release: Release, role: str) -> None:
     release.cluster.kubectl("create", "rolebinding", role, *options)
 
 
-def test_the_documented_rights_are_enough_and_an_error_names_a_missing_one(
+def test_the_documented_permissions_are_enough_and_an_error_names_a_missing_one(
     target: Target, newer: Product, ci: dict[str, str]
 ) -> None:
     release = target.release
@@ -135,7 +135,8 @@ def test_the_documented_rights_are_enough_and_an_error_names_a_missing_one(
     k8s(release, "rollback", "--timeout", "180s", environment=ci)
     said = k8s(release, "status", environment=ci, code=5)
     who = f"system:serviceaccount:{release.namespace}:ci"
-    assert f"{who} has no right to list horizontalpodautoscalers.autoscaling in namespace {release.namespace}" in said
+    missing = "has no permission to list horizontalpodautoscalers.autoscaling"
+    assert f"{who} {missing} in namespace {release.namespace}" in said
     bind(release, "image-classifier-status")
     k8s(release, "status", environment=ci)
 

@@ -1,4 +1,4 @@
-"""The rights of a Role in k8s/rbac.yaml, as (verb, group, resource)."""
+"""The permissions of a Role in k8s/rbac.yaml, as (verb, group, resource)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from pathlib import Path
 
 import yaml
 
-Right = tuple[str, str, str]
+Permission = tuple[str, str, str]
 
 
-def rights(role: str) -> set[Right]:
-    """Return the rights of a Role."""
+def permissions(role: str) -> set[Permission]:
+    """Return the permissions of a Role."""
     found = next(r for r in yaml.safe_load_all(Path("k8s/rbac.yaml").read_text()) if r["metadata"]["name"] == role)
     return {
         (verb, group, resource)

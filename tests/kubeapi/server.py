@@ -1,4 +1,4 @@
-"""A stub of the Kubernetes API on loopback for helm and the client: discovery, objects, rights, tunnels to pods."""
+"""A stub of the Kubernetes API on loopback for Helm and the client: discovery, objects, permissions, pod tunnels."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _GROUPS = {plural: (group, version, kind) for group, version, plural, kind, _ in
 
 
 class KubeApi:
-    """A context manager. Tests set the `fates` of images, remove rights, and read `objects` and `asked`."""
+    """A context manager. Tests set the `fates` of images, remove permissions, and read `objects` and `asked`."""
 
     def __init__(self) -> None:
         self.objects = Objects()

@@ -1,11 +1,11 @@
-"""Each verb works with the Role that k8s/rbac.yaml has for it, and names the right that is missing."""
+"""Each verb works with the Role that k8s/rbac.yaml has for it, and names the permission that is missing."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.integration.k8s.conftest import Run
-from tests.kubeapi.roles import rights
+from tests.kubeapi.roles import Permission, permissions
 from tests.kubeapi.server import KubeApi
 
 EVERYTHING = (
@@ -20,8 +20,8 @@ NOT_IN_THE_STUB = {"monitoring.coreos.com", "keda.sh"}
 
 
 def test_the_release_role_is_sufficient_and_minimal(release: Run, k8s: Run, api: KubeApi) -> None:
-    allowed = rights("image-classifier-release")
-    api.allowed = lambda *right: right in allowed
+    allowed = permissions("image-classifier-release")
+    api.allowed = lambda *permission: permission in allowed
     assert release("1", *EVERYTHING).code == 0
     assert release("crash").code == 3
     assert release("2", "--set=ingress.enabled=false", "--set=dashboard.enabled=false").code == 0
@@ -29,7 +29,7 @@ def test_the_release_role_is_sufficient_and_minimal(release: Run, k8s: Run, api:
     assert k8s("promote", "demo").code == 0
     assert k8s("abort", "demo").code == 0
     assert k8s("rollback", "demo").code == 0
-    needed = {right for right in allowed if right[1] not in NOT_IN_THE_STUB}
+    needed = {permission for permission in allowed if permission[1] not in NOT_IN_THE_STUB}
     # The cluster's version decides whether `get` or `create` opens a tunnel.
     needed -= {("create", "", "pods/exec"), ("create", "", "pods/portforward")}
     # The stub creates an applied object without a check; a real API server requires `create`.
@@ -39,8 +39,8 @@ def test_the_release_role_is_sufficient_and_minimal(release: Run, k8s: Run, api:
 
 def test_the_status_role_is_sufficient(release: Run, k8s: Run, api: KubeApi) -> None:
     assert release("1").code == 0
-    allowed, api.asked = rights("image-classifier-status"), []
-    api.allowed = lambda *right: right in allowed
+    allowed, api.asked = permissions("image-classifier-status"), []
+    api.allowed = lambda *permission: permission in allowed
     done = k8s("status", "demo", "--interval", "0.1")
     assert done.code == 0
     assert "image_classifier:abcdefgh" in done.out
@@ -48,7 +48,7 @@ def test_the_status_role_is_sufficient(release: Run, k8s: Run, api: KubeApi) -> 
 
 
 @pytest.mark.parametrize(
-    ("right", "named"),
+    ("permission", "named"),
     [
         (("create", "coordination.k8s.io", "leases"), "create leases.coordination.k8s.io"),
         (("list", "", "secrets"), "list secrets"),
@@ -58,16 +58,16 @@ def test_the_status_role_is_sufficient(release: Run, k8s: Run, api: KubeApi) -> 
         (("get", "", "pods/exec"), "get pods/exec"),
     ],
 )
-def test_a_missing_right_is_named(release: Run, api: KubeApi, right: tuple[str, str, str], named: str) -> None:
-    allowed = rights("image-classifier-release") - {right}
+def test_a_missing_permission_is_named(release: Run, api: KubeApi, permission: Permission, named: str) -> None:
+    allowed = permissions("image-classifier-release") - {permission}
     api.allowed = lambda *asked: asked in allowed
     done = release("1")
     assert done.code == 5
-    who = "system:serviceaccount:default:releaser has no right to"
+    who = "system:serviceaccount:default:releaser has no permission to"
     assert f"{who} {named} in namespace default; see docs/kubernetes.md" in done.error
 
 
-def test_the_right_to_get_the_namespace_is_not_needed(release: Run, api: KubeApi) -> None:
-    allowed = rights("image-classifier-release") - {("get", "", "namespaces")}
-    api.allowed = lambda *right: right in allowed
+def test_the_permission_to_get_the_namespace_is_not_needed(release: Run, api: KubeApi) -> None:
+    allowed = permissions("image-classifier-release") - {("get", "", "namespaces")}
+    api.allowed = lambda *permission: permission in allowed
     assert release("1").code == 0

@@ -7,7 +7,7 @@ import yaml
 
 from tests.integration.k8s.conftest import Done, Run
 from tests.kubeapi.pods import Fate
-from tests.kubeapi.roles import rights
+from tests.kubeapi.roles import Permission, permissions
 from tests.kubeapi.server import KubeApi
 
 TRAIN = ("train", "photos", "--store-claim", "store", "--data-claim", "photos")
@@ -19,8 +19,8 @@ def train(k8s: Run, api: KubeApi) -> Run:
         api.objects.put("persistentvolumeclaims", {"metadata": {"name": claim}, "spec": {}})
     log = "epoch 1\nimage_classifier:abcd\nPublished it.\n"
     api.fates |= {"reg.local/t:1": Fate("0", log=log), "reg.local/t:bad": Fate("3", log="error: not published\n")}
-    allowed = rights("image-classifier-train")
-    api.allowed = lambda *right: right in allowed
+    allowed = permissions("image-classifier-train")
+    api.allowed = lambda *permission: permission in allowed
 
     def run(tag: str, *options: str) -> Done:
         return k8s(*TRAIN, "--image", f"reg.local/t:{tag}", *options)
@@ -84,15 +84,15 @@ def test_a_dry_run_of_several_workers_prints_job_and_service(train: Run, api: Ku
 
 
 @pytest.mark.parametrize(
-    ("right", "named"),
+    ("permission", "named"),
     [(("create", "batch", "jobs"), "create jobs.batch"), (("get", "", "pods/log"), "get pods/log")],
 )
-def test_missing_rights_are_named(train: Run, api: KubeApi, right: tuple[str, str, str], named: str) -> None:
-    allowed = rights("image-classifier-train") - {right}
+def test_missing_permissions_are_named(train: Run, api: KubeApi, permission: Permission, named: str) -> None:
+    allowed = permissions("image-classifier-train") - {permission}
     api.allowed = lambda *asked: asked in allowed
     done = train("1")
     assert done.code == 5
-    assert f"has no right to {named} in namespace default" in done.error
+    assert f"has no permission to {named} in namespace default" in done.error
 
 
 def test_a_job_that_keeps_logging_is_left_running_when_the_time_is_up(train: Run, api: KubeApi) -> None:

@@ -12,7 +12,7 @@ import yaml
 
 from tests.integration.k8s.conftest import Done, Run
 from tests.kubeapi.pods import Fate
-from tests.kubeapi.roles import rights
+from tests.kubeapi.roles import permissions
 from tests.kubeapi.server import KubeApi
 
 TUNE = ("tune", "photos", "--store-claim", "store", "--data-claim", "photos", "--storage-secret", "studies")
@@ -27,8 +27,8 @@ def tune(k8s: Run, api: KubeApi) -> Run:
         "reg.local/t:unreachable": Fate("4", log="error: the study's storage: no route to host\n"),
     }
     # The pods read the Secret; the command doesn't.
-    allowed = rights("image-classifier-train")
-    api.allowed = lambda *right: right in allowed
+    allowed = permissions("image-classifier-train")
+    api.allowed = lambda *permission: permission in allowed
 
     def run(tag: str, *options: str) -> Done:
         return k8s(*TUNE, "--image", f"reg.local/t:{tag}", *options)

@@ -156,7 +156,7 @@ image-classifier:
 - (root): Additional property x is not allowed
 - replicaCount: Invalid type. Expected: integer, given: string
 """
-RIGHT = (
+FORBIDDEN = (
     'Error: UPGRADE FAILED: query: failed to query with labels: secrets is forbidden: User "ci" cannot list resource '
     '"secrets" in API group "" in the namespace "prod"'
 )
@@ -176,7 +176,7 @@ RIGHT = (
             "chart values: values: Additional property x is not allowed; "
             "replicaCount: Invalid type. Expected: integer, given: string",
         ),
-        (RIGHT, Forbidden, "ci has no right to list secrets in namespace prod; see docs/kubernetes.md"),
+        (FORBIDDEN, Forbidden, "ci has no permission to list secrets in namespace prod; see docs/kubernetes.md"),
         ("Error: release: not found", NotFound, "release: not found"),
         ("Error: Kubernetes cluster unreachable: dial tcp", Unreachable, "Kubernetes cluster unreachable: dial tcp"),
         ("Error: path ./x\n  not found", K8sError, "helm: path ./x not found"),
