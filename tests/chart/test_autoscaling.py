@@ -92,7 +92,9 @@ def test_keda_uses_the_scaling_behavior_of_the_hpa() -> None:
 
 def test_scaling_to_zero_without_a_query_is_refused() -> None:
     to_zero = KEDA | {"keda.minReplicas": 0}
-    assert "keda.minReplicas is 0, but keda.query is empty" in refusal(to_zero)
+    refused = refusal(to_zero)
+    assert "keda.minReplicas is 0, but keda.query is empty" in refused
+    assert "a query that returns a value even while there are no pods" in refused
     spec = template(to_zero | {"keda.query": "sum(gateway_requests)"}).spec("ScaledObject")
     assert (spec["minReplicaCount"], spec["triggers"][0]["metadata"]["query"]) == (0, "sum(gateway_requests)")
 

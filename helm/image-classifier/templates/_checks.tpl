@@ -21,7 +21,7 @@
 {{- end }}
 {{- end }}
 {{- if and $v.keda.enabled (not (int $v.keda.minReplicas)) (not $v.keda.query) }}
-{{- fail "keda.minReplicas is 0, but keda.query is empty. Without pods, their metrics are missing too. Set a query that returns a value without pods, such as the gateway's request rate." }}
+{{- fail "keda.minReplicas is 0, but keda.query is empty. Without pods, their metrics are missing too. Set a query that returns a value even while there are no pods, such as the gateway's request rate." }}
 {{- end }}
 {{- if and $v.serviceMonitor.enabled $v.podMonitor.enabled }}
 {{- fail "serviceMonitor.enabled and podMonitor.enabled cannot be combined: Prometheus would count every pod twice. Disable one of them." }}
