@@ -1,4 +1,4 @@
-"""Measure a stored model on this machine and print the settings that keep a p99: `python -m bento.recommend`."""
+"""Measure a stored model on this machine and print the settings that keep a p99."""
 
 from __future__ import annotations
 
@@ -73,14 +73,24 @@ def _table(cost: CostCurve, most: int) -> str:
 
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bento.recommend", description=__doc__)
-    parser.add_argument("--tag", help="model-store tag (default: the newest model)")
+    parser.add_argument("--tag", help="model to measure, as NAME:VERSION (default: the newest)")
     parser.add_argument("--runtime", choices=FILES, help="form of the model (default: the service's choice)")
     parser.add_argument(
-        "--p99-ms", type=float, default=100, help="99th percentile to keep, in milliseconds (default: 100)"
+        "--p99-ms",
+        type=float,
+        default=100,
+        metavar="MS",
+        help="99th percentile of the latency to keep, in milliseconds (default: 100)",
     )
-    parser.add_argument("--max-batch-size", type=int, default=32, help="largest batch to consider (default: 32)")
     parser.add_argument(
-        "--threads", type=int, default=available_cpus(), help="value of THREADS (default: the CPU limit)"
+        "--max-batch-size", type=int, default=32, metavar="N", help="largest batch to consider, in images (default: 32)"
+    )
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=available_cpus(),
+        metavar="N",
+        help="threads of the model, as the setting THREADS (default: the CPU limit)",
     )
     parsed = parser.parse_args(arguments)
     if parsed.p99_ms <= 0 or not 1 <= parsed.max_batch_size <= 1024 or not 1 <= parsed.threads <= 256:
@@ -110,7 +120,8 @@ def main(arguments: list[str] | None = None) -> int:
     found = recommend(cost, decode_seconds, target, options.max_batch_size, inline)
     write = sys.stdout.write
     a, b = cost.line
-    write(f"{served.tag} by {served.runtime}, {1 if inline else options.threads} threads per call\n")
+    threads = 1 if inline else options.threads
+    write(f"{served.tag} by {served.runtime}, {threads} thread{'s' if threads > 1 else ''} per call\n")
     write(f"decoding takes {1e3 * decode_seconds:.2f} ms per image; ")
     write(f"a call of n images takes {1e3 * a:.3f} n + {1e3 * b:.3f} ms\n\n")
     write(_table(cost, options.max_batch_size) + "\n\n")

@@ -38,17 +38,21 @@ def _url(value: str) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    parser = _Parser(prog="python -m bento.fetch", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("url", type=_url, metavar="URL", help="of an archive written by `bentoml models export`")
-    parser.add_argument("--sha256", type=_sha256, required=True, metavar="HEX", help="of that archive")
-    parser.add_argument("--into", type=Path, required=True, metavar="DIR", help="the BENTOML_HOME of the server")
-    parser.add_argument("--plain-http", action="store_true", help="ask the registry of an oci:// URL over HTTP")
+    parser = _Parser(prog="python -m bento.fetch", description="Fetch an exported model into a model store.")
+    parser.add_argument("url", type=_url, metavar="URL", help="URL of an archive that `bentoml models export` wrote")
+    parser.add_argument("--sha256", type=_sha256, required=True, metavar="HEX", help="SHA-256 of that archive")
+    parser.add_argument(
+        "--into", type=Path, required=True, metavar="DIR", help="folder with the model store: the server's BENTOML_HOME"
+    )
+    parser.add_argument(
+        "--plain-http", action="store_true", help="connect to the registry of an oci:// URL by HTTP, without TLS"
+    )
     parser.add_argument(
         "--max-bytes",
         type=int,
         default=store.MAX_BYTES,
         metavar="N",
-        help="most bytes of the archive, packed or unpacked (2 GiB)",
+        help="maximum size of the archive in bytes, packed or unpacked (default: 2 GiB)",
     )
     options = parser.parse_args(arguments)
     home = options.into.absolute()

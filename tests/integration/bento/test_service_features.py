@@ -133,6 +133,7 @@ def test_the_service_accepts_the_recommended_settings(colour_store: tuple[Store,
     environment = colour_store[0].environment
     done = subprocess.run([*command, "200"], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert re.search(r", (1 thread|\d+ threads) per call\n", done.stdout)
     variables = dict(line.split("=") for line in done.stdout.splitlines() if re.fullmatch(r"[A-Z_]+=\S+", line))
     assert set(variables) == {"MAX_BATCH_SIZE", "MAX_WAIT_MS", "QUEUE_LIMIT", "DEADLINE_MS", "EXECUTION"}
     with serving(colour_store[0], ".", **variables) as server:  # type: ignore[arg-type]
