@@ -19,7 +19,12 @@ _QUIET = ("absl", "jax", "tensorflow", "tf2onnx", "bentoml", "matplotlib", "PIL"
 def _add_train(parser: ArgumentParser) -> None:
     from training.options import add_arguments
 
-    parser.add_argument("--config", type=Path, metavar="FILE", help="read options from a TOML file; flags override it")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="read options from a TOML file; options on the command line take precedence",
+    )
     parser.add_argument(
         "--resume", type=Path, metavar="DIR", help="continue the run in DIR with its own options and images"
     )
@@ -47,9 +52,14 @@ def _train(args: Namespace) -> None:
 def _add_evaluate(parser: ArgumentParser) -> None:
     from training.options import add_arguments
 
-    parser.add_argument("tag", metavar="TAG", help="the model, as in `bentoml models list`; NAME alone is its newest")
     parser.add_argument(
-        "--runtime", choices=("onnx", "onnx-int8", "keras"), default="onnx", help="form of the model to test (onnx)"
+        "tag", metavar="TAG", help="model to test, as in `bentoml models list`; NAME alone is its newest version"
+    )
+    parser.add_argument(
+        "--runtime",
+        choices=("onnx", "onnx-int8", "keras"),
+        default="onnx",
+        help="form of the model to test (default: onnx)",
     )
     add_arguments(parser, only=("data", "out", "decoders", "cache_dir", "strict"))
 
@@ -173,21 +183,20 @@ PROGRAM = Program(
             description="Search for options with a lower validation loss than the default configuration, which is "
             "trial 0. The search never uses the test images. The same command resumes a search that was stopped or "
             "killed.",
-            epilog="Every option of `train` may be given. An option that is in the space is then fixed instead of "
-            "searched.",
+            epilog="Every option of `train` may be given. An option of the space is then fixed, not searched.",
             add=_add_tune,
             run=_tune,
         ),
     ),
     exit_codes={
         ExitCode.DONE: "done; `train` has published the model, unless --no-publish was given",
-        ExitCode.FAILED: "the data, the disk, a model or a study is at fault; one line names it",
+        ExitCode.FAILED: "something is wrong with the data, the disk, a model or a study; one line says what",
         ExitCode.USAGE: "wrong options",
         ExitCode.REFUSED: "the test accuracy is below --min-accuracy, so the model is not published",
         ExitCode.UNREACHABLE: "tune: the storage of the study can't be reached",
-        ExitCode.WORKERS_APART: "several workers (docs/distributed-training.md): they did not meet",
-        ExitCode.WORKERS_LOST: "several workers: one is gone, or all were stopped; start all of them again",
-        ExitCode.INTERRUPTED: "interrupted; `train` ends with 0 instead if it could publish the best epoch so far",
+        ExitCode.WORKERS_APART: "training by several workers (docs/distributed-training.md): not all connected in time",
+        ExitCode.WORKERS_LOST: "training by several workers: one was lost or all were stopped; --resume all of them",
+        ExitCode.INTERRUPTED: "interrupted; but `train` exits with 0 if it published the best epoch so far",
     },
     default="train",
     epilog="Options without a command belong to `train`: python -m training --data photos",

@@ -123,11 +123,11 @@ class Config:
     whitening: bool = option(
         False, "network", "start with a convolution that whitens patches of pixels, computed from training images"
     )
-    depth: int = option(3, "network", "number of stages of convolutions and a pooling", low=1, high=8)
+    depth: int = option(3, "network", "number of stages, each of convolutions and a pooling", low=1, high=8)
     width: int = option(
         32,
         "network",
-        "filters of the first stage; each later stage has twice as many as the one before, or with --block pooled four "
+        "filters of the first stage; each later stage has twice as many as the one before; with --block pooled, four "
         "times as many as the first",
         low=4,
         high=512,
@@ -158,7 +158,7 @@ class Config:
     fine_tune_layers: int = option(
         20,
         "backbone",
-        "how many of the backbone's last layers with weights to train after the head; 0 trains none",
+        "number of the backbone's last layers with weights to train after the head; 0 trains none",
         low=0,
         high=10_000,
     )
@@ -167,7 +167,11 @@ class Config:
     )
 
     epochs: int | None = option(
-        None, "training", "maximum number of epochs (default: 1,000 steps, but 20 to 60 epochs)", low=1, high=10_000
+        None,
+        "training",
+        "maximum number of epochs (default: enough for 1,000 steps, within 20 to 60)",
+        low=1,
+        high=10_000,
     )
     batch_size: int | None = option(
         None, "training", "images per step (default: 16, 32 or 64, by the number of images)", low=1, high=8192
@@ -184,7 +188,7 @@ class Config:
     schedule: str = option(
         "cosine",
         "training",
-        "how the learning rate falls after a linear warm-up: as a cosine, or in a straight line (one-cycle)",
+        "how the learning rate falls after a linear warm-up: along a cosine, or in a straight line (one-cycle)",
         choices=("cosine", "one-cycle"),
     )
     warmup: float = option(0.1, "training", "fraction of all steps in which the learning rate rises", low=0, high=0.9)
@@ -194,8 +198,8 @@ class Config:
     data_pruning: float = option(
         0.0,
         "training",
-        "fraction of the images with a loss below the mean to leave out of each pass, at random; the others of them "
-        "weigh more, and the last 15% of the epochs use all images",
+        "fraction of the images with a loss below the mean to leave out of each pass, at random; the rest of "
+        "these weigh more, and the last 15% of the epochs use all images",
         low=0,
         high=0.9,
     )
@@ -221,22 +225,23 @@ class Config:
     out: str | None = option(
         None,
         "result",
-        "folder for the report and its files (default: runs/DATE-TIME; for check: check; for evaluate: no report)",
+        "folder for the report and its files (default: runs/DATE-TIME; tune: runs/tune-DATA; check: check; evaluate: "
+        "no report)",
     )
     name: str = option("image_classifier", "result", "name in the model store")
     min_accuracy: float = option(0.0, "result", "test accuracy that a model needs to be published", low=0, high=1)
     mirrored: bool = option(
         False,
         "result",
-        "classify each image together with its mirror image, if --horizontal-flip is above 0: fewer errors for twice "
+        "classify each image together with its mirror image, if --horizontal-flip is above 0; fewer errors, but twice "
         "the work",
     )
     moved: bool = option(
         False,
         "result",
-        "classify each image together with two copies moved by one pixel: fewer errors for three times the work",
+        "classify each image together with two copies moved by one pixel; fewer errors, but three times the work",
     )
-    calibrate: bool = option(True, "result", "fit confidences to the accuracy on the validation images")
+    calibrate: bool = option(True, "result", "fit the confidences to the accuracy on the validation images")
     int8: bool = option(True, "result", "also export an int8 form, if it loses at most 0.5 points of test accuracy")
     publish: bool = option(True, "result", "publish the model to the model store")
 

@@ -55,8 +55,7 @@ def _add_argument(group: Any, f: Field[Any]) -> None:
     metavar = {str: "NAME", int: "N", float: "X"}[kind]
     if f.name in ("data", "test_data", "out", "cache_dir"):
         metavar = "DIR"
-    if f.name == "exclude":
-        metavar = "LIST"
+    metavar = {"exclude": "LIST", "weights_sha256": "HEX"}.get(f.name, metavar)
     if f.metadata["choices"]:
         metavar = "{" + ",".join(f.metadata["choices"]) + "}"
     flags = [flag(name) for name in (f.name, f.metadata["also"]) if name]

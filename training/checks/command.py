@@ -38,13 +38,14 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--fix",
         action="store_true",
-        help="also list the suspicious files in suspects.csv, in the report's folder, for --exclude",
+        help="also write suspects.csv to the report's folder: the suspicious files, as a list for --exclude",
     )
     parser.add_argument(
         "--labels",
         action=BooleanOptionalAction,
         default=True,
-        help="look for wrong labels; this trains three small networks, which takes minutes for 50,000 images (yes)",
+        help="look for wrong labels; this trains three small networks, which takes minutes for 50,000 images "
+        "(default: on)",
     )
     shared = ("data", "test_data", "image_size", "decoders", "cache_dir", "exclude", "preset", "seed", "out")
     options.add_arguments(parser, only=shared)

@@ -30,38 +30,42 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=Path,
         default=DEFAULT,
         metavar="FILE",
-        help="TOML file with the options to search and their ranges (training/tune/space.toml)",
+        help="TOML file with the options to search and their ranges (default: training/tune/space.toml)",
     )
     group.add_argument(
         "--search",
         choices=SEARCHES,
         default="tpe",
         help="how to choose trials: random; tpe, which learns from earlier trials; hyperband, which is tpe and stops "
-        "bad trials early; grid, which tries every combination (tpe)",
+        "bad trials early; grid, which tries every combination (default: tpe)",
     )
     group.add_argument(
         "--trials",
         type=int,
         metavar="N",
-        help=f"trials besides the default configuration ({_TRIALS}; a grid has as many as its space has combinations)",
+        help=f"trials besides the default configuration (default: {_TRIALS}; a grid has one per combination)",
     )
     group.add_argument(
-        "--processes", type=int, default=1, metavar="N", help="trials to run at the same time on this machine (1)"
+        "--processes",
+        type=int,
+        default=1,
+        metavar="N",
+        help="trials to run at the same time on this machine (default: 1)",
     )
     group.add_argument(
         "--storage",
         metavar="URL",
         help="database of the study, for several machines: postgresql+psycopg://USER@HOST/DATABASE "
-        "(TUNE_STORAGE, otherwise a file in --out)",
+        "(default: TUNE_STORAGE, otherwise a file in --out)",
     )
     group.add_argument("--study", metavar="NAME", help="name of the study in the database; needed with --storage")
     group.add_argument(
         "--retrain",
         action=argparse.BooleanOptionalAction,
         default=False,
-        help="train the best trial's options on training and validation images, and publish the model",
+        help="train the best trial's options on training and validation images, and publish the model (default: off)",
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file of the default configuration")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file with the default configuration")
     options.add_arguments(parser)
 
 
