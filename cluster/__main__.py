@@ -45,8 +45,8 @@ def _load(args: Namespace) -> None:
 
 
 def _add_shell(parser: ArgumentParser) -> None:
-    parser.add_argument("--node", type=int, choices=(1, 2), default=1, help="node whose network to use (1)")
-    parser.add_argument("command", nargs="*", metavar="COMMAND", help="the command to run (your shell)")
+    parser.add_argument("--node", type=int, choices=(1, 2), default=1, help="node whose network to use (default: 1)")
+    parser.add_argument("command", nargs="*", metavar="COMMAND", help="the command to run (default: your shell)")
 
 
 def _shell(args: Namespace) -> None:
@@ -72,13 +72,13 @@ PROGRAM = Program(
     name="python -m cluster",
     description="Run a two-node Kubernetes cluster on this machine.",
     commands=(
-        Command(name="up", help="start the cluster and print what to export", run=_up),
+        Command(name="up", help="start the cluster and print the variables to export", run=_up),
         Command(name="down", help="stop the cluster; keep its images for the next start", run=_down),
         Command(name="status", help="show addresses, nodes and pods", run=_status),
         Command(name="load", help="import images into both nodes", add=_add_load, run=_load),
         Command(
             name="shell",
-            help="run a command, or your shell, inside the cluster's namespaces",
+            help="run a command, or your shell, inside the cluster's Linux namespaces",
             usage="[--node {1,2}] [-- COMMAND ...]",
             add=_add_shell,
             run=_shell,
@@ -89,7 +89,7 @@ PROGRAM = Program(
     ),
     exit_codes={
         ExitCode.DONE: "done",
-        ExitCode.FAILED: "the cluster, a setting or a file is at fault; one line names it",
+        ExitCode.FAILED: "something is wrong with the cluster, a setting or a file; one line says what",
         ExitCode.USAGE: "wrong options",
         ExitCode.INTERRUPTED: "interrupted",
     },

@@ -22,14 +22,20 @@ _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
 def connection(parser: argparse.ArgumentParser) -> None:
     """Add the flags that select the cluster."""
     group = parser.add_argument_group("cluster")
-    group.add_argument("-n", "--namespace", metavar="NS", help="namespace of the release or Job (the context's)")
-    group.add_argument("--kubeconfig", metavar="FILE", help="kubeconfig to use (KUBECONFIG, otherwise ~/.kube/config)")
-    group.add_argument("--context", metavar="NAME", help="context of the kubeconfig to use (the current one)")
+    group.add_argument(
+        "-n", "--namespace", metavar="NS", help="namespace of the release or Job (default: the context's)"
+    )
+    group.add_argument(
+        "--kubeconfig", metavar="FILE", help="kubeconfig to use (default: KUBECONFIG, otherwise ~/.kube/config)"
+    )
+    group.add_argument("--context", metavar="NAME", help="context of the kubeconfig to use (default: the current one)")
 
 
 def output(parser: argparse.ArgumentParser) -> None:
     """Add the flags for the form of the answer."""
-    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="format of the answer (text)")
+    parser.add_argument(
+        "-o", "--output", choices=("text", "json"), default="text", help="format of the answer (default: text)"
+    )
     parser.add_argument("-v", "--verbose", action="store_true", help="log every helm command")
 
 
@@ -41,10 +47,10 @@ def change(parser: argparse.ArgumentParser) -> None:
         type=duration,
         default=600,
         metavar="T",
-        help="time limit of the whole command, such as 90s or 10m (10m)",
+        help="time limit of the whole command, such as 90s or 10m (default: 10m)",
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="let helm and the API server check the change, without making it"
+        "--dry-run", action="store_true", help="check the change by helm and the API server, without making it"
     )
 
 
@@ -54,35 +60,41 @@ def values(parser: argparse.ArgumentParser) -> None:
         "--chart",
         default=str(CHART),
         metavar="CHART",
-        help="the chart as a folder, an archive or oci:// (this checkout's)",
+        help="chart: a folder, an archive or oci://... (default: this checkout's)",
     )
     parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="PATH=VALUE",
-        help="set a value of the chart, as helm's --set does",
+        help="set a value of the chart, as helm's --set does; may be repeated",
     )
 
 
 def checks(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the checks that a version must pass."""
     group = parser.add_argument_group("checks")
-    group.add_argument("--golden", metavar="DIR", help="golden set to test with, or `none` (the served model's own)")
+    group.add_argument(
+        "--golden", metavar="DIR", help="golden set to test with, or `none` (default: the served model's own)"
+    )
     group.add_argument(
         "--slo",
         default="p99=200ms,errors=0",
         metavar="LEVELS",
-        help="service levels that the load test must keep, or `none` (%(default)s)",
+        help="service levels that the load test must meet, or `none` (default: %(default)s)",
     )
-    group.add_argument("--rate", type=float, default=20, metavar="R", help="load in requests per second (20)")
-    group.add_argument("--load-time", type=duration, default=10, metavar="T", help="duration of the load (10s)")
-    group.add_argument("--images", type=Path, metavar="DIR", help="images to send as load (generated ones)")
+    group.add_argument("--rate", type=float, default=20, metavar="R", help="load in requests per second (default: 20)")
+    group.add_argument(
+        "--load-time", type=duration, default=10, metavar="T", help="duration of the load (default: 10s)"
+    )
+    group.add_argument("--images", type=Path, metavar="DIR", help="images to send as load (default: generated ones)")
 
 
 def url(parser: argparse.ArgumentParser) -> None:
     """Add the flag for the address that users call."""
-    parser.add_argument("--url", metavar="URL", help="test the golden set at this address too, once all pods are ready")
+    parser.add_argument(
+        "--url", metavar="URL", help="also test the golden set at this address, once all pods are ready"
+    )
 
 
 def cluster_of(args: argparse.Namespace) -> Cluster:

@@ -21,34 +21,40 @@ _SECRET = re.compile(r"://[^/]*:[^/]*@|://[^?]*\?")
 def flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that `train` and `tune` share."""
     parser.add_argument("name", metavar="NAME", help="name of the Job, and of the run in the store")
-    parser.add_argument("--image", required=True, metavar="IMAGE", help="training image")
+    parser.add_argument("--image", required=True, metavar="IMAGE", help="training image to run")
     parser.add_argument(
         "--store-claim", required=True, metavar="PVC", help="PersistentVolumeClaim for the model store and the runs"
     )
     parser.add_argument(
         "--data-claim", default="", metavar="PVC", help="PersistentVolumeClaim of the images, mounted read-only"
     )
-    parser.add_argument("--data-path", default="", metavar="PATH", help="folder of the images in --data-claim")
+    parser.add_argument(
+        "--data-path", default="", metavar="PATH", help="folder of the images in --data-claim (default: its root)"
+    )
     parser.add_argument(
         "--env-secret",
         default="",
         metavar="NAME",
-        help="Secret of environment variables, such as the credentials for -- --data s3://...",
+        help="Secret with environment variables, such as the credentials for object storage",
     )
-    parser.add_argument("--cpu", default="2", help="CPU request, in cores (2)")
-    parser.add_argument("--memory", default="4Gi", help="memory request and limit (4Gi)")
-    parser.add_argument("--gpus", type=int, default=0, metavar="N", help="number of NVIDIA GPUs (0)")
+    parser.add_argument("--cpu", default="2", help="CPU request, in cores (default: 2)")
+    parser.add_argument("--memory", default="4Gi", help="memory request and limit (default: 4Gi)")
+    parser.add_argument("--gpus", type=int, default=0, metavar="N", help="number of NVIDIA GPUs (default: 0)")
     parser.add_argument(
-        "--attempts", type=int, default=3, metavar="N", help="restarts from the checkpoint after a kill (3)"
+        "--attempts",
+        type=int,
+        default=3,
+        metavar="N",
+        help="restarts of a killed pod, from the checkpoint (default: 3)",
     )
     parser.add_argument(
-        "--keep", type=options.duration, default=86400, metavar="T", help="time to keep the finished Job (24h)"
+        "--keep", type=options.duration, default=86400, metavar="T", help="time to keep the finished Job (default: 24h)"
     )
     parser.add_argument(
         "--pull-policy",
         choices=("Always", "IfNotPresent", "Never"),
         default="IfNotPresent",
-        help="imagePullPolicy of the pods (%(default)s)",
+        help="imagePullPolicy of the pods (default: %(default)s)",
     )
     parser.add_argument("--pull-secret", default="", metavar="NAME", help="Secret with the registry's credentials")
     parser.add_argument(
@@ -56,7 +62,7 @@ def flags(parser: argparse.ArgumentParser) -> None:
         type=options.duration,
         default=86400,
         metavar="T",
-        help="stop following the Job after this time (24h)",
+        help="stop following the Job after this time (default: 24h)",
     )
     parser.add_argument("--dry-run", action="store_true", help="print the objects, without creating them")
 

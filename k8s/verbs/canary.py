@@ -24,8 +24,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     options.change(parser)
     options.values(parser)
     parser.add_argument("--weight", type=int, required=True, metavar="N", help="percentage of the requests, 0 to 100")
-    parser.add_argument("--image", metavar="IMAGE", help="image of the canary (the current canary's)")
-    parser.add_argument("--replicas", type=int, metavar="N", help="number of canary pods (enough for its share)")
+    parser.add_argument("--image", metavar="IMAGE", help="image of the canary (default: the current canary's)")
+    parser.add_argument(
+        "--replicas", type=int, metavar="N", help="number of canary pods (default: enough for its share)"
+    )
     options.checks(parser)
 
 

@@ -22,10 +22,14 @@ KUBE_VERSION = "1.31.0"
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the verb's flags."""
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder to write NAME.yaml to (standard output)")
-    parser.add_argument("--name", default=NAME, help=f"prefix of the names of all objects ({NAME})")
     parser.add_argument(
-        "--image", metavar="IMAGE", help="image to run, REPOSITORY:TAG or REPOSITORY@sha256:DIGEST (the chart's)"
+        "--out", type=Path, metavar="DIR", help="folder to write NAME.yaml to (default: standard output)"
+    )
+    parser.add_argument("--name", default=NAME, help=f"prefix of the names of all objects (default: {NAME})")
+    parser.add_argument(
+        "--image",
+        metavar="IMAGE",
+        help="image to run, REPOSITORY:TAG or REPOSITORY@sha256:DIGEST (default: the chart's)",
     )
     parser.add_argument(
         "--values", "-f", action="append", default=[], metavar="FILE", help="values file; may be repeated"

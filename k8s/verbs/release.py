@@ -25,7 +25,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     options.change(parser)
     options.values(parser)
     parser.add_argument(
-        "--image", metavar="IMAGE", help="image to run, REPOSITORY:TAG or REPOSITORY@sha256:DIGEST (the chart's)"
+        "--image",
+        metavar="IMAGE",
+        help="image to run, REPOSITORY:TAG or REPOSITORY@sha256:DIGEST (default: the chart's)",
     )
     parser.add_argument(
         "--values",
@@ -33,7 +35,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="values file; files replace all of the release's values (its present ones)",
+        help="values file that replaces all values of the release; may be repeated (default: its present values)",
     )
     options.checks(parser)
     options.url(parser)

@@ -24,7 +24,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         type=int,
         metavar="REVISION",
-        help="revision to roll back to (the last earlier one that passed its checks)",
+        help="revision to roll back to (default: the last earlier one that passed its checks)",
     )
 
 

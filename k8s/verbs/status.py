@@ -1,4 +1,4 @@
-"""Show one table of what runs. Each pod is asked directly, so that a wrong model in one pod shows."""
+"""Show in one table what runs. It asks each pod directly, so it shows a wrong model in a single pod."""
 
 from __future__ import annotations
 
@@ -30,7 +30,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Add the verb's flags."""
     parser.add_argument("name", metavar="NAME", help="name of the release")
     parser.add_argument(
-        "--interval", type=float, default=2, metavar="S", help="seconds over which to measure p99 and shed rate (2)"
+        "--interval",
+        type=float,
+        default=2,
+        metavar="S",
+        help="seconds over which to measure p99 and shed rate (default: 2)",
     )
 
 

@@ -1,4 +1,4 @@
-"""Train as a Job and follow it. The exit code is the training's own."""
+"""Train as a Job and follow it. Options after -- go to `python -m training`. The exit code is the training's own."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 from k8s import job, training
 from k8s.errors import K8sError
 
-HELP = "train as a Job and follow it; options of `python -m training` come last, after --"
+HELP = "train as a Job and follow it; options after -- go to `python -m training`"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the verb's flags."""
     training.flags(parser)
     parser.add_argument(
-        "--workers", type=int, default=1, metavar="N", help="pods that train one model together, on JAX (1)"
+        "--workers", type=int, default=1, metavar="N", help="pods that train one model together, on JAX (default: 1)"
     )
 
 

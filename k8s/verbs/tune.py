@@ -1,4 +1,4 @@
-"""Search for better options as a Job of several workers, which share a study in PostgreSQL."""
+"""Search options as a Job of workers that share a study in PostgreSQL. Options after -- go to the search."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from k8s.cluster import Json
 from k8s.errors import K8sError
 from k8s.workers import spread
 
-HELP = "search options as a Job of several workers; options of `python -m training tune` come last, after --"
+HELP = "search options as a Job of several workers; options after -- go to `python -m training tune`"
 
 _VARIABLE = "TUNE_STORAGE"
 # These come from the Secret and the name, so that all workers use the same study.
@@ -27,11 +27,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Add the flags that `train` has too, which apply to each worker, and the search's own."""
     training.flags(parser)
     group = parser.add_argument_group("search")
-    group.add_argument("--workers", type=int, default=2, metavar="N", help="pods that run trials (2)")
+    group.add_argument("--workers", type=int, default=2, metavar="N", help="pods that run trials (default: 2)")
     group.add_argument(
         "--storage-secret", required=True, metavar="NAME", help="Secret with the URL of the study's PostgreSQL database"
     )
-    group.add_argument("--storage-key", default="url", metavar="KEY", help="entry of that Secret (url)")
+    group.add_argument("--storage-key", default="url", metavar="KEY", help="entry of that Secret (default: url)")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
