@@ -50,7 +50,7 @@ def change(parser: argparse.ArgumentParser) -> None:
         help="time limit of the whole command, such as 90s or 10m (default: 10m)",
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="check the change by helm and the API server, without making it"
+        "--dry-run", action="store_true", help="check the change with helm and the API server, without making it"
     )
 
 

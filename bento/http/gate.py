@@ -1,4 +1,4 @@
-"""What a connection asks before it lets a request in: whether there is room, and what to answer if there is none."""
+"""What a connection asks before it accepts a request: whether the queue has a free slot, and what to answer if not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class AdmissionGate:
 
     Args:
         settings: the service's.
-        admission: counts the images inside.
+        admission: counts the queued images.
         lifecycle: knows whether the service takes requests.
         routes: the table.
         version_header: goes into every answer.

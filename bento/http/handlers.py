@@ -35,7 +35,7 @@ class Predictor:
     Args:
         pipeline: the model at work.
         settings: the service's.
-        admission: bounds the images inside and the bytes of bodies.
+        admission: bounds the queued images and the bytes of bodies.
     """
 
     def __init__(self, pipeline: Pipeline, settings: Settings, admission: Admission) -> None:

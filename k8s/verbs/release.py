@@ -27,7 +27,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--image",
         metavar="IMAGE",
-        help="image to run, REPOSITORY:TAG or REPOSITORY@sha256:DIGEST (default: the chart's)",
+        help="image to run, REPOSITORY:TAG or REPOSITORY@sha256:DIGEST (default: the release's, or the chart's)",
     )
     parser.add_argument(
         "--values",
