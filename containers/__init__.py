@@ -1,1 +1,1 @@
-"""The scripts and recipes that build the images. Imports no other package of the project; no image contains it."""
+"""The scripts and recipes that build the images. Imports `commandline` alone; no image contains it."""
