@@ -1,1 +1,1 @@
-"""The scripts and recipes that build the images. No image contains it."""
+"""The scripts and recipes that build the images. Imports `commandline` alone; no image contains it."""

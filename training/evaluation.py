@@ -50,7 +50,7 @@ def evaluate(tag: str, runtime: str, config: Config) -> tuple[EvaluationReport, 
         raise ModelError(str(error)) from error
     class_names, size = about.class_names, about.image_size
     if not config.data:
-        raise DataError("no data: pass --data DIR, a folder with one folder of images a class")
+        raise DataError("no data: pass --data DIR, a folder with one folder of images per class")
     source = locate(config.data)
     part, rejected = load_part(source, replace(config, image_size=size), class_names)
     if rejected and config.strict:

@@ -24,8 +24,8 @@ _TYPES: dict[str, type] = {
 _NEW_NAMES: dict[str, str] = {f.metadata["also"]: f.name for f in fields(Config) if f.metadata["also"]}
 """Current names of options by their older names, which are still accepted."""
 
-_REMOVED = {"ensemble": 1, "ema": 0.0, "mixup": 0.0, "cutmix": 0.0}
-"""Removed options, each with the value that switched it off: the config.toml of an older run has them."""
+REMOVED = {"ensemble": 1, "ema": 0.0, "mixup": 0.0, "cutmix": 0.0}
+"""Removed options, each with the value that switched it off: older runs and studies have them."""
 
 
 def add_arguments(parser: argparse.ArgumentParser, only: tuple[str, ...] | None = None) -> None:
@@ -85,7 +85,7 @@ def read(path: Path) -> dict[str, Any]:
         raise UsageError(f"--config {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"--config {path}: {error}") from error
-    values = {_NEW_NAMES.get(name, name): value for name, value in values.items() if _REMOVED.get(name) != value}
+    values = {_NEW_NAMES.get(name, name): value for name, value in values.items() if REMOVED.get(name) != value}
     for name, value in values.items():
         if name not in _TYPES:
             raise UsageError(f"--config {path}: there is no option {name!r}")

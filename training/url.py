@@ -34,11 +34,6 @@ class Url:
         return Url(self.scheme, self.bucket, "")
 
     @property
-    def name(self) -> str:
-        """The innermost folder, or the bucket if there is no folder."""
-        return self.parts[-1]
-
-    @property
     def parts(self) -> list[str]:
         """The bucket and the folders, outermost first."""
         return [self.bucket, *self.prefix.split("/")] if self.prefix else [self.bucket]

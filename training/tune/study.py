@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from training.errors import ModelError
+from training.options import REMOVED
 from training.tune.plan import Plan
 from training.tune.storage import again, alone, is_shared, shown
 
@@ -79,10 +80,11 @@ def _check(plan: Plan, known: dict[str, Any]) -> None:
         names = [*own["space"], *known["space"]]
         name = next(name for name in names if known["space"].get(name) != own["space"].get(name))
         raise ModelError(f"{where} another space ({name}: {known['space'].get(name, 'not searched')}); {advice}")
-    for name in own["options"]:
+    removed = {name: off for name, off in REMOVED.items() if name in known["options"]}
+    for name, value in (removed | own["options"]).items():
         before = known["options"].get(name)
-        if before != own["options"][name]:
-            raise ModelError(f"{where} {name} = {before}, not {own['options'][name]}; {advice}")
+        if before != value:
+            raise ModelError(f"{where} {name} = {before}, not {value}; {advice}")
 
 
 def sampler(plan: Plan, number: int) -> BaseSampler:

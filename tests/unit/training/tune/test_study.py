@@ -121,6 +121,20 @@ def test_a_different_search_is_refused(plan: Plan, changes: dict[str, Any], mess
     assert str(raised.value).endswith("start a new study with another --study or --out")
 
 
+@pytest.mark.parametrize(("mixup", "refused"), [(0.0, False), (0.2, True)])
+def test_a_search_begun_before_options_were_removed_is_resumed_unless_it_used_them(
+    plan: Plan, mixup: float, refused: bool
+) -> None:
+    known = plan.identity()
+    known["options"] |= {"ensemble": 1, "ema": 0.0, "mixup": mixup, "cutmix": 0.0}
+    begun(plan).set_user_attr("identity", known)
+    if refused:
+        with pytest.raises(ModelError, match=r"was started with mixup = 0\.2, not 0\.0"):
+            begun(plan)
+    else:
+        begun(plan)
+
+
 def test_options_of_the_result_do_not_make_a_different_search(plan: Plan) -> None:
     begun(plan)
     begun(replace(plan, config=replace(plan.config, name="other", publish=False, decoders=3), processes=4))
