@@ -57,4 +57,4 @@ def test_the_warm_up_may_rise_and_a_falling_line_is_flat() -> None:
 def test_a_wrong_answer_fails_the_soak() -> None:
     result = soak.Soak([flat(i) for i in range(100)], Counter(small=1), Counter(batch=1))
     assert not result.passed
-    assert "NOT ANSWERED AS THEY SHOULD BE: {'batch': 1}" in soak.verdict(result)
+    assert "WRONG ANSWERS: {'batch': 1}" in soak.verdict(result)
