@@ -9,7 +9,15 @@ from cluster.settings import Settings
 
 
 def exports(settings: Settings) -> str:
-    return f'export KUBECONFIG={settings.kubeconfig}\nexport PATH="{settings.bin}:$PATH"\n'
+    """Return shell commands that make kubectl, and the project's own tests, use this cluster."""
+    gateway = (
+        f"GATEWAY_HTTP=http://127.0.0.1:{settings.http_port} GATEWAY_HTTPS=https://127.0.0.1:{settings.https_port}"
+    )
+    return (
+        f"export KUBECONFIG={settings.kubeconfig}\n"
+        f'export PATH="{settings.bin}:$PATH"\n'
+        f"export {gateway} REGISTRY={settings.registry}\n"
+    )
 
 
 def describe(settings: Settings) -> str:
