@@ -26,8 +26,13 @@ FOLDER = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run test_install first: the nodes don't have the image yet, so its figures include the pull."""
-    items.sort(key=lambda item: item.path.name != "test_install.py" and item.path.parent == FOLDER)
+    """Run test_install first and test_training last.
+
+    The nodes don't have the image yet in test_install, so its figures include the pull. The image of a training has
+    gigabytes: pushing and unpacking it slows down the machine for a while, which tests of lost requests would feel.
+    """
+    turns = {"test_install.py": 0, "test_training.py": 2}
+    items.sort(key=lambda item: turns.get(item.path.name, 1) if item.path.parent == FOLDER else 0)
 
 
 LEAVING = pytest.StashKey[list[str]]()
