@@ -1,4 +1,4 @@
-"""Access to the tests' cluster through kubectl, as people have it."""
+"""Access to the tests' cluster through kubectl."""
 
 from __future__ import annotations
 
