@@ -20,7 +20,7 @@ from training.cli import PROGRAM
         (("--space", "none.toml"), 2, "--space none.toml: No such file or directory"),
         (("--storage", "mysql://db/x"), 2, "--storage: write postgresql+psycopg://USER@HOST/DATABASE, not mysql://"),
         (("--storage", "postgresql+psycopg://me@db/x"), 2, "--study NAME: a database holds many studies"),
-        (("--storage", "postgresql://me:abc@db/x", "--study", "s"), 2, "--storage: every user of this machine can read"),
+        (("--storage", "postgresql://me:abc@db/x", "--study", "s"), 2, "--storage: every user of this machine"),
         (("--depth", "99"), 2, "--depth is 99; it must be at most 8"),
         (("--backbone", "resnet50"), 2, "a search trains networks from scratch; leave out --backbone"),
         ((), 1, "no such folder: nowhere"),
