@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -11,4 +12,7 @@ if __name__ == "__main__":
     from training.cli import PROGRAM
     from training.distributed.supervisor import run
 
-    sys.exit(run(PROGRAM.main, sys.argv[1:]))
+    code = run(PROGRAM.main, sys.argv[1:])
+    # Without this, Python would search the half million objects of Keras and TensorFlow for garbage on exit: two seconds.
+    gc.freeze()
+    sys.exit(code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import gc
 import os
 import platform
 import subprocess
@@ -77,8 +78,11 @@ def import_keras() -> Any:
     """
     backend.check()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    first = "keras" not in sys.modules
     with _native_stderr_closed():
         import keras
+    if first:
+        gc.freeze()  # or each search for garbage would go through the half million objects of Keras and TensorFlow
     return keras
 
 
