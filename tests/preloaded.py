@@ -1,4 +1,4 @@
-"""Start `python -m training` by fork from a process that has imported TensorFlow, which is most of what a small run does.
+"""Start `python -m training` by fork from a process that has imported TensorFlow, which saves half of a small run.
 
 What runs is `training.__main__`, in a process with its own folder, environment, output and signals. Tests of other
 backends, of several workers and of the README start Python itself.
@@ -52,7 +52,7 @@ class Forked(subprocess.Popen[str]):
         if self.poll() is None:
             os.kill(self.pid, sig)
 
-    def communicate(self, input: str | None = None, timeout: float | None = None) -> tuple[str, str]:
+    def communicate(self, input: str | None = None, timeout: float | None = None) -> tuple[str, str]:  # noqa: A002
         assert self.stdout is not None
         assert self.stderr is not None
         if self.stdout.closed:
@@ -111,7 +111,7 @@ def _serve(requests: socket.socket) -> None:
                 if pid == 0:
                     events.close()
                     requests.close()
-                    for ended, status in running.values():
+                    for _, status in running.values():
                         status.close()
                     _become(json.loads(message), *descriptors)
                 status = socket.socket(fileno=descriptors[0])

@@ -13,6 +13,6 @@ if __name__ == "__main__":
     from training.distributed.supervisor import run
 
     code = run(PROGRAM.main, sys.argv[1:])
-    # Without this, Python would search the half million objects of Keras and TensorFlow for garbage on exit: two seconds.
+    # Or Python would search all objects of Keras and TensorFlow for garbage on exit, which takes two seconds and more.
     gc.freeze()
     sys.exit(code)
