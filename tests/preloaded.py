@@ -6,6 +6,7 @@ backends, of several workers and of the README start Python itself.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import gc
@@ -86,7 +87,9 @@ def _server() -> socket.socket:
     """Return a connection to this process's server, which ends when the connection does."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
-        subprocess.Popen([sys.executable, "-m", __name__, str(theirs.fileno())], pass_fds=[theirs.fileno()])
+        server = subprocess.Popen([sys.executable, "-m", __name__, str(theirs.fileno())], pass_fds=[theirs.fileno()])
+    atexit.register(server.wait)
+    atexit.register(ours.close)  # is called first
     return ours
 
 
@@ -133,7 +136,7 @@ def _become(asked: dict[str, Any], status: int, out: int, err: int) -> None:
     os.environ.clear()
     os.environ.update(asked["environment"])
     sys.argv = ["training", *asked["arguments"]]
-    sys.path[0] = asked["cwd"]
+    sys.path.insert(0, asked["cwd"])
     runpy.run_module("training", run_name="__main__", alter_sys=True)
     sys.exit()
 
