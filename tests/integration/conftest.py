@@ -22,6 +22,7 @@ import psutil
 import pytest
 from selenium import webdriver
 
+from tests.once import once
 from tests.stored import METADATA, write_entry
 
 BENTOML = str(Path(sys.executable).parent / "bentoml")
@@ -143,9 +144,12 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture(scope="session")
 def colour_store(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, str]:
     """Return a store with one model, and the model's tag."""
-    root = tmp_path_factory.mktemp("serving")
-    store = Store(root / "home")
-    return store, store.publish(write_entry(root / "entry"))
+
+    def publish(root: Path) -> None:
+        (root / "tag").write_text(Store(root / "home").publish(write_entry(root / "entry")))
+
+    root = once(tmp_path_factory, "serving", publish)
+    return Store(root / "home"), (root / "tag").read_text()
 
 
 @pytest.fixture(scope="session")

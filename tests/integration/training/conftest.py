@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ import pytest
 
 from tests import preloaded
 from tests.folders import write_tree
+from tests.once import once
 
 SMALL = ["--image-size", "16", "--depth", "1", "--width", "8", "--dense", "0"]
 """A network that trains in one second; a run takes ten, because TensorFlow takes the others to start."""
@@ -64,6 +66,9 @@ class Sandbox:
         return [entry for entry in models.iterdir() if entry.is_dir()] if models.exists() else []
 
 
+Run = tuple[Path, dict[str, Any], subprocess.CompletedProcess[str]]
+
+
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
     return Sandbox(tmp_path_factory.mktemp("training"))
@@ -82,24 +87,35 @@ def jax(sandbox: Sandbox) -> Sandbox:
 
 
 @pytest.fixture(scope="session")
-def data(sandbox: Sandbox) -> Path:
-    """A folder with unequal classes, a duplicate, a label conflict, and two files that are no images."""
-    root = write_tree(sandbox.root / "data", {"red": 60, "green": 24, "blue": 24})
-    (root / "red" / "readme.txt").write_text("not an image")
-    png = (root / "red" / "000.png").read_bytes()
-    (root / "red" / "cut.png").write_bytes(png[:-200])
-    (root / "red" / "no-extension").write_bytes(png)
-    (root / "blue" / "conflict.png").write_bytes((root / "green" / "000.png").read_bytes())
-    return root
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run, with its images, its store and what it printed. Tests only read it."""
+    return once(tmp_path_factory, "trained", _train)
+
+
+def _train(root: Path) -> None:
+    """Train on unequal classes with a duplicate, a label conflict, and two files that are no images."""
+    data = write_tree(root / "data", {"red": 60, "green": 24, "blue": 24})
+    (data / "red" / "readme.txt").write_text("not an image")
+    png = (data / "red" / "000.png").read_bytes()
+    (data / "red" / "cut.png").write_bytes(png[:-200])
+    (data / "red" / "no-extension").write_bytes(png)
+    (data / "blue" / "conflict.png").write_bytes((data / "green" / "000.png").read_bytes())
+    done = Sandbox(root).run("--data", "data", "--out", "run", "--epochs", 12, *SMALL)
+    assert done.returncode == 0, done.stderr
+    (root / "said.json").write_text(json.dumps([done.stdout, done.stderr]))
 
 
 @pytest.fixture(scope="session")
-def run(sandbox: Sandbox, data: Path) -> tuple[Path, dict[str, Any], subprocess.CompletedProcess[str]]:
+def data(sandbox: Sandbox, trained: Path) -> Path:
+    """The images of `trained`, beside a copy of its run; the sandbox's store has its model."""
+    for name in ("data", "run", "home"):
+        shutil.copytree(trained / name, sandbox.root / name, dirs_exist_ok=True)
+    return sandbox.root / "data"
+
+
+@pytest.fixture(scope="session")
+def run(data: Path, trained: Path) -> Run:
     """One complete run: its folder, its metrics and its output."""
-    out = sandbox.root / "run"
-    done = sandbox.run("--data", data, "--out", out, "--epochs", 12, *SMALL)
-    assert done.returncode == 0, done.stderr
+    out = data.with_name("run")
+    done = subprocess.CompletedProcess([], 0, *json.loads((trained / "said.json").read_text()))
     return out, json.loads((out / "metrics.json").read_text()), done
-
-
-Run = tuple[Path, dict[str, Any], subprocess.CompletedProcess[str]]
