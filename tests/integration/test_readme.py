@@ -65,8 +65,6 @@ def server(command: str, checkout: Path, environment: dict[str, str]) -> Iterato
         end_tree(process)
 
 
-# Its training takes the whole machine for minutes.
-@pytest.mark.alone
 def test_every_command_of_the_readme_works(checkout: Path, tmp_path: Path) -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl, which the README uses, is not installed")
