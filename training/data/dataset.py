@@ -14,18 +14,18 @@ from typing import Any
 
 import numpy as np
 
-from training.config import DATASETS, Config
-from training.data import builtin, exclusions
+from training.config import Config
+from training.data import exclusions
 from training.data.decoded import DecodedImages
 from training.data.decoding import decode_folder
-from training.data.disk import DiskSource
-from training.data.folder import ImageFolder, as_text, scan
+from training.data.folder import ImageFolder, scan
 from training.data.imbalance import class_weights, imbalance_ratio, treatment
-from training.data.remote import BucketSource
+from training.data.layout import refuse_alike
+from training.data.locations import cache_dir, data_name, data_root, sources
+from training.data.names import as_text
 from training.data.source import Rejected, Source
-from training.data.split import group_duplicates, label_conflicts, split
+from training.data.split import group_duplicates, group_files, join_groups, label_conflicts, split
 from training.errors import DataError
-from training.url import is_url, parse
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +88,18 @@ class _Decoded:
     cached: bool
     excluded: int = 0
 
+    @property
+    def digests(self) -> np.ndarray:
+        """Content hash of each usable image, (N, B) uint8."""
+        return self.part.images.digests[self.part.rows]
+
+    @property
+    def rejected(self) -> list[Rejected]:
+        return self.folder.rejected + self.part.images.rejected
+
+    def select(self, mask: np.ndarray) -> _Decoded:
+        return replace(self, part=self.part.select(np.flatnonzero(mask)))
+
 
 def load(config: Config) -> Dataset:
     """Find, decode and divide the images of `config`.
@@ -96,44 +108,41 @@ def load(config: Config) -> Dataset:
         DataError: the data can't be trained on; the message says why.
     """
     started = time.perf_counter()
-    source, test_source = _sources(config)
-    main, test = _decode_both(source, test_source, config)
+    decoded = _decode_all(config)
     seconds = time.perf_counter() - started
+    rejected = [file for one in decoded.values() for file in one.rejected]
+    refuse_rejected(rejected, config)
+    cached = all(one.cached for one in decoded.values())
+    excluded = sum(one.excluded for one in decoded.values())
+    leaked = _leave_out_leaks(decoded)
+    if config.min_images:
+        _leave_out_small_classes(decoded, config.min_images)
 
-    digests = main.part.images.digests[main.part.rows]
-    groups = group_duplicates(digests)
-    rejected = main.folder.rejected + main.part.images.rejected
-    leaked = 0
-    if test is not None:
-        rejected += test.folder.rejected + test.part.images.rejected
-        in_test = np.isin(_as_scalars(digests), _as_scalars(test.part.images.digests[test.part.rows]))
-        leaked = int(in_test.sum())
-        if leaked:
-            logger.warning("%d training images are also in the test folder; training leaves them out", leaked)
-        main = replace(main, part=main.part.select(np.flatnonzero(~in_test)))
-        groups = groups[~in_test]
-    if rejected and config.strict:
-        raise DataError(f"--strict: {rejected[0].file}: {rejected[0].reason} ({len(rejected)} such files)")
-
-    fractions = {"validation": config.validation_fraction}
-    if test is None:
-        fractions["test"] = config.test_fraction
+    main = decoded["train"]
     class_names = main.folder.class_names
-    if len(class_names) < 2:
-        raise DataError(f"{source} has one class only ({class_names[0]}); a classifier needs at least two")
-    indices = split(main.part.labels, groups, fractions, class_names, config.seed)
-    if config.refit:
+    groups = group_duplicates(main.digests)
+    kept_together = groups
+    if config.group:
+        files = [main.folder.files[row] for row in main.part.rows]
+        kept_together = join_groups(groups, group_files(files, config.group))
+    fractions = {"validation": config.validation_fraction, "test": config.test_fraction}
+    fractions = {name: fraction for name, fraction in fractions.items() if name not in decoded}
+    indices = split(main.part.labels, kept_together, fractions, class_names, config.seed)
+    if config.refit and "validation" in indices:
         indices["train"] = np.sort(np.concatenate([indices["train"], indices.pop("validation")]))
+    elif config.refit:
+        logger.info("the validation images have a folder of their own; --refit leaves them out")
+        del decoded["validation"]
     parts = {name: main.part.select(chosen) for name, chosen in indices.items()}
-    if test is not None:
-        parts["test"] = test.part
+    parts |= {name: one.part for name, one in decoded.items() if name != "train"}
+    parts = {name: parts[name] for name in ("train", "validation", "test") if name in parts}
 
     counts = np.bincount(parts["train"].labels, minlength=len(class_names))
     balance = treatment(config.balance, counts)
     weights = class_weights(counts) if balance == "class-weights" else None
     summary = {
-        "name": config.data if config.data in DATASETS else source.name,
-        "root": str(source),
+        "name": data_name(config),
+        "root": data_root(config),
         "classes": class_names,
         "images": sum(len(part) for part in parts.values()),
         "image_size": config.image_size,
@@ -147,82 +156,78 @@ def load(config: Config) -> Dataset:
         "label_conflicts": _conflicts(main, groups),
         "rejected": [{"file": as_text(r.file), "code": r.code, "reason": r.reason} for r in rejected],
         "leaked": leaked,
-        "excluded": main.excluded + (test.excluded if test is not None else 0),
+        "excluded": excluded,
         "fingerprint": _fingerprint(class_names, parts),
         "decode_seconds": seconds,
-        "cached": main.cached and (test is None or test.cached),
+        "cached": cached,
     }
     _tell(summary, rejected)
-    folders = dict.fromkeys(indices, main.folder) | ({"test": test.folder} if test is not None else {})
-    return Dataset(class_names, parts, balance, summary, folders)
+    return Dataset(class_names, parts, balance, summary, {name: decoded.get(name, main).folder for name in parts})
 
 
-def load_whole(config: Config) -> list[tuple[Part, ImageFolder]]:
-    """Decode the images of `config.data` and, if given, of `config.test_data`, without dividing them.
+def load_whole(config: Config) -> dict[str, tuple[Part, ImageFolder]]:
+    """Decode the images of `config` without dividing them.
+
+    Returns:
+        The option that names the folder ("data", "validation-data" or "test-data") -> its images.
 
     Raises:
         DataError: a folder can't be used, or has no usable image.
     """
-    decoded = _decode_both(*_sources(config), config)
-    return [(one.part, one.folder) for one in decoded if one is not None]
+    return {_option(name): (one.part, one.folder) for name, one in _decode_all(config).items()}
 
 
 def load_part(source: Source, config: Config, class_names: list[str]) -> tuple[Part, list[Rejected]]:
     """Decode all images of `source` as one part, with the labels of `class_names`."""
     decoded = _decode(source, config, class_names)
-    return decoded.part, decoded.folder.rejected + decoded.part.images.rejected
+    refuse_rejected(decoded.rejected, config)
+    return decoded.part, decoded.rejected
 
 
-def _sources(config: Config) -> tuple[Source, Source | None]:
-    if not config.data:
-        raise DataError("no data: pass --data DIR, a folder with one folder of images per class")
-    test = locate(config.test_data) if config.test_data else None
-    if config.data in DATASETS:
-        train, own_test = builtin.prepare(config.data, cache_dir(config))
-        return DiskSource(train), test or (DiskSource(own_test) if own_test else None)
-    return locate(config.data), test
+def refuse_rejected(rejected: list[Rejected], config: Config) -> None:
+    """End a strict run that would leave out files.
+
+    Raises:
+        DataError: `config.strict` is set and there are `rejected` files.
+    """
+    if rejected and config.strict:
+        raise DataError(f"--strict: {as_text(rejected[0].file)}: {rejected[0].reason} ({len(rejected)} such files)")
 
 
-def locate(text: str) -> Source:
-    """Return the source that an option names, a folder on disk or in object storage."""
-    return BucketSource(parse(text, "--data")) if is_url(text) else DiskSource(Path(text))
+def _option(part: str) -> str:
+    return "data" if part == "train" else f"{part}-data"
 
 
-def cache_dir(config: Config) -> Path:
-    """Return the folder of decoded images and built-in data sets."""
-    if config.cache_dir:
-        return Path(config.cache_dir)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "image-classifier"
-
-
-def _decode_both(source: Source, test_source: Source | None, config: Config) -> tuple[_Decoded, _Decoded | None]:
-    excluded = exclusions.read(Path(config.exclude)) if config.exclude else {"data": set(), "test-data": set()}
-    main = _decode(source, config, None, excluded["data"])
-    test = None
-    if test_source is not None:
-        test = _decode(test_source, config, main.folder.class_names, excluded["test-data"])
+def _decode_all(config: Config) -> dict[str, _Decoded]:
+    excluded = exclusions.read(Path(config.exclude)) if config.exclude else {}
+    decoded: dict[str, _Decoded] = {}
+    for name, source in sources(config).items():
+        class_names = decoded["train"].folder.class_names if decoded else None
+        decoded[name] = _decode(source, config, class_names, excluded.get(_option(name), ()))
     listed = sum(map(len, excluded.values()))
-    found = main.excluded + (test.excluded if test is not None else 0)
+    found = sum(one.excluded for one in decoded.values())
     if listed:
         logger.info("%d files left out, as listed in %s", found, config.exclude)
     if found < listed:
         logger.warning("%s lists %d files that don't exist", config.exclude, listed - found)
-    return main, test
+    return decoded
 
 
 def _decode(
     source: Source, config: Config, class_names: list[str] | None = None, excluded: Collection[str] = ()
 ) -> _Decoded:
     folder = scan(source, class_names)
-    if len(folder.class_names) < 2:
-        raise DataError(f"{source} has one class only ({folder.class_names[0]}); a classifier needs at least two")
+    if class_names is None and config.layout == "auto" and config.group != "folder":
+        refuse_alike(folder)
+    _refuse_one_class(folder)
     decoders = config.decoders or len(os.sched_getaffinity(0))
     images, cached = decode_folder(folder, config.image_size, cache_dir(config), decoders)
     rows = np.delete(np.arange(len(folder.files)), images.rejected_rows)
     if not len(rows):
         first = images.rejected[0]
-        raise DataError(f"{source} has no usable image among {len(folder.files)} files; {first.file}: {first.reason}")
+        raise DataError(
+            f"{source} has no usable image among {len(folder.files)} files; {as_text(first.file)}: {first.reason}"
+        )
     kept = rows
     if excluded:
         # Left out after decoding, so that one cache entry serves every list.
@@ -232,6 +237,54 @@ def _decode(
     sizes = np.array([size for size, _ in folder.stats])
     part = Part(images, kept, np.array(folder.labels)[kept], sizes[kept])
     return _Decoded(folder, part, cached, len(rows) - len(kept))
+
+
+def _refuse_one_class(folder: ImageFolder) -> None:
+    if len(folder.class_names) < 2:
+        name = folder.class_names[0] if folder.class_names else "none"
+        raise DataError(f"{folder.source} has one class only ({name}); a classifier needs at least two")
+
+
+def _leave_out_leaks(decoded: dict[str, _Decoded]) -> int:
+    """Leave the images of each part out of the parts before it; return their number."""
+    leaked = 0
+    names = list(decoded)
+    for i, name in enumerate(names):
+        for later in names[i + 1 :]:
+            leaks = np.isin(_as_scalars(decoded[name].digests), _as_scalars(decoded[later].digests))
+            if not leaks.any():
+                continue
+            leaked += int(leaks.sum())
+            called = "training" if name == "train" else name
+            logger.warning(
+                "%d %s images are also in the %s folder; training leaves them out", leaks.sum(), called, later
+            )
+            decoded[name] = decoded[name].select(~leaks)
+            if leaks.all():
+                raise DataError(f"every image of {decoded[name].folder.source} is also in the {later} folder")
+    return int(leaked)
+
+
+def _leave_out_small_classes(decoded: dict[str, _Decoded], least: int) -> None:
+    main = decoded["train"]
+    names = main.folder.class_names
+    groups = group_duplicates(main.digests)
+    counts = [len(np.unique(groups[main.part.labels == label])) for label in range(len(names))]
+    small = [f"{name} ({count})" for name, count in zip(names, counts, strict=True) if count < least]
+    if not small:
+        return
+    logger.warning("classes with fewer than %d images are left out: %s", least, ", ".join(small))
+    large = np.array(counts) >= least
+    label_of = np.cumsum(large) - 1
+    kept = [name for name, stays in zip(names, large, strict=True) if stays]
+    for part, one in decoded.items():
+        chosen = one.select(large[one.part.labels])
+        decoded[part] = replace(
+            chosen,
+            folder=replace(one.folder, class_names=kept),
+            part=replace(chosen.part, labels=label_of[chosen.part.labels]),
+        )
+    _refuse_one_class(decoded["train"].folder)
 
 
 def _as_scalars(digests: np.ndarray) -> np.ndarray:

@@ -34,7 +34,7 @@ def test_a_model_of_a_newer_schema_is_refused_in_one_line(own: Sandbox, command:
     arguments = ["evaluate", tag] if command == "evaluate" else ["--backbone", tag, "--out", "run", *SMALL[2:]]
     done = own.run(*arguments, "--data", "data")
     lines = [line for line in done.stderr.splitlines() if not line.startswith("Downloading data")]
-    about = "error: " if command == "evaluate" else "error: --backbone "
+    about = "error: " if command == "evaluate" else "error: --backbone: "
     assert (done.returncode, done.stdout) == (1, "")
     assert lines == [
         f"{about}{tag} was made by a newer version of this project: its metadata has schema 2, this version reads up "
