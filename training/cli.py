@@ -37,11 +37,11 @@ def _train(args: Namespace) -> None:
     if resumed is not None and (given or config_file):
         raise UsageError("--resume takes the options of the run that it continues; give no others")
 
-    from training import train
     from training.options import merge
     from training.report.summary import table
+    from training.steps import resume, train
 
-    result = train.resume(resumed) if resumed is not None else train.train(merge(given, config_file))
+    result = resume(resumed) if resumed is not None else train(merge(given, config_file))
     _show(table(result.report.test))
     _note(f"Report: {result.out / 'report.html'}")
     if result.tag is not None:

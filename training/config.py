@@ -351,6 +351,8 @@ class Config:
 def _check(name: str, value: Any, metadata: Any) -> None:
     if value is None:
         return
+    if isinstance(value, str) and not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise UsageError(f"{flag(name)} is {value!r}, which isn't UTF-8 and can't be recorded; rename the folder")
     choices, low, high = metadata["choices"], metadata["low"], metadata["high"]
     if choices and value not in choices:
         raise UsageError(f"{flag(name)} is {value!r}; choose one of {', '.join(choices)}")

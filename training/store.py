@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from model_format.errors import FormatError
@@ -18,6 +19,8 @@ def open_model(tag: str) -> tuple[Any, Metadata]:
     import bentoml
     from bentoml.exceptions import BentoMLException
 
+    # BentoML logs what is wrong with a damaged model.yaml, in several lines, and raises it too.
+    logging.getLogger("bentoml").setLevel(logging.CRITICAL)
     try:
         stored = bentoml.models.get(tag)
         return stored, Metadata.from_metadata(stored.info.metadata or {}, str(stored.tag))

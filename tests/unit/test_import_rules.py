@@ -37,10 +37,10 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "report": {"data", "input", "network", "loop"},
         "export": {"data", "report"},
         "checks": {"data", "input", "network", "report"},
-        "train": {"data", "input", "network", "distributed", "loop", "export", "report", "checks"},
+        "steps": {"data", "input", "network", "distributed", "loop", "export", "report", "checks"},
         "evaluation": {"data", "export", "report"},
-        "tune": {"data", "input", "network", "loop", "report", "train"},
-        "top": {"distributed", "report", "checks", "train", "evaluation", "tune"},
+        "tune": {"data", "input", "network", "loop", "report", "steps"},
+        "top": {"distributed", "report", "checks", "steps", "evaluation", "tune"},
     },
     "bento": {
         "ground": set(),

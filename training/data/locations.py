@@ -8,6 +8,7 @@ from pathlib import Path
 
 from training.config import DATASETS, Config, flag
 from training.data import builtin
+from training.data.decoding import end_unguarded
 from training.data.disk import DiskSource
 from training.data.layout import parts_in
 from training.data.names import as_text
@@ -28,13 +29,16 @@ def sources(config: Config) -> dict[str, Source]:
     Raises:
         DataError: no data is named, it can't be read, or its folders are parts that can't be told apart.
     """
+    end_unguarded()
     if not config.data:
         raise DataError("no data: pass --data DIR, a folder with one folder of images per class")
     if config.data in DATASETS:
         if Path(config.data).is_dir():
             logger.warning("--data %s is the built-in data set; for the folder, pass ./%s", config.data, config.data)
         train, test = builtin.prepare(config.data, cache_dir(config))
-        found: dict[str, Source] = {"train": DiskSource(train)} | ({"test": DiskSource(test)} if test else {})
+        found: dict[str, Source] = {"train": DiskSource(train)}
+        if test is not None:
+            found["test"] = DiskSource(test)
     else:
         source = locate(config.data)
         found = (parts_in(source) if config.layout == "auto" else {}) or {"train": source}

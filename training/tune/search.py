@@ -25,7 +25,7 @@ from training.tune.plan import Plan
 if TYPE_CHECKING:
     from optuna import Study
 
-    from training.train import Result
+    from training.steps import Result
 
 logger = logging.getLogger(__name__)
 

@@ -68,8 +68,8 @@ def test_the_folder_of_a_run_in_the_data_is_passed_over_with_a_word(
             (run / name).write_bytes(b"x")
     folder = scan(DiskSource(tmp_path))
     assert (folder.class_names, len(folder.files)) == (["blue", "red"], 2)
-    for run in ("runs/1", "red/check", "check"):
-        assert f"{tmp_path / run} is passed over" in caplog.text
+    for name in ("runs/1", "red/check", "check"):
+        assert f"{tmp_path / name} is passed over" in caplog.text
 
 
 def test_one_class_in_two_spellings_of_unicode_is_one_class(tmp_path: Path) -> None:

@@ -42,7 +42,8 @@ def test_a_data_set_has_a_name_from_wherever_it_is_named(tmp_path: Path, monkeyp
         "pets/train",
         "digits",
     ]
-    assert data_name(Config(data=str(tmp_path) + "/caf\udce9")) == "caf\\xe9"
+    with pytest.raises(UsageError, match=r"--data is 'caf\\udce9', which isn't UTF-8"):
+        Config(data="caf\udce9")
     assert str(DiskSource(Path("caf\udce9"))) == "caf\\xe9"
 
 
