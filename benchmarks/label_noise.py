@@ -58,7 +58,7 @@ def main() -> None:
 
 def noisy(config: Config, count: int | None, noise: float) -> tuple[Collection, np.ndarray]:
     """Return the images with some labels changed, and a mask of the changed ones, (N,) bool."""
-    (part, folder), *_ = load_whole(config)
+    part, folder = load_whole(config)["data"]
     rng = np.random.default_rng([config.seed, 1])
     part = part.select(np.sort(rng.permutation(len(part))[:count]))
     classes = len(folder.class_names)

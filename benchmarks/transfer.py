@@ -111,8 +111,8 @@ def extract(archive: Path, root: Path, classes: list[str], few: int, many: int) 
 
 def run(root: Path, task: str, **options: Any) -> dict[str, Any]:
     """Train on the images of `task`; return the accuracy on its test images, the seconds, the epochs and the tag."""
+    from training import train
     from training.options import merge
-    from training.train import train
 
     data, out = root / task, root / "runs" / str(time.time_ns())
     test = str(data / "test") if (data / "test").exists() else None

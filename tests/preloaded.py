@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-MODULES = ("tensorflow", "tf2onnx", "bentoml.models", "matplotlib.pyplot", "training.train", "training.export.publish")
+MODULES = ("tensorflow", "tf2onnx", "bentoml.models", "matplotlib.pyplot", "training.steps", "training.export.publish")
 """Their import starts no thread and makes no tensor, which would be unsafe to have in front of a fork."""
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
+from collections.abc import Iterator
 from typing import Any
 
 from training.errors import UsageError
 
 BACKENDS = ("tensorflow", "jax", "torch")
 _VARIABLE = "KERAS_BACKEND"
+_DEFAULT = "tensorflow"
 
 
 def check() -> None:
@@ -20,11 +23,30 @@ def check() -> None:
     """
     name = os.environ.get(_VARIABLE)
     if not name:
-        return  # Keras uses its keras.json or its default
+        return
     if name not in BACKENDS:
         raise UsageError(f"{_VARIABLE} is {name!r}; choose one of {', '.join(BACKENDS)}")
     if importlib.util.find_spec(name) is None:
         raise UsageError(f"{_VARIABLE}={name} needs the package {name}, which isn't installed: pip install {name}")
+
+
+@contextlib.contextmanager
+def chosen() -> Iterator[None]:
+    """Import Keras within this context: what its keras.json says of backend and NNX is overridden.
+
+    The variables are restored, because several workers have another default.
+    """
+    ours = {_VARIABLE: os.environ.get(_VARIABLE) or _DEFAULT, "KERAS_NNX_ENABLED": "false"}
+    before = {name: os.environ.get(name) for name in ours}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def resume_with(name: str) -> None:

@@ -37,11 +37,11 @@ def _train(args: Namespace) -> None:
     if resumed is not None and (given or config_file):
         raise UsageError("--resume takes the options of the run that it continues; give no others")
 
-    from training import train
     from training.options import merge
     from training.report.summary import table
+    from training.steps import resume, train
 
-    result = train.resume(resumed) if resumed is not None else train.train(merge(given, config_file))
+    result = resume(resumed) if resumed is not None else train(merge(given, config_file))
     _show(table(result.report.test))
     _note(f"Report: {result.out / 'report.html'}")
     if result.tag is not None:
@@ -61,7 +61,7 @@ def _add_evaluate(parser: ArgumentParser) -> None:
         default="onnx",
         help="form of the model to test (default: onnx)",
     )
-    add_arguments(parser, only=("data", "out", "decoders", "cache_dir", "strict"))
+    add_arguments(parser, only=("data", "layout", "out", "decoders", "cache_dir", "strict"))
 
 
 def _evaluate(args: Namespace) -> None:
@@ -154,7 +154,7 @@ PROGRAM = Program(
         Command(
             name="train",
             help="train, evaluate and publish a model; the default",
-            usage="--data DIR [--test-data DIR] [options]",
+            usage="--data DIR [--validation-data DIR] [--test-data DIR] [options]",
             description="Train a model on a folder of images, evaluate it, write a report, and publish the model to "
             "the BentoML model store.",
             add=_add_train,

@@ -52,6 +52,25 @@ class Config:
     test_data: str | None = option(
         None, "data", "folder or URL of test images of the same classes (default: a part of --data)"
     )
+    validation_data: str | None = option(
+        None, "data", "folder or URL of validation images of the same classes (default: a part of --data)"
+    )
+    layout: str = option(
+        "auto",
+        "data",
+        "what the folders of --data are: auto uses train, val and test folders of classes as the parts, and refuses "
+        "other folders that all have the same sub-folders; classes takes every folder for a class",
+        choices=("auto", "classes"),
+    )
+    group: str | None = option(
+        None,
+        "data",
+        "keep the images of one group in one part: folder (groups are the folders below the class folders), or a "
+        "regular expression for a file's path, whose first parenthesis is the group's name",
+    )
+    min_images: int | None = option(
+        None, "data", "leave out classes with fewer distinct images (default: such classes end the run)", low=1
+    )
     # An int for everyone who reads it: set below, or by the backbone.
     image_size: int = option(
         None,
@@ -61,7 +80,11 @@ class Config:
         high=1024,
     )
     validation_fraction: float = option(
-        0.1, "data", "fraction of the images kept for early stopping", low=0.01, high=0.5
+        0.1,
+        "data",
+        "fraction of the images kept for early stopping, unless --validation-data is given",
+        low=0.01,
+        high=0.5,
     )
     test_fraction: float = option(
         0.1, "data", "fraction of the images kept for the evaluation, unless --test-data is given", low=0.01, high=0.5
@@ -252,9 +275,13 @@ class Config:
             _check(f.name, getattr(self, f.name), f.metadata)
         if self.backbone and self.optimizer == "muon":
             raise UsageError("--optimizer muon is for networks without --backbone; use adamw")
-        for name in ("data", "test_data"):
+        for name in ("data", "validation_data", "test_data"):
             if is_url(getattr(self, name) or ""):
                 parse(getattr(self, name), flag(name))
+        try:
+            re.compile(self.group or "")
+        except re.error as error:
+            raise UsageError(f"--group is {self.group!r}, which is no regular expression: {error}") from error
         if not _STORE_NAME.fullmatch(self.name):
             raise UsageError(
                 f"--name is {self.name!r}; it takes up to 63 of a-z, 0-9, '-', '_' and '.', and begins and ends with "
@@ -312,6 +339,7 @@ class Config:
         return replace(
             self,
             data=absolute(self.data) or "",
+            validation_data=absolute(self.validation_data),
             test_data=absolute(self.test_data),
             weights=absolute(self.weights),
             cache_dir=absolute(self.cache_dir),
@@ -323,6 +351,8 @@ class Config:
 def _check(name: str, value: Any, metadata: Any) -> None:
     if value is None:
         return
+    if isinstance(value, str) and not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise UsageError(f"{flag(name)} is {value!r}, which isn't UTF-8 and can't be recorded; rename the folder")
     choices, low, high = metadata["choices"], metadata["low"], metadata["high"]
     if choices and value not in choices:
         raise UsageError(f"{flag(name)} is {value!r}; choose one of {', '.join(choices)}")

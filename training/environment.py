@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from training import backend, memory
+from training.errors import UsageError
 
 _PACKAGES = ("tensorflow", "jax", "torch", "keras", "numpy", "pillow", "scikit-learn", "onnx", "onnxruntime", "bentoml")
 
@@ -71,16 +72,25 @@ def start_keras(seed: int) -> None:
 
 
 def import_keras() -> Any:
-    """Return the module `keras`, imported without TensorFlow's messages about the machine.
+    """Return the module `keras`, imported without TensorFlow's messages, with this project's settings.
+
+    `KERAS_BACKEND` alone chooses the backend; what ~/.keras/keras.json says has no effect.
 
     Raises:
-        UsageError: KERAS_BACKEND names a backend that isn't installed.
+        UsageError: KERAS_BACKEND names a backend that isn't installed, or Keras refuses its file.
     """
     backend.check()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     first = "keras" not in sys.modules
-    with _native_stderr_closed():
-        import keras
+    try:
+        with _native_stderr_closed(), backend.chosen():
+            import keras
+    except (AttributeError, TypeError, ValueError) as error:
+        raise UsageError(f"Keras can't use its keras.json ({error}); correct or remove the file") from error
+    keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_dtype_policy("float32")
     if first:
         gc.freeze()  # or each search for garbage would go through the half million objects of Keras and TensorFlow
     return keras

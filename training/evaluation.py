@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from model_format.errors import FormatError
+import imaging
 from model_format.layout import FILES
-from model_format.metadata import Metadata
 from training import environment
-from training.config import Config
-from training.data.dataset import load_part, locate
-from training.data.folder import as_text
-from training.errors import DataError, ModelError
+from training.config import DATASETS, Config
+from training.data.dataset import load_part
+from training.data.locations import data_name, data_root, keep_outside, sources
+from training.data.names import as_text
+from training.data.source import Source
+from training.errors import ModelError
 from training.export import onnx_model
 from training.report import metrics, record
 from training.report.check_document import RejectedFile
 from training.report.document import Environment, EvaluatedData, EvaluatedModel, EvaluationReport
+from training.store import open_model
+
+logger = logging.getLogger(__name__)
 
 
 def evaluate(tag: str, runtime: str, config: Config) -> tuple[EvaluationReport, Path | None]:
@@ -34,35 +39,29 @@ def evaluate(tag: str, runtime: str, config: Config) -> tuple[EvaluationReport, 
         The report, and the folder that it was written to, if `config.out` names one.
 
     Raises:
-        ModelError: there is no such model, or it doesn't have that form.
+        ModelError: there is no such model, or it doesn't have that form, or takes images of another policy.
+        UsageError: `config.out` is inside the folder.
         DataError: the folder can't be used, or has a class that the model doesn't know.
     """
-    import bentoml
-    from bentoml.exceptions import BentoMLException
-
-    try:
-        stored = bentoml.models.get(tag)
-    except (BentoMLException, ValueError) as error:
-        raise ModelError(f"no model {tag} in the store; `bentoml models list` shows what there is") from error
-    try:
-        about = Metadata.from_metadata(stored.info.metadata, str(stored.tag))
-    except FormatError as error:
-        raise ModelError(str(error)) from error
+    stored, about = open_model(tag)
+    if about.image_policy not in (None, imaging.POLICY_VERSION):
+        raise ModelError(
+            f"{stored.tag} was trained on images decoded by policy {about.image_policy}, this code decodes by "
+            f"{imaging.POLICY_VERSION}; train the model again"
+        )
+    out = Path(config.out) if config.out else None
+    if out is not None:
+        keep_outside(out, config)
     class_names, size = about.class_names, about.image_size
-    if not config.data:
-        raise DataError("no data: pass --data DIR, a folder with one folder of images per class")
-    source = locate(config.data)
-    part, rejected = load_part(source, replace(config, image_size=size), class_names)
-    if rejected and config.strict:
-        raise DataError(f"--strict: {rejected[0].file}: {rejected[0].reason} ({len(rejected)} such files)")
+    part, rejected = load_part(_test_source(config), replace(config, image_size=size), class_names)
     predict = _predictor(Path(stored.path), runtime, str(stored.tag))
     probabilities = np.concatenate([predict(batch) for batch in part.batches()])
     counts = np.bincount(part.labels, minlength=len(class_names)).tolist()
     report = EvaluationReport(
         test=metrics.evaluate(part.labels, probabilities, class_names),
         data=EvaluatedData(
-            name=source.name,
-            root=config.data,
+            name=data_name(config),
+            root=data_root(config),
             classes=class_names,
             images=len(part),
             image_size=size,
@@ -72,10 +71,17 @@ def evaluate(tag: str, runtime: str, config: Config) -> tuple[EvaluationReport, 
         model=EvaluatedModel(str(stored.tag), runtime),
         environment=Environment(**environment.describe()),
     )
-    out = Path(config.out) if config.out else None
     if out is not None:
         record.write_evaluation(out, report, part, probabilities)
     return report, out
+
+
+def _test_source(config: Config) -> Source:
+    """Return the test part of a data set that is divided already, or all of another."""
+    found = sources(config)
+    if config.data in DATASETS and "test" not in found:
+        logger.warning("%s has no test images of its own; a model may have been trained on these", config.data)
+    return found.get("test", found["train"])
 
 
 def _predictor(folder: Path, runtime: str, tag: str) -> Any:

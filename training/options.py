@@ -53,9 +53,9 @@ def _add_argument(group: Any, f: Field[Any]) -> None:
         group.add_argument(flag(f.name), action=argparse.BooleanOptionalAction, **settings)
         return
     metavar = {str: "NAME", int: "N", float: "X"}[kind]
-    if f.name in ("data", "test_data", "out", "cache_dir"):
+    if f.name in ("data", "validation_data", "test_data", "out", "cache_dir"):
         metavar = "DIR"
-    metavar = {"exclude": "LIST", "weights_sha256": "HEX"}.get(f.name, metavar)
+    metavar = {"exclude": "LIST", "group": "PATTERN", "weights_sha256": "HEX"}.get(f.name, metavar)
     if f.metadata["choices"]:
         metavar = "{" + ",".join(f.metadata["choices"]) + "}"
     flags = [flag(name) for name in (f.name, f.metadata["also"]) if name]

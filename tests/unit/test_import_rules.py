@@ -37,10 +37,10 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "report": {"data", "input", "network", "loop"},
         "export": {"data", "report"},
         "checks": {"data", "input", "network", "report"},
-        "train": {"data", "input", "network", "distributed", "loop", "export", "report", "checks"},
+        "steps": {"data", "input", "network", "distributed", "loop", "export", "report", "checks"},
         "evaluation": {"data", "export", "report"},
-        "tune": {"data", "input", "network", "loop", "report", "train"},
-        "top": {"distributed", "report", "checks", "train", "evaluation", "tune"},
+        "tune": {"data", "input", "network", "loop", "report", "steps"},
+        "top": {"distributed", "report", "checks", "steps", "evaluation", "tune"},
     },
     "bento": {
         "ground": set(),
@@ -59,7 +59,18 @@ ROOMS: dict[str, dict[str, set[str]]] = {
 All may import the ground."""
 
 GROUND = {
-    "training": {"backend", "config", "environment", "errors", "memory", "options", "progress", "recipes", "url"},
+    "training": {
+        "backend",
+        "config",
+        "environment",
+        "errors",
+        "memory",
+        "options",
+        "progress",
+        "recipes",
+        "store",
+        "url",
+    },
     "bento": {"cpus", "errors", "memory", "settings", "startup", "version"},
     "k8s": {path.stem for path in Path("k8s").glob("*.py")} - {"__init__", "__main__", "cli"},
 }

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from training.data.dataset import Part
-from training.data.folder import ImageFolder, as_text
+from training.data.folder import ImageFolder
+from training.data.names import as_text
 
 _CHUNK_BYTES = 16_000_000
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from training import options
 from training.checks import run as checks
 from training.checks.collection import CheckedPart, Collection
-from training.config import DATASETS, Config
+from training.config import Config
 from training.data import exclusions
 from training.data.dataset import load_whole
-from training.data.folder import as_text
+from training.data.locations import data_name, keep_outside
+from training.data.names import as_text
 from training.errors import UsageError
 from training.report import html
 from training.report.check_document import CheckedData, CheckReport, RejectedFile
@@ -47,7 +48,19 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="look for wrong labels; this trains three small networks, which takes minutes for 50,000 images "
         "(default: on)",
     )
-    shared = ("data", "test_data", "image_size", "decoders", "cache_dir", "exclude", "preset", "seed", "out")
+    shared = (
+        "data",
+        "validation_data",
+        "test_data",
+        "layout",
+        "image_size",
+        "decoders",
+        "cache_dir",
+        "exclude",
+        "preset",
+        "seed",
+        "out",
+    )
     options.add_arguments(parser, only=shared)
 
 
@@ -63,7 +76,7 @@ def run(args: Namespace) -> Done:
 
 
 def check(config: Config, labels: bool, fix: bool) -> Done:
-    """Check `config.data`, and `config.test_data` with it, and write report.html and check.json to `config.out`.
+    """Check `config.data`, with its validation and test data, and write report.html and check.json to `config.out`.
 
     Raises:
         DataError: a folder can't be used.
@@ -73,16 +86,16 @@ def check(config: Config, labels: bool, fix: bool) -> Done:
     list_path = out / "suspects.csv"
     if fix and list_path.exists():
         raise UsageError(f"{list_path} exists already; pass it to --exclude, remove it, or choose another --out")
+    keep_outside(out, config)
     loaded = load_whole(config)
     out.mkdir(parents=True, exist_ok=True)
-    names = ("data", "test-data")
-    parts = [CheckedPart(name, part, folder, name) for name, (part, folder) in zip(names, loaded, strict=False)]
-    images = Collection(loaded[0][1].class_names, parts)
+    parts = [CheckedPart(name, part, folder, name) for name, (part, folder) in loaded.items()]
+    images = Collection(loaded["data"][1].class_names, parts)
     checked = checks.run(images, config, labels, out / "folds")
-    rejected = [r for part, folder in loaded for r in (*folder.rejected, *part.images.rejected)]
+    rejected = [r for part, folder in loaded.values() for r in (*folder.rejected, *part.images.rejected)]
     report = CheckReport(
         data=CheckedData(
-            name=as_text(config.data if config.data in DATASETS else loaded[0][1].source.name),
+            name=data_name(config),
             classes=images.class_names,
             rejected=[RejectedFile(as_text(r.file), r.code, r.reason) for r in rejected],
         ),

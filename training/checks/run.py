@@ -68,9 +68,9 @@ def run(images: Collection, config: Config, labels: bool, state: Path) -> Checke
 
 def of_training(data: Dataset, config: Config, out: Path) -> Checked:
     """Check the parts of a training."""
-    apart = data.folders["test"] is not data.folders["train"]
+    main = data.folders["train"]
     parts = [
-        CheckedPart(name, part, data.folders[name], "test-data" if apart and name == "test" else "data")
+        CheckedPart(name, part, folder := data.folders[name], "data" if folder is main else f"{name}-data")
         for name, part in data.parts.items()
     ]
     return run(Collection(data.class_names, parts), config, config.check_labels, out / "checks")

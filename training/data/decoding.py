@@ -21,6 +21,7 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from multiprocessing import connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
@@ -30,10 +31,12 @@ import imaging
 from training.data.decoded import DIGEST_BYTES, DIGESTS, PIXELS, REJECTED, DecodedImages
 from training.data.folder import ImageFolder
 from training.data.source import Rejected, Source, Stat
-from training.errors import DataError
+from training.errors import DataError, UsageError
 from training.progress import Bar
 
 _UNUSED_DAYS = 30
+_UNGUARDED = 77
+"""Exit code of a decoder that ran the caller's script again instead of decoding."""
 
 Failure = tuple[int, str, str]
 """Row, code and reason of a file that didn't decode."""
@@ -52,6 +55,7 @@ def decode_folder(folder: ImageFolder, size: int, cache_dir: Path, decoders: int
 
     Raises:
         DataError: the cache can't be written, or a decoder was killed.
+        UsageError: the script that calls has no `__main__` guard.
     """
     entry = cache_dir / _key(folder, size)
     with contextlib.suppress(OSError, ValueError):
@@ -87,6 +91,15 @@ def decode_folder(folder: ImageFolder, size: int, cache_dir: Path, decoders: int
         raise DataError(f"the decoded images can't be written to {cache_dir}: {error.strerror}") from error
 
 
+def end_unguarded() -> None:
+    """End this process if it is a decoder that is still importing the caller's script, which calls a training again.
+
+    A spawned process imports the script. Without a `__main__` guard there, it would wait for its own parent for ever.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise SystemExit(_UNGUARDED)
+
+
 @contextlib.contextmanager
 def _alone(cache_dir: Path) -> Iterator[None]:
     """Wait until no other process decodes into `cache_dir`. The workers of one training start at the same moment."""
@@ -100,7 +113,8 @@ def _alone(cache_dir: Path) -> Iterator[None]:
 
 
 def _key(folder: ImageFolder, size: int) -> str:
-    digest = hashlib.sha256(f"{imaging.POLICY_VERSION} {PIL.__version__} {size} {folder.source.identity}".encode())
+    digest = hashlib.sha256(f"{imaging.POLICY_VERSION} {PIL.__version__} {size} ".encode())
+    digest.update(folder.source.identity.encode("utf-8", "surrogateescape"))
     for file, (length, stamp) in zip(folder.files, folder.stats, strict=True):
         digest.update(f"\0{file}\0{length}\0{stamp}".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:32]
@@ -151,11 +165,13 @@ def _results(tasks: list[Task], decoders: int) -> Iterator[tuple[int, np.ndarray
     # Spawned, because a fork of a process with threads (a notebook's, TensorFlow's) can hang.
     context = multiprocessing.get_context("spawn")
     ended, end = context.Pipe(duplex=False)
+    decoding: list[BaseProcess] = []
     pool = ProcessPoolExecutor(min(decoders, len(tasks)), context, initializer=_end_with_parent, initargs=(ended,))
     try:
         # Submit a few tasks at a time: the queue holds a copy of each list of files.
         waiting = iter(tasks)
         running = {pool.submit(decode_files, *task) for task in itertools.islice(waiting, 4 * decoders)}
+        decoding = multiprocessing.active_children()
         while running:
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
@@ -163,6 +179,11 @@ def _results(tasks: list[Task], decoders: int) -> Iterator[tuple[int, np.ndarray
                 yield future.result()
         pool.shutdown()
     except BrokenProcessPool:
+        if any(process.exitcode == _UNGUARDED for process in decoding):
+            raise UsageError(
+                "the script that calls a training runs it in each decoder process too; put the call below "
+                "if __name__ == '__main__':"
+            ) from None
         raise DataError("a decoder process was killed (out of memory?); try --decoders 1") from None
     finally:
         end.close()  # this stops decoders in the middle of their tasks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 from collections.abc import Iterator
@@ -10,8 +11,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from imaging.sniff import SIGNATURE_BYTES, image_format
-from training.data.source import Stat, name_of
+from training.data.names import as_text, is_junk, is_record, name_of
+from training.data.source import Stat
 from training.errors import DataError
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class DiskSource:
     waits: ClassVar[bool] = False
 
     def __str__(self) -> str:
-        return str(self.root)
+        return as_text(str(self.root))
 
     @property
     def name(self) -> str:
@@ -36,24 +40,32 @@ class DiskSource:
 
     def top_level(self) -> tuple[list[str], list[str]]:
         try:
-            entries = sorted(entry for entry in os.listdir(self.root) if not entry.startswith("."))
+            entries = sorted(entry for entry in os.listdir(self.root) if not is_junk(entry))
         except FileNotFoundError:
-            raise DataError(f"no such folder: {self.root}") from None
+            raise DataError(f"no such folder: {self}") from None
         except NotADirectoryError:
-            raise DataError(
-                f"{self.root} is a file; --data takes a folder with one folder of images per class"
-            ) from None
+            raise DataError(f"{self} is a file; --data takes a folder with one folder of images per class") from None
         except OSError as error:
-            raise DataError(f"{self.root} can't be read: {error.strerror}") from error
+            raise DataError(f"{self} can't be read: {error.strerror}") from error
         folders = [entry for entry in entries if (self.root / entry).is_dir()]
         for name in folders:
             try:
                 name.encode()
             except UnicodeEncodeError:
-                raise DataError(
-                    f"class folder {os.fsencode(name)!r} in {self.root} has a name that isn't UTF-8"
-                ) from None
+                raise DataError(f"class folder {os.fsencode(name)!r} in {self} has a name that isn't UTF-8") from None
+        self._refuse_links(folders)
         return folders, [entry for entry in entries if entry not in set(folders)]
+
+    def _refuse_links(self, folders: list[str]) -> None:
+        """Refuse two names of one folder, whose images would have two labels."""
+        known = {_identity(self.root): str(self)}
+        for name in folders:
+            first = known.setdefault(_identity(self.root / name), name)
+            if first != name:
+                raise DataError(f"{self} has one folder under two names, {first} and {name}; remove the link")
+
+    def below(self, folder: str) -> DiskSource:
+        return DiskSource(self.root / folder)
 
     def is_image(self, name: str) -> bool:
         path = self.root / name
@@ -80,14 +92,18 @@ class DiskSource:
 def _regular_files(folder: Path) -> Iterator[tuple[str, Stat]]:
     seen: set[tuple[int, int]] = set()
     for parent, folders, files in os.walk(folder, followlinks=True, onerror=_raise):
-        here = os.stat(parent)
-        if (here.st_dev, here.st_ino) in seen:
+        here = _identity(parent)
+        if here in seen:
             folders.clear()  # This is a link to a folder above it.
             continue
-        seen.add((here.st_dev, here.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        seen.add(here)
+        if is_record([*folders, *files]):
+            logger.warning("%s is passed over: it is a report's folder, not images", as_text(parent))
+            folders.clear()
+            continue
+        folders[:] = sorted(name for name in folders if not is_junk(name))
         for name in sorted(files):
-            if name.startswith("."):
+            if is_junk(name):
                 continue
             path = os.path.join(parent, name)
             try:
@@ -99,5 +115,10 @@ def _regular_files(folder: Path) -> Iterator[tuple[str, Stat]]:
                 yield path, (info.st_size, info.st_mtime_ns)
 
 
+def _identity(folder: str | Path) -> tuple[int, int]:
+    found = os.stat(folder)
+    return found.st_dev, found.st_ino
+
+
 def _raise(error: OSError) -> None:
-    raise DataError(f"{error.filename} can't be read: {error.strerror}") from error
+    raise DataError(f"{as_text(str(error.filename))} can't be read: {error.strerror}") from error

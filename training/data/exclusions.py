@@ -10,6 +10,7 @@ from pathlib import Path
 
 from training.errors import UsageError
 
+OPTIONS = ("data", "validation-data", "test-data")
 _COLUMNS = ("file", "in", "problem", "action", "why")
 
 
@@ -47,14 +48,14 @@ def write(path: Path, rows: Iterable[tuple[str, str, Suspect]]) -> int:
 
 
 def read(path: Path) -> dict[str, set[str]]:
-    """Return the listed files, as paths below their folder, by the option that names it: "data" or "test-data".
+    """Return the listed files, as paths below their folder, by the option that names it: one of `OPTIONS`.
 
     In a list without the column `in`, all files are those of `data`.
 
     Raises:
         UsageError: the file can't be read or isn't such a list.
     """
-    found: dict[str, set[str]] = {"data": set(), "test-data": set()}
+    found: dict[str, set[str]] = {option: set() for option in OPTIONS}
     try:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             table = csv.DictReader(file)
@@ -64,7 +65,7 @@ def read(path: Path) -> dict[str, set[str]]:
                 option = row.get("in") or "data"
                 if option not in found:
                     raise UsageError(
-                        f"--exclude {path}, line {table.line_num}: `in` is {option!r}, not data or test-data"
+                        f"--exclude {path}, line {table.line_num}: `in` is {option!r}, not one of {', '.join(OPTIONS)}"
                     )
                 if row["file"]:
                     found[option].add(os.path.normpath(row["file"]))

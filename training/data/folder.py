@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import logging
 from dataclasses import dataclass, field
 
-from training.data.source import PART_NAMES, Rejected, Source, Stat
+from training.data.names import as_text, class_of, some
+from training.data.source import Rejected, Source, Stat
 from training.errors import DataError
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -21,15 +26,15 @@ class ImageFolder:
 
 
 def scan(source: Source, class_names: list[str] | None = None) -> ImageFolder:
-    """List every regular file below each class folder, without hidden ones, in a fixed order.
+    """List every regular file below each class folder, without junk, in a fixed order. Pass over empty folders.
 
     Args:
         source: its folders are the classes.
-        class_names: the classes that may occur, in label order; by default the folders, sorted.
+        class_names: the classes that may occur, in label order; by default the folders with files, sorted.
 
     Raises:
         DataError: the folder doesn't exist or has no class folders, images lie beside the class folders, a class isn't
-            in `class_names`, or storage can't be reached or refuses access.
+            in `class_names` or has two folders, or storage can't be reached or refuses access.
     """
     folders, loose = source.top_level()
     loose_images = [name for name in loose if source.is_image(name)]
@@ -39,40 +44,36 @@ def scan(source: Source, class_names: list[str] | None = None) -> ImageFolder:
         raise DataError(f"{source} holds images but no folders; put them into one folder per class")
     if loose_images:
         raise DataError(
-            f"{source} mixes class folders with loose images ({loose_images[0]}, {len(loose_images)} in all); "
+            f"{source} mixes class folders with loose images ({as_text(loose_images[0])}, {len(loose_images)} in all); "
             "move each into the folder of its class"
         )
-    if class_names is None:
-        _refuse_parts(source, folders)
-        class_names = folders
-    unknown = sorted(set(folders) - set(class_names))
+    listed = list(source.files(folders))
+    if not listed:
+        raise DataError(f"{source} has class folders ({some(folders)}) but no images in them")
+    filled = {file.partition("/")[0] for file, _ in listed}
+    empty = [name for name in folders if name not in filled]
+    if empty:
+        logger.warning("%s: folders without images are passed over: %s", source, some(empty))
+    label_of = {class_of(name): label for label, name in enumerate(class_names or _classes(source, filled))}
+    unknown = sorted(name for name in filled if class_of(name) not in label_of)
     if unknown:
-        raise DataError(f"{source}/{unknown[0]} is no class of the training data; known: {_some(class_names)}")
-
-    found = ImageFolder(source, class_names, [], [], [])
-    found.rejected.extend(Rejected(name, "foreign", "beside the class folders") for name in loose)
-    label_of = {name: label for label, name in enumerate(class_names)}
-    for file, size_and_stamp in source.files(folders):
-        found.files.append(file)
-        found.labels.append(label_of[file.partition("/")[0]])
-        found.stats.append(size_and_stamp)
-    if not found.files:
-        raise DataError(f"{source} has class folders ({_some(folders)}) but no images in them")
-    return found
+        raise DataError(f"{source}/{unknown[0]} is no class of the training data; known: {some([*label_of])}")
+    return ImageFolder(
+        source,
+        class_names or [*label_of],
+        [file for file, _ in listed],
+        [label_of[class_of(file.partition("/")[0])] for file, _ in listed],
+        [stat for _, stat in listed],
+        [Rejected(name, "foreign", "beside the class folders") for name in loose],
+    )
 
 
-def _refuse_parts(source: Source, folders: list[str]) -> None:
-    if {name.lower() for name in folders} <= PART_NAMES:
-        raise DataError(
-            f"{source} holds parts of a data set ({_some(folders)}), not classes; "
-            "pass the part to train on as --data and the part to test on as --test-data"
-        )
-
-
-def _some(names: list[str], most: int = 5) -> str:
-    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
-
-
-def as_text(name: str) -> str:
-    """Return a file's name as text that can be written: bytes that aren't UTF-8 become \\x escapes."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+def _classes(source: Source, folders: set[str]) -> list[str]:
+    names = sorted(map(class_of, folders))
+    for name, following in itertools.pairwise(names):
+        if name == following:
+            raise DataError(
+                f"{source} has two folders called {name}, spelt with different code points (Unicode NFC and NFD); "
+                "move the images into one of them"
+            )
+    return names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,13 +11,16 @@ from typing import TYPE_CHECKING, ClassVar
 
 from imaging.decode import DEFAULT_MAX_PIXELS
 from imaging.sniff import SIGNATURE_BYTES, image_format
-from training.data.source import Rejected, Stat, name_of
+from training.data.names import is_junk, is_record, name_of
+from training.data.source import Rejected, Stat
 from training.data.storage import connect, explain, failures, status
 from training.errors import DataError
 from training.url import Url
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
+
+logger = logging.getLogger(__name__)
 
 MOST_BYTES = 8 * DEFAULT_MAX_PIXELS
 """Size limit of an object. The largest admitted image has this many bytes of pixels, four channels of 16 bits each."""
@@ -64,6 +68,9 @@ class BucketSource:
             raise DataError(f"no such folder: {self}")
         return folders, sorted(loose)
 
+    def below(self, folder: str) -> BucketSource:
+        return BucketSource(self._url / folder)
+
     def is_image(self, name: str) -> bool:
         url, size = self._url / name, self._top[1][name][0]
         try:
@@ -89,6 +96,9 @@ class BucketSource:
                 listings = pool.map(lambda folder: _list(store, self._url, self._url / folder), level)
                 deeper = []
                 for folder, (folders, objects) in zip(level, listings, strict=True):
+                    if is_record([*folders, *objects]):
+                        logger.warning("%s is passed over: it is a report's folder, not images", self._url / folder)
+                        continue
                     deeper += [f"{folder}/{name}" for name in folders]
                     found[folder.partition("/")[0]] += [(f"{folder}/{name}", stat) for name, stat in objects.items()]
                 level = deeper
@@ -134,13 +144,9 @@ def _list(store: ObjectStore, root: Url, folder: Url) -> _Listing:
     folders = sorted(path[start:] for path in entries["common_prefixes"])
     # Some tools make a folder by a marker object. It has the folder's own name, so that no name is left here.
     objects = {entry["path"][start:]: (entry["size"], entry["e_tag"] or "") for entry in entries["objects"]}
-    return [name for name in folders if not _hidden(name)], {
-        name: stat for name, stat in objects.items() if not _hidden(name)
+    return [name for name in folders if not is_junk(name)], {
+        name: stat for name, stat in objects.items() if not is_junk(name)
     }
-
-
-def _hidden(name: str) -> bool:
-    return not name or name.startswith(".")
 
 
 def _read(store: ObjectStore, root: Url, file: str, size: int, tag: str) -> bytes | Rejected:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
-
-# Folders with these names are parts of a data set, not classes.
-PART_NAMES = {"train", "training", "test", "testing", "val", "valid", "validation", "dev"}
 
 
 @dataclass(frozen=True)
@@ -47,17 +44,22 @@ class Source(Protocol):
         """The address, the same from every working directory: part of the cache's key."""
 
     def top_level(self) -> tuple[list[str], list[str]]:
-        """Return the names of the folders and of the files beside them, each sorted, without hidden ones.
+        """Return the names of the folders and of the files beside them, each sorted, without junk (`names.is_junk`).
 
         Raises:
-            DataError: the folder doesn't exist or can't be listed.
+            DataError: the folder doesn't exist or can't be listed, or a folder is a link to another one.
         """
+
+    def below(self, folder: str) -> Source:
+        """Return the source of a folder directly in this one."""
 
     def is_image(self, name: str) -> bool:
         """Return whether the file `name` beside the folders begins like an image."""
 
     def files(self, folders: list[str]) -> Iterator[tuple[str, Stat]]:
         """Yield every file at any depth of `folders`, folder by folder, in a fixed order, by its path below the source.
+
+        Junk is passed over silently, and a folder that one of the commands wrote (`names.is_record`) with a warning.
 
         Raises:
             DataError: a folder can't be listed.
@@ -72,8 +74,3 @@ class Source(Protocol):
 
     def path(self, file: str) -> Path | None:
         """Return where `file` lies on this machine; None for a file that would have to be downloaded."""
-
-
-def name_of(folders: Sequence[str]) -> str:
-    """Return the innermost of `folders`, preceded by its parent if it names only a part of a data set."""
-    return "/".join(folders[-2:] if folders[-1].lower() in PART_NAMES else folders[-1:])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 import numpy as np
 
+from training.data.names import as_text
 from training.errors import DataError
 
 
@@ -37,27 +39,83 @@ def split(
         Part name -> sorted sample indices.
 
     Raises:
-        DataError: a class has too few distinct images for every part to get one.
+        DataError: classes have too few distinct images or groups for every part to get one; all are named.
     """
     distinct, first = np.unique(groups, return_index=True)
     group_labels = labels[first]
     part_of_group = np.zeros(len(distinct), np.int64)
     rng = np.random.default_rng(seed)
     least = len(fractions) + 1
-    for label, name in enumerate(class_names):
+    for label in range(len(class_names)):
         members = rng.permutation(np.flatnonzero(group_labels == label))
-        if len(members) < least:
-            raise DataError(
-                f"class {name!r} has {len(members)} usable distinct images; it needs {least}, "
-                f"one each for train, {', '.join(fractions)}"
-            )
         start = 0
         for part, fraction in enumerate(fractions.values(), 1):
-            count = min(max(1, round(fraction * len(members))), len(members) - start - (least - part))
+            count = max(0, min(max(1, round(fraction * len(members))), len(members) - start - (least - part)))
             part_of_group[members[start : start + count]] = part
             start += count
     parts = part_of_group[np.searchsorted(distinct, groups)]
-    return {part: np.flatnonzero(parts == i) for i, part in enumerate(["train", *fractions])}
+    indices = {part: np.flatnonzero(parts == i) for i, part in enumerate(["train", *fractions])}
+    _refuse_missing_classes(labels, groups, indices, class_names)
+    return indices
+
+
+def _refuse_missing_classes(
+    labels: np.ndarray, groups: np.ndarray, indices: dict[str, np.ndarray], class_names: list[str]
+) -> None:
+    every = set(range(len(class_names)))
+    lacking = {part: sorted(every - set(labels[chosen].tolist())) for part, chosen in indices.items()}
+    missing = sorted({label for found in lacking.values() for label in found})
+    if not missing:
+        return
+    counts = {label: len(np.unique(groups[labels == label])) for label in missing}
+    few = [f"{class_names[label]!r} has {count}" for label, count in counts.items() if count < len(indices)]
+    if few:
+        raise DataError(
+            f"too few distinct images (with --group: groups): class {', '.join(few)}; each needs {len(indices)}, "
+            f"one each for {', '.join(indices)}; add images, or leave such classes out by --min-images {len(indices)}"
+        )
+    part, found = next((part, found) for part, found in lacking.items() if found)
+    raise DataError(f"no group of class {class_names[found[0]]!r} came into the part {part}; try another --seed")
+
+
+def group_files(files: list[str], pattern: str) -> np.ndarray:
+    """Number the groups that the paths of `files` name; a file without one is a group of its own.
+
+    Args:
+        files: paths that begin with the class.
+        pattern: "folder" for the folder below the class folder, or a regular expression (`Config.group`).
+
+    Returns:
+        (N,) int64.
+
+    Raises:
+        DataError: no file has a group.
+    """
+    names = [_group_of(file, pattern) for file in files]
+    if not any(names):
+        raise DataError(f"--group {pattern} finds no group in any file's path, such as {as_text(files[0])}")
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(name or f"\0{i}", len(numbers)) for i, name in enumerate(names)])
+
+
+def _group_of(file: str, pattern: str) -> str | None:
+    if pattern == "folder":
+        below = file.split("/")[1:]
+        return below[0] if len(below) > 1 else None
+    found = re.search(pattern, file)
+    return found[1 if found.re.groups else 0] if found else None
+
+
+def join_groups(groups: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Number the samples, (N,) int64, so that those with one group in common, even by way of others, share a number."""
+    from scipy.sparse import coo_array  # type: ignore[import-untyped]
+    from scipy.sparse.csgraph import connected_components  # type: ignore[import-untyped]
+
+    most = int(groups.max()) + 1
+    nodes = most + int(others.max()) + 1
+    edges = coo_array((np.ones(len(groups), bool), (groups, most + others)), shape=(nodes, nodes))
+    joined: np.ndarray = connected_components(edges, directed=False)[1][groups]
+    return joined.astype(np.int64)
 
 
 def label_conflicts(labels: np.ndarray, groups: np.ndarray) -> list[np.ndarray]:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from model_format.errors import FormatError
 from model_format.layout import FILES
 from model_format.metadata import Metadata
 from training.config import Config
 from training.errors import ModelError, UsageError
+from training.store import open_model
 
 IMAGENET, NONE = "imagenet", "none"
 SUFFIXES = (".weights.h5", ".h5", ".keras")
@@ -115,8 +115,8 @@ def verified(file: Path, digest: str | None) -> str:
 
 
 def _stored(config: Config) -> Config:
-    stored = find(config.backbone or "")
-    size = Metadata.from_metadata(stored.info.metadata, str(stored.tag)).image_size
+    stored, about = find(config.backbone or "")
+    size = about.image_size
     if config.image_size not in (None, size):
         raise UsageError(f"--image-size is {config.image_size}; {stored.tag} takes {size}; omit the option")
     if config.weights not in (None, NONE):
@@ -127,26 +127,19 @@ def _stored(config: Config) -> Config:
     return replace(config, backbone=str(stored.tag), image_size=size, weights_sha256=digest)
 
 
-def find(tag: str) -> Any:
-    """Return the entry `tag` of the model store, which this project must have trained.
+def find(tag: str) -> tuple[Any, Metadata]:
+    """Return the entry `tag` of the model store and its metadata, with a Keras form.
 
     Raises:
         ModelError: it isn't there, is of a newer schema, or has no Keras form.
     """
-    import bentoml
-    from bentoml.exceptions import BentoMLException
-
     try:
-        stored = bentoml.models.get(tag)
-    except (BentoMLException, ValueError) as error:
-        raise ModelError(f"--backbone {tag}: no such model in the store; `bentoml models list` shows all") from error
-    try:
-        Metadata.from_metadata(stored.info.metadata, str(stored.tag))
-    except FormatError as error:
-        raise ModelError(f"--backbone {error}") from error
+        stored, about = open_model(tag)
+    except ModelError as error:
+        raise ModelError(f"--backbone: {error}") from error
     if not Path(stored.path, FILES["keras"]).exists():
-        raise ModelError(f"--backbone {tag} was not made by this project's training: it has no {FILES['keras']}")
-    return stored
+        raise ModelError(f"--backbone: {tag} was not made by this project's training: it has no {FILES['keras']}")
+    return stored, about
 
 
 def describe(config: Config) -> dict[str, Any] | None:

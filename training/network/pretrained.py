@@ -166,7 +166,7 @@ def _stored(config: Config) -> Any:
     """Return the layers of the stored model up to its pooling."""
     import keras
 
-    file = Path(find(config.backbone or "").path, FILES["keras"])
+    file = Path(find(config.backbone or "")[0].path, FILES["keras"])
     option = f"--backbone {config.backbone}"
     if is_pretrained(config):
         verified(file, config.weights_sha256)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from training.report.study_document import StudyReport
-    from training.train import Result
+    from training.steps import Result
 
 _TRIALS = 20
 

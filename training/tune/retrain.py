@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from training import train
 from training.report.study_document import Trial
+from training.steps import Result, resume, train
 from training.tune.plan import Plan
 
 
-def retrain(plan: Plan, best: Trial) -> train.Result:
+def retrain(plan: Plan, best: Trial) -> Result:
     """Train the configuration of the trial `best` from scratch, or resume that training.
 
     Without validation images no best epoch can be found: the training has as many epochs as the trial's best one.
@@ -21,6 +21,6 @@ def retrain(plan: Plan, best: Trial) -> train.Result:
     """
     out = plan.out / f"trial-{best.number:04}"
     if (out / "config.toml").exists():
-        return train.resume(out)
+        return resume(out)
     chosen: dict[str, Any] = {} if best.baseline else best.params
-    return train.train(replace(plan.config, **chosen, epochs=best.best_epoch, refit=True, out=str(out)))
+    return train(replace(plan.config, **chosen, epochs=best.best_epoch, refit=True, out=str(out)))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from training import environment
 from training.config import DATASETS, Config
 from training.data.dataset import load
+from training.data.locations import keep_outside
 from training.errors import Interrupted, ModelError, UsageError
 from training.progress import Bar, console
 from training.report.document import Environment
@@ -24,7 +25,7 @@ from training.tune.plan import Plan
 if TYPE_CHECKING:
     from optuna import Study
 
-    from training.train import Result
+    from training.steps import Result
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ def search(request: Request, show: Callable[[StudyReport], None]) -> Result | No
         raise UsageError("--study NAME: a database holds many studies; name yours")
     if request.search == "grid":
         chosen.grid()  # reports its mistakes before images are decoded
+    keep_outside(out, config)
     data = load(config)
     plan = Plan(
         replace(config.for_images(len(data.parts["train"])), out=None),

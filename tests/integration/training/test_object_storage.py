@@ -18,9 +18,10 @@ from tests.integration.training.conftest import SMALL, Run, Sandbox
 from tests.s3 import S3, Between, between, s3_server, settings
 from training.config import Config
 from training.data import storage
-from training.data.dataset import Dataset, load, locate
+from training.data.dataset import Dataset, load
 from training.data.disk import DiskSource
 from training.data.folder import scan
+from training.data.locations import locate
 from training.errors import DataError
 
 

@@ -17,7 +17,7 @@ from tests.integration.training.conftest import SMALL, Run, Sandbox
         (["--data", "nowhere"], 1, "no such folder: nowhere"),
         ([], 1, "no data: pass --data DIR"),
         (["--data", "one"], 1, "one has one class only (red)"),
-        (["--data", "few"], 1, "class 'blue' has 2 usable distinct images; it needs 3"),
+        (["--data", "few"], 1, "class 'blue' has 2; each needs 3, one each for train"),
         (["--data", "data", "--strict"], 1, "--strict: red/cut.png"),
         (["--data", "data", "--epochs", "0"], 2, "--epochs is 0; it must be at least 1"),
         (["--data", "data", "--config", "none.toml"], 2, "--config none.toml: No such file"),

@@ -82,7 +82,8 @@ def test_a_format_or_size_that_reveals_the_class_is_reported(tmp_path: Path) -> 
         for i in range(20):
             pixels = photos(1, side, seed=100 * label + i)[0]
             Image.fromarray(pixels).convert("L" if i % 2 else "RGB").save(tmp_path / name / f"{i}.{suffix}")
-    (part, folder), *_ = dataset.load_whole(Config(data=str(tmp_path), cache_dir=str(tmp_path / ".cache"), decoders=1))
+    config = Config(data=str(tmp_path), cache_dir=str(tmp_path / ".cache"), decoders=1)
+    part, folder = dataset.load_whole(config)["data"]
     section = sizes.describe(Collection(folder.class_names, [CheckedPart("data", part, folder, "data")]), seed=0)
     assert {telling["by"] for telling in section["telling"]} >= {"format", "width and height"}
     assert "mode" not in {telling["by"] for telling in section["telling"]}
@@ -121,7 +122,11 @@ def test_a_list_keeps_every_name_and_reads_back(tmp_path: Path) -> None:
     rows = [(name, "data", Suspect(i, "label", "move to dog", "looks like dog")) for i, name in enumerate(hostile)]
     rows.append(("cat/1.png", "test-data", Suspect(4, "duplicate", "leave out", "copy of x")))
     assert exclusions.write(tmp_path / "list.csv", rows) == 5
-    assert exclusions.read(tmp_path / "list.csv") == {"data": set(hostile), "test-data": {"cat/1.png"}}
+    assert exclusions.read(tmp_path / "list.csv") == {
+        "data": set(hostile),
+        "validation-data": set(),
+        "test-data": {"cat/1.png"},
+    }
     assert [path.name for path in tmp_path.iterdir()] == ["list.csv"]
     assert not any(line.startswith(b"=") for line in (tmp_path / "list.csv").read_bytes().splitlines())
 
@@ -132,7 +137,7 @@ def test_a_list_keeps_every_name_and_reads_back(tmp_path: Path) -> None:
         (None, "No such file"),
         ("name\nx.png\n", "has no column `file`"),
         ("", "has no column `file`"),
-        ("file,in\nx.png,train\n", "line 2: `in` is 'train', not data or test-data"),
+        ("file,in\nx.png,train\n", "line 2: `in` is 'train', not one of data, validation-data, test-data"),
     ],
 )
 def test_a_file_that_is_not_a_list_is_refused_in_one_line(tmp_path: Path, text: str | None, message: str) -> None:

@@ -46,6 +46,9 @@ class Archive:
     def top_level(self) -> tuple[list[str], list[str]]:
         return sorted({file.partition("/")[0] for file in self._contents}), []
 
+    def below(self, folder: str) -> Archive:
+        raise NotImplementedError
+
     def is_image(self, name: str) -> bool:
         return False
 

@@ -29,6 +29,72 @@ def test_hidden_files_and_folders_are_ignored(tmp_path: Path) -> None:
     assert len(scan(DiskSource(tmp_path)).files) == 2
 
 
+@pytest.mark.parametrize("junk", ["@eaDir", "__MACOSX", "#recycle", "$RECYCLE.BIN", "lost+found"])
+def test_what_systems_add_to_folders_is_passed_over_at_any_depth(tmp_path: Path, junk: str) -> None:
+    """Kind: folders and files that no person put there are neither classes nor images, nor worth a word."""
+    write_tree(tmp_path, {"red": 1, "blue": 1})
+    for parent in (tmp_path, tmp_path / "red"):
+        write_tree(parent / junk, {"green": 1})
+        for file in ("Thumbs.db", "desktop.ini"):
+            (parent / file).write_bytes(b"x")
+    (tmp_path / "System Volume Information").mkdir()
+    folder = scan(DiskSource(tmp_path))
+    assert folder.class_names == ["blue", "red"]
+    assert len(folder.files) == 2
+    assert folder.rejected == []
+
+
+def test_empty_class_folders_are_named_and_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_tree(tmp_path, {"red": 1, "blue": 1})
+    (tmp_path / "green" / "deep").mkdir(parents=True)
+    (tmp_path / "green" / "Thumbs.db").write_bytes(b"x")
+    assert scan(DiskSource(tmp_path)).class_names == ["blue", "red"]
+    assert scan(DiskSource(tmp_path), ["red", "blue"]).labels == [1, 0]
+    assert "folders without images are passed over: green" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [["config.toml", "checkpoint/x"], ["report.html", "check.json"], ["report.html", "metrics.json", "a.png"]],
+)
+def test_the_folder_of_a_run_in_the_data_is_passed_over_with_a_word(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, entries: list[str]
+) -> None:
+    """Kind: the pictures of a report are no images of a class."""
+    write_tree(tmp_path, {"red": 1, "blue": 1})
+    for run in (tmp_path / "runs" / "1", tmp_path / "red" / "check", tmp_path / "check"):
+        for name in entries:
+            (run / name).parent.mkdir(parents=True, exist_ok=True)
+            (run / name).write_bytes(b"x")
+    folder = scan(DiskSource(tmp_path))
+    assert (folder.class_names, len(folder.files)) == (["blue", "red"], 2)
+    for name in ("runs/1", "red/check", "check"):
+        assert f"{tmp_path / name} is passed over" in caplog.text
+
+
+def test_one_class_in_two_spellings_of_unicode_is_one_class(tmp_path: Path) -> None:
+    """Kind: names that look the same are the same: macOS writes NFD, other systems mostly NFC."""
+    write_tree(tmp_path, {"red": 1, "blue": 1})
+    (tmp_path / "red").rename(tmp_path / "cafe\u0301")
+    folder = scan(DiskSource(tmp_path))
+    assert folder.class_names == ["blue", "caf\xe9"]
+    assert scan(DiskSource(tmp_path), ["caf\xe9", "blue"]).labels == [1, 0]
+    assert scan(DiskSource(tmp_path), ["cafe\u0301", "blue"]).class_names == ["cafe\u0301", "blue"]
+    write_tree(tmp_path, {"red": 1})
+    (tmp_path / "red").rename(tmp_path / "caf\xe9")
+    with pytest.raises(DataError, match="two folders called caf\xe9, spelt with different code points"):
+        scan(DiskSource(tmp_path))
+
+
+@pytest.mark.parametrize("target", ["red", "."])
+def test_a_class_folder_that_is_a_link_to_another_is_refused(tmp_path: Path, target: str) -> None:
+    """Kind: no image is found under two classes by way of a link."""
+    write_tree(tmp_path, {"red": 1, "blue": 1})
+    (tmp_path / "rot").symlink_to(target)
+    with pytest.raises(DataError, match=r"has one folder under two names, .* and rot; remove the link"):
+        scan(DiskSource(tmp_path))
+
+
 def test_a_file_that_is_no_image_beside_the_classes_is_listed_as_foreign(tmp_path: Path) -> None:
     write_tree(tmp_path, {"red": 1, "blue": 1})
     (tmp_path / "labels.csv").write_text("a,b")
@@ -70,11 +136,6 @@ def make_mixture(root: Path) -> None:
     (root / "red" / "000.png").rename(root / "photo-without-extension")
 
 
-def make_parts(root: Path) -> None:
-    write_tree(root / "train", {"red": 1, "blue": 1})
-    write_tree(root / "Test", {"red": 1, "blue": 1})
-
-
 def make_empty_classes(root: Path) -> None:
     (root / "red").mkdir(parents=True)
     (root / "blue").mkdir()
@@ -93,7 +154,6 @@ def make_bad_class_name(root: Path) -> None:
         (make_empty, "has no folders"),
         (make_loose_images, "holds images but no folders"),
         (make_mixture, r"mixes class folders with loose images \(photo-without-extension, 1 in all\)"),
-        (make_parts, r"holds parts of a data set \(Test, train\), not classes"),
         (make_empty_classes, r"has class folders \(blue, red\) but no images"),
         (make_bad_class_name, "name that isn't UTF-8"),
     ],

@@ -8,8 +8,8 @@ import pytest
 
 from training.config import Config
 from training.data import awsfiles
-from training.data.dataset import locate
 from training.data.disk import DiskSource
+from training.data.locations import locate
 from training.data.remote import MOST_BYTES, BucketSource
 from training.data.source import Rejected
 from training.data.storage import connect, explain

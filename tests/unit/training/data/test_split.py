@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.data.split import group_duplicates, label_conflicts, split
+from training.data.split import group_duplicates, join_groups, label_conflicts, split
 from training.errors import DataError
 
 FRACTIONS = {"validation": 0.1, "test": 0.1}
@@ -43,7 +43,7 @@ def test_the_smallest_divisible_class_has_one_image_in_each_part() -> None:
 
 
 def test_a_class_too_small_to_divide_is_named() -> None:
-    with pytest.raises(DataError, match="class 'b' has 2 usable distinct images; it needs 3"):
+    with pytest.raises(DataError, match="class 'b' has 2; each needs 3, one each for train"):
         split(np.array([0, 0, 0, 1, 1, 1]), np.array([0, 1, 2, 3, 4, 4]), FRACTIONS, ["a", "b"], seed=0)
 
 
@@ -61,3 +61,31 @@ def test_the_seed_determines_the_split() -> None:
 def test_one_image_under_two_labels_is_a_conflict() -> None:
     conflicts = label_conflicts(np.array([0, 1, 1, 0, 0]), np.array([0, 0, 1, 2, 2]))
     assert [samples.tolist() for samples in conflicts] == [[0, 1]]
+
+
+def test_groups_that_hold_several_classes_are_divided_too() -> None:
+    """A patient has benign and malignant images: the group goes to one part, with all of its classes."""
+    labels, groups = np.tile([0, 1], 20), np.repeat(np.arange(10), 4)
+    parts = split(labels, groups, FRACTIONS, ["a", "b"], seed=0)
+    assert [len(set(groups[chosen].tolist())) for chosen in parts.values()] == [8, 1, 1]
+
+
+def test_a_part_that_gets_no_group_of_a_class_ends_the_run() -> None:
+    groups = np.arange(30)
+    groups[20:] = np.arange(10)  # class b is in groups of class a only
+    labels = np.repeat([0, 1], [20, 10])
+    found = set()
+    for seed in range(20):
+        try:
+            split(labels, groups, FRACTIONS, ["a", "b"], seed)
+        except DataError as error:
+            found.add(str(error))
+    assert found == {
+        f"no group of class 'b' came into the part {part}; try another --seed" for part in ("validation", "test")
+    }
+
+
+def test_samples_that_share_a_group_in_either_way_share_a_number() -> None:
+    joined = join_groups(np.array([0, 1, 1, 2, 3]), np.array([0, 0, 1, 2, 3]))
+    assert joined[0] == joined[1] == joined[2]
+    assert len({joined[0], joined[3], joined[4]}) == 3

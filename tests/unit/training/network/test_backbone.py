@@ -30,8 +30,8 @@ from training.network.backbone import settle
         ({"backbone": "vgg16", "weights_sha256": "ab"}, "needs --weights FILE"),
         ({"backbone": "vgg16", "head_epochs": 0, "fine_tune_layers": 0}, "leave nothing to train"),
         ({"weights": "imagenet"}, "--weights needs --backbone"),
-        ({"backbone": "image_classifier:nowhere"}, "no such model in the store"),
-        ({"backbone": "a:b:c"}, "no such model in the store"),
+        ({"backbone": "image_classifier:nowhere"}, "no model image_classifier:nowhere in the store"),
+        ({"backbone": "a:b:c"}, "no model a:b:c in the store"),
     ],
 )
 def test_a_wrong_option_is_refused_in_one_line(

@@ -14,6 +14,7 @@ from training import backend, environment, options
 from training.checks.run import of_training
 from training.config import Config
 from training.data.dataset import Dataset, Part, load
+from training.data.locations import keep_outside
 from training.distributed.workers import Workers, here, join, part_from, shares
 from training.errors import BelowMinimumAccuracy, Interrupted, ModelError, UsageError
 from training.export import calibration, entry
@@ -56,6 +57,7 @@ def train(config: Config) -> Result:
     out = Path(config.out) if config.out else Path("runs", datetime.now().strftime("%Y%m%d-%H%M%S"))
     if group.leads and (out / "config.toml").exists():
         raise UsageError(f"{out} holds a run already; resume it with --resume {out}, or give another --out")
+    keep_outside(out, config)
     config = backbone.settle(config)
     data = load(config)
     config = group.settle(config.for_images(len(data.parts["train"])), given=config.batch_size)
