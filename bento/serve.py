@@ -36,7 +36,7 @@ def main() -> int:
         sys.stderr.write("error: there is no temporary folder to write to; mount a tmpfs at /tmp\n")
         return 1
     try:
-        listener = _bind(os.environ.get("BENTOML_HOST") or "0.0.0.0", os.environ.get("BENTOML_PORT") or "3000")
+        listener = _bind(os.environ.get("BENTOML_HOST", "0.0.0.0"), os.environ.get("BENTOML_PORT", "3000"))
     except ValueError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
