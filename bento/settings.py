@@ -103,6 +103,13 @@ class Settings(BaseSettings):
         le=3600,
         description="Seconds after which a model call that hasn't returned fails `/livez` and `/readyz`.",
     )
+    metric_classes: int = Field(
+        100,
+        ge=1,
+        le=100_000,
+        description="Most classes with metrics of their own: the most frequent in the training's held-out images. "
+        "The rest are counted as `other`.",
+    )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)] = Field(
         "info", description="Lowest level to log: `debug`, `info`, `warning` or `error`."
     )
