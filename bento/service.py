@@ -65,7 +65,7 @@ class ImageClassifierService(Service[Any]):  # type: ignore[misc]
     def to_asgi(self, is_main: bool = True) -> Any:
         """Return the application that the server process serves."""
         startup.ended("imports")
-        logs.configure(settings.log_level, settings.log_format)
+        _log_as_set()
         memory.return_large_blocks()
         logger.info("settings: %s", settings.model_dump(exclude_none=True))
         # BentoML leaves the choice of the protocol to uvicorn, which looks it up in this table.
@@ -73,8 +73,15 @@ class ImageClassifierService(Service[Any]):  # type: ignore[misc]
         return Application(settings, served, _warm_up, super().to_asgi(is_main), _give_up)
 
 
+def _log_as_set() -> None:
+    logs.configure(settings.log_level, settings.log_format)
+
+
 def _warm_up() -> WarmModel:
-    return warm_up(served, settings)
+    model = warm_up(served, settings)
+    # Keras' libraries, imported with the model, bring handlers of their own.
+    _log_as_set()
+    return model
 
 
 def _give_up(reason: str) -> None:
@@ -100,3 +107,6 @@ class ImageClassifier:
     """Holds the reference by which `bentoml build` pins the model. `bento.http.app` does the work."""
 
     model = bentoml.models.BentoModel(served.tag)
+
+    # The supervisor of `bentoml serve` calls it before it starts the server.
+    log_as_set = bentoml.on_deployment(_log_as_set)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -85,6 +86,7 @@ def test_one_process_serves_and_ends_with_success(containerized: Containerized, 
         assert f'image_classifier_start_seconds{{phase="{phase}"}}' in metrics
     assert log.count('"closing"') == (signal_ == signal.SIGTERM)
     assert "Traceback" not in log
+    assert all(json.loads(line)["message"] for line in log.splitlines())
 
 
 def test_a_request_under_way_at_sigterm_is_answered(containerized: Containerized) -> None:
