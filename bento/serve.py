@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bento import startup
+from bento import configuration, startup
 
 NAME = "image_classifier"
 
@@ -29,6 +29,10 @@ def main() -> int:
     bento = Path(__file__).parents[2]
     if not (bento / "bento.yaml").exists():
         sys.stderr.write("error: this is not a built Bento; to serve a checkout, run: bentoml serve\n")
+        return 2
+    given = [name for name in configuration.VARIABLES if os.environ.get(name)]
+    if given:
+        sys.stderr.write(f"error: {given[0]} has no effect here; unset it, and see docs/settings.md for the settings\n")
         return 2
     try:
         tempfile.gettempdir()

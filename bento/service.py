@@ -14,9 +14,10 @@ from typing import Any
 import bentoml
 import uvicorn.config
 from _bentoml_sdk.service import Service
+from bentoml._internal.configuration.containers import BentoMLConfiguration, BentoMLContainer
 from bentoml._internal.context import server_context
 
-from bento import memory, startup
+from bento import configuration, memory, startup
 from bento.http.app import Application
 from bento.inference.warmup import WarmModel, warm_up
 from bento.models import model
@@ -110,3 +111,15 @@ class ImageClassifier:
 
     # The supervisor of `bentoml serve` calls it before it starts the server.
     log_as_set = bentoml.on_deployment(_log_as_set)
+
+
+def _refuse_other_configuration(service: Any) -> None:
+    """End the start in one line if BentoML's configuration asks for what this service doesn't do."""
+    service.inject_config()
+    own = BentoMLConfiguration(override_defaults={"services": {NAME: service.config}}, use_version=2).to_dict()
+    entry = configuration.refused(BentoMLContainer.config.get()["services"][NAME], own["services"][NAME])
+    if entry is not None:
+        sys.exit(f"error: BentoML's configuration has {entry}, which this service doesn't follow; see docs/settings.md")
+
+
+_refuse_other_configuration(ImageClassifier)

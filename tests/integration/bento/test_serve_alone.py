@@ -121,6 +121,7 @@ def test_a_model_of_the_home_is_found_beside_those_that_the_bento_carries(
     [
         ({"MAX_PIXELS": "abc"}, 1, "error: MAX_PIXELS='abc': Input should be a valid integer"),
         ({"MODEL_TAG": "image_classifier:none"}, 1, "error: no model image_classifier:none in the store"),
+        ({"BENTOML_CONFIG": "x.yaml"}, 2, "error: BENTOML_CONFIG has no effect here; unset it"),
         ({"BENTOML_PORT": "many"}, 2, "error: BENTOML_PORT='many': not a port, 1 to 65535"),
         ({"API_KEYS": ""}, 1, "error: API_KEYS='': there is no key in it"),
         ({"BENTOML_HOST": ""}, 2, "error: BENTOML_HOST='': not an IP address"),
