@@ -60,6 +60,15 @@ except (SettingsError, model.ModelError) as error:
     sys.exit(f"error: {error}")
 
 
+def _log_as_set() -> None:
+    logs.configure(settings.log_level, settings.log_format)
+
+
+# If this process serves, BentoML has given the root logger a handler. `bentoml build` keeps its own output.
+if logging.getLogger().handlers:
+    _log_as_set()
+
+
 class ImageClassifierService(Service[Any]):  # type: ignore[misc]
     """A BentoML service with our ASGI application in front of BentoML's."""
 
@@ -72,10 +81,6 @@ class ImageClassifierService(Service[Any]):  # type: ignore[misc]
         # BentoML leaves the choice of the protocol to uvicorn, which looks it up in this table.
         uvicorn.config.HTTP_PROTOCOLS["auto"] = "bento.http.protocol:Protocol"
         return Application(settings, served, _warm_up, super().to_asgi(is_main), _give_up)
-
-
-def _log_as_set() -> None:
-    logs.configure(settings.log_level, settings.log_format)
 
 
 def _warm_up() -> WarmModel:
@@ -108,9 +113,6 @@ class ImageClassifier:
     """Holds the reference by which `bentoml build` pins the model. `bento.http.app` does the work."""
 
     model = bentoml.models.BentoModel(served.tag)
-
-    # The supervisor of `bentoml serve` calls it before it starts the server.
-    log_as_set = bentoml.on_deployment(_log_as_set)
 
 
 def _refuse_other_configuration(service: Any) -> None:
