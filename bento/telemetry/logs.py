@@ -18,8 +18,14 @@ trace_id: ContextVar[str] = ContextVar("trace_id", default="")
 """32 hexadecimal digits while a request is traced."""
 
 _OURS = {"time", "level", "logger", "message", "request_id", "trace_id", "exception", "stack"}
-_LIBRARIES = {"bentoml": logging.INFO, "circus": logging.WARNING, "uvicorn.error": logging.WARNING}
-"""Loggers to which BentoML gives a level."""
+_LIBRARIES = {
+    "bentoml": logging.INFO,
+    # It would repeat the user's configuration, a TLS password included, each time that BentoML reads it.
+    "bentoml._internal.configuration": logging.WARNING,
+    "circus": logging.WARNING,
+    "uvicorn.error": logging.WARNING,
+}
+"""Loggers of libraries with a level of their own, and that level."""
 # Any other attribute of a record comes from `extra`.
 _STANDARD = {*vars(logging.makeLogRecord({})), "asctime", "taskName"}
 
