@@ -86,7 +86,7 @@ def running(peer: Peer, model: Path, size: int, core: int, body: bytes, folder: 
     python = environment(PEERS / f"{peer.lock}.txt")
     port = free_port()
     variables = {"MODEL": str(model), "SIZE": str(size), "PORT": str(port), "PYTHONPATH": str(PEERS)}
-    variables |= {"BENTOML_HOME": str(folder / "peer-home"), "BENTOML_DO_NOT_TRACK": "True", "BENTOML_PORT": str(port)}
+    variables |= {"BENTOML_HOME": str(folder / "peer-home"), "BENTOML_PORT": str(port)}
     variables |= {"TF_CPP_MIN_LOG_LEVEL": "3"}
     log = folder / f"{peer.lock}-{port}.log"
     with log.open("wb") as out, on_core(core):

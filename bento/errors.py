@@ -33,19 +33,30 @@ STATUS = {
 }
 
 
-class RequestError(Exception):
-    """An error that ends a request. `code` is a key of `STATUS`; `headers` are added to the answer."""
+PASSING = (429, 503)
+"""Statuses of errors that pass. Each answer with one of them carries `Retry-After`."""
 
-    def __init__(self, code: str, detail: str, headers: list[tuple[bytes, bytes]] | None = None) -> None:
+
+class RequestError(Exception):
+    """An error that ends a request.
+
+    Args:
+        code: a key of `STATUS`.
+        detail: what is wrong, for the client.
+        headers: added to the answer.
+        wait: seconds after which another try can succeed, if the status is one of `PASSING`. They are rounded up to at
+            least one (RFC 9110, 10.2.3).
+    """
+
+    def __init__(
+        self, code: str, detail: str, headers: list[tuple[bytes, bytes]] | None = None, *, wait: float = 1
+    ) -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail
         self.headers = headers or []
-
-
-def retry_after(code: str, detail: str, seconds: float) -> RequestError:
-    """Return an error with `Retry-After`: `seconds` rounded up, at least one (RFC 9110, 10.2.3)."""
-    return RequestError(code, detail, [(b"retry-after", b"%d" % max(1, -int(-seconds // 1)))])
+        if STATUS[code] in PASSING:
+            self.headers = [*self.headers, (b"retry-after", b"%d" % max(1, -int(-wait // 1)))]
 
 
 def problem(code: str, detail: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Literal
 
-from bento.errors import RequestError, retry_after
+from bento.errors import RequestError
 from bento.telemetry import metrics
 
 logger = logging.getLogger("image_classifier")
@@ -38,15 +38,15 @@ class Lifecycle:
     def refusal(self) -> RequestError | None:
         """Return why no request is accepted, or None."""
         if self.state == "loading":
-            return retry_after("not_ready", "the model is still loading", 1)
+            return RequestError("not_ready", "the model is still loading")
         if self.state == "closed":
             metrics.shed.labels("draining").inc()
-            return retry_after("draining", "the server is shutting down", 1)
+            return RequestError("draining", "the server is shutting down")
         return None
 
     def unready(self) -> RequestError | None:
         """Return why clients shouldn't send requests, or None."""
-        return retry_after("draining", "the server is shutting down", 1) if self.state == "draining" else self.refusal()
+        return RequestError("draining", "the server is shutting down") if self.state == "draining" else self.refusal()
 
     def drain_on_sigterm(self, loop: asyncio.AbstractEventLoop) -> None:
         """Put the drain delay between SIGTERM and uvicorn's `Server.handle_exit`, which closes the listener."""

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bento import startup
+from bento import configuration, startup
 
 NAME = "image_classifier"
 
@@ -30,13 +30,17 @@ def main() -> int:
     if not (bento / "bento.yaml").exists():
         sys.stderr.write("error: this is not a built Bento; to serve a checkout, run: bentoml serve\n")
         return 2
+    given = [name for name in configuration.VARIABLES if os.environ.get(name)]
+    if given:
+        sys.stderr.write(f"error: {given[0]} has no effect here; unset it, and see docs/settings.md for the settings\n")
+        return 2
     try:
         tempfile.gettempdir()
     except FileNotFoundError:
         sys.stderr.write("error: there is no temporary folder to write to; mount a tmpfs at /tmp\n")
         return 1
     try:
-        listener = _bind(os.environ.get("BENTOML_HOST") or "0.0.0.0", os.environ.get("BENTOML_PORT") or "3000")
+        listener = _bind(os.environ.get("BENTOML_HOST", "0.0.0.0"), os.environ.get("BENTOML_PORT", "3000"))
     except ValueError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2

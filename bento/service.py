@@ -14,9 +14,10 @@ from typing import Any
 import bentoml
 import uvicorn.config
 from _bentoml_sdk.service import Service
+from bentoml._internal.configuration.containers import BentoMLConfiguration, BentoMLContainer
 from bentoml._internal.context import server_context
 
-from bento import memory, startup
+from bento import configuration, memory, startup
 from bento.http.app import Application
 from bento.inference.warmup import WarmModel, warm_up
 from bento.models import model
@@ -59,13 +60,22 @@ except (SettingsError, model.ModelError) as error:
     sys.exit(f"error: {error}")
 
 
+def _log_as_set() -> None:
+    logs.configure(settings.log_level, settings.log_format)
+
+
+# If this process serves, BentoML has given the root logger a handler. `bentoml build` keeps its own output.
+if logging.getLogger().handlers:
+    _log_as_set()
+
+
 class ImageClassifierService(Service[Any]):  # type: ignore[misc]
     """A BentoML service with our ASGI application in front of BentoML's."""
 
     def to_asgi(self, is_main: bool = True) -> Any:
         """Return the application that the server process serves."""
         startup.ended("imports")
-        logs.configure(settings.log_level, settings.log_format)
+        _log_as_set()
         memory.return_large_blocks()
         logger.info("settings: %s", settings.model_dump(exclude_none=True))
         # BentoML leaves the choice of the protocol to uvicorn, which looks it up in this table.
@@ -74,7 +84,10 @@ class ImageClassifierService(Service[Any]):  # type: ignore[misc]
 
 
 def _warm_up() -> WarmModel:
-    return warm_up(served, settings)
+    model = warm_up(served, settings)
+    # Keras' libraries, imported with the model, bring handlers of their own.
+    _log_as_set()
+    return model
 
 
 def _give_up(reason: str) -> None:
@@ -100,3 +113,15 @@ class ImageClassifier:
     """Holds the reference by which `bentoml build` pins the model. `bento.http.app` does the work."""
 
     model = bentoml.models.BentoModel(served.tag)
+
+
+def _refuse_other_configuration(service: Any) -> None:
+    """End the start in one line if BentoML's configuration asks for what this service doesn't do."""
+    service.inject_config()
+    own = BentoMLConfiguration(override_defaults={"services": {NAME: service.config}}, use_version=2).to_dict()
+    entry = configuration.refused(BentoMLContainer.config.get()["services"][NAME], own["services"][NAME])
+    if entry is not None:
+        sys.exit(f"error: BentoML's configuration has {entry}, which this service doesn't follow; see docs/settings.md")
+
+
+_refuse_other_configuration(ImageClassifier)

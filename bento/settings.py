@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings
 
 import imaging
@@ -79,7 +79,9 @@ class Settings(BaseSettings):
         description="Number of answers to keep for images that come again. 0 turns the cache off.",
     )
     api_keys: SecretStr | None = Field(
-        None, description="Comma-separated keys. If set, every POST needs one, as `X-API-Key` or as a bearer token."
+        None,
+        description="Comma-separated keys. If set, every POST needs one, as `X-API-Key` or as a bearer token. "
+        "Unset: everybody may send images. Without a key in it, the service doesn't start.",
     )
     receive_timeout: float = Field(
         20,
@@ -101,12 +103,32 @@ class Settings(BaseSettings):
         le=3600,
         description="Seconds after which a model call that hasn't returned fails `/livez` and `/readyz`.",
     )
+    metric_classes: int = Field(
+        100,
+        ge=1,
+        le=100_000,
+        description="Most classes with metrics of their own: the most frequent in the training's held-out images. "
+        "The rest are counted as `other`.",
+    )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)] = Field(
         "info", description="Lowest level to log: `debug`, `info`, `warning` or `error`."
     )
     log_format: Literal["json", "text"] = Field(
         "json", description="Format of each log entry: `json`, one object per line, or `text`."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_counts_as_unset(cls, values: dict[str, Any]) -> dict[str, Any]:
+        # A Secret that was made from an unset variable is empty. It must not open the service to everybody.
+        return {name: value for name, value in values.items() if value != "" or name == "api_keys"}
+
+    @field_validator("api_keys")
+    @classmethod
+    def _some_key(cls, keys: SecretStr | None) -> SecretStr | None:
+        if keys is not None and not keys.get_secret_value().replace(",", " ").strip():
+            raise ValueError("there is no key in it; set at least one, or unset it to accept every request")
+        return keys
 
     @model_validator(mode="after")
     def _one_body_fits(self) -> Settings:
@@ -120,13 +142,13 @@ class SettingsError(Exception):
 
 
 def read_settings() -> Settings:
-    """Read the environment. An empty variable counts as unset.
+    """Read the environment. An empty variable counts as unset, except API_KEYS, which must hold a key.
 
     Raises:
         SettingsError: a value is invalid; the message names the variable, its value and the reason.
     """
     try:
-        return Settings(_env_ignore_empty=True)
+        return Settings()
     except ValidationError as error:
         first = error.errors()[0]
         reason = first["msg"].removeprefix("Value error, ")

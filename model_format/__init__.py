@@ -9,6 +9,7 @@ A model is one entry of the BentoML model store, a folder:
     golden/00.png, ...      the golden images, already at the model's size
     model.yaml              BentoML's own file, which holds the metadata
 
-`layout` has the names of files and tensors, `golden` reads and writes the golden set, and `metadata` describes the
-model. Nobody else spells these names. Needs the standard library alone.
+`layout` has the names of files and tensors, `golden` reads and writes the golden set, `metadata` describes the
+model. Nobody else spells these names. `usage_reports` keeps the libraries that open an entry from reporting to their
+makers. Needs the standard library alone.
 """

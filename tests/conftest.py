@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from model_format import usage_reports
+
+usage_reports.switch_off()
+
 # A shell makes its background jobs ignore Ctrl-C, and their children inherit that. The tests send Ctrl-C to children.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

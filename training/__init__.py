@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from model_format import usage_reports
+
 if TYPE_CHECKING:
     from training.config import Config
     from training.errors import TrainingError
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["Config", "Result", "TrainingError", "resume", "train"]
 
 _MODULES = {"Config": "config", "Result": "steps", "TrainingError": "errors", "resume": "steps", "train": "steps"}
+
+usage_reports.switch_off()
 
 
 def __getattr__(name: str) -> Any:

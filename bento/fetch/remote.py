@@ -120,10 +120,13 @@ def _bearer(challenge: str, repository: str) -> str:
 
 
 def _basic() -> str | None:
-    user = os.environ.get("FETCH_USER")
-    if not user:
+    user, password = os.environ.get("FETCH_USER"), os.environ.get("FETCH_PASSWORD")
+    if user is None and password is None:
         return None
-    return "Basic " + base64.b64encode(f"{user}:{os.environ.get('FETCH_PASSWORD', '')}".encode()).decode()
+    # An empty variable often comes from a Secret that was made from an unset one. The download would be anonymous.
+    if not user or password == "":
+        raise RemoteError(f"{'FETCH_PASSWORD' if user else 'FETCH_USER'} is empty or unset; set it, or unset both")
+    return "Basic " + base64.b64encode(f"{user}:{password or ''}".encode()).decode()
 
 
 def _open(url: str, authorization: str | None, accept: str = "*/*") -> Any:

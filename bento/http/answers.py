@@ -16,11 +16,12 @@ class Answers:
 
     Args:
         class_names: in label order.
+        class_labels: their labels in the metrics.
     """
 
-    def __init__(self, class_names: list[str]) -> None:
+    def __init__(self, class_names: list[str], class_labels: list[str]) -> None:
         self._names = [json.dumps(name) for name in class_names]
-        self._predictions = [metrics.predictions.labels(name) for name in class_names]
+        self._predictions = [metrics.predictions.labels(name) for name in class_labels]
 
     def body(self, probabilities: np.ndarray, top_k: int) -> str:
         """Return the JSON object for one image, and count its class.

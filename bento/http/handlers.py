@@ -43,7 +43,7 @@ class Predictor:
         self._settings = settings
         self._admission = admission
         served = pipeline.model.served
-        self._answers = Answers(served.class_names)
+        self._answers = Answers(served.class_names, served.class_labels(settings.metric_classes))
         self._explainer = Explainer(pipeline.model.cam, served.class_names)
         self._size = served.image_size
         self._name, _, self._version = served.tag.partition(":")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 
-from bento.errors import PROBLEM_JSON, STATUS
+from bento.errors import PASSING, PROBLEM_JSON, STATUS
 from bento.http.route import BYTES, FORM, IMAGES, Field, Route
 from bento.http.schemas import Positive
 from bento.models.model import ServedModel
@@ -171,9 +170,8 @@ class _Document:
 
     def _problem(self, status: int, codes: list[str], type_: Any) -> Json:
         fields = list(_EVERY_ANSWER)
-        if status in (429, 503) and codes != ["not_live"]:
-            # A model that hangs gives no time to come again.
-            fields.append(replace(_RETRY_AFTER, required="not_live" not in codes))
+        if status in PASSING:
+            fields.append(_RETRY_AFTER)
         if status == 401:
             fields.append(_CHALLENGE)
         narrowed = {"properties": {"status": {"const": status}, "code": {"enum": codes}}}

@@ -46,6 +46,7 @@ class Probes:
         self._document = b""
         self._predictor: Predictor | None = None
         self._version = b""
+        self._scraping = asyncio.Lock()
 
     def open(self, predictor: Predictor, digest: str) -> None:
         """Use this model from now on; `digest` is that of its file."""
@@ -97,7 +98,9 @@ class Probes:
 
     async def metrics(self, request: Request) -> Answer:
         """GET /metrics."""
-        return 200, metrics.CONTENT_TYPE, metrics.exposition(), []
+        # Beside the event loop, as thousands of series take longer than a request, and one at a time.
+        async with self._scraping:
+            return 200, metrics.CONTENT_TYPE, await asyncio.to_thread(metrics.exposition), []
 
     async def version(self, request: Request) -> Answer:
         """GET /version."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from time import perf_counter
 
-from bento.errors import RequestError, retry_after
+from bento.errors import RequestError
 from bento.settings import Settings
 from bento.telemetry import metrics
 
@@ -85,7 +85,7 @@ class Admission:
     def refusal(self) -> RequestError:
         """Return the error for a shed request, and count it."""
         metrics.shed.labels("queue_full").inc()
-        return retry_after("queue_full", f"{self.images} images are waiting", self.wait)
+        return RequestError("queue_full", f"{self.images} images are waiting", wait=self.wait)
 
     def enter(self) -> None:
         """Admit an image.

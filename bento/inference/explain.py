@@ -10,7 +10,7 @@ from time import perf_counter
 
 import numpy as np
 
-from bento.errors import RequestError, retry_after
+from bento.errors import RequestError
 from bento.inference.work import ClientDisconnected, Work, poisoned
 from bento.models.runtime import KerasModel, Runtime
 from bento.telemetry import metrics
@@ -67,7 +67,7 @@ class Explainer:
             raise RequestError("explanations_off", self._cam)
         if self._waiting >= _MOST:
             metrics.shed.labels("queue_full").inc()
-            raise retry_after("queue_full", "too many images are waiting to be explained", 1)
+            raise RequestError("queue_full", "too many images are waiting to be explained")
 
     def label(self, name: str | None) -> int | None:
         """Return the label of the class that a client named; None if it named none.
@@ -112,7 +112,7 @@ class Explainer:
             metrics.shed.labels("disconnected").inc()
             raise ClientDisconnected
         metrics.shed.labels("deadline_exceeded").inc()
-        raise retry_after("deadline_exceeded", "the answer would come after the deadline", 1)
+        raise RequestError("deadline_exceeded", "the answer would come after the deadline")
 
     def _body(self, probabilities: np.ndarray, work: Work, best: int, label: int, picture: bool) -> bytes | None:
         """Return the answer, or None if the client has left or the deadline has passed. Runs in the thread."""

@@ -46,7 +46,7 @@ class Pipeline:
         self._settings = settings
         self._admission = admission
         self._loop = loop
-        self._drift = Drift(model.served.tag, model.served.class_names, model.served.baseline)
+        self._drift = Drift(model.served.tag, model.served.class_labels(settings.metric_classes), model.served.baseline)
         self._cache = AnswerCache(model.served.tag, settings.cache_size)
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="decode")
         # Large images have threads of their own, so that no small image waits for them and few are in memory at a time.

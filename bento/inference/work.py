@@ -9,7 +9,7 @@ from time import perf_counter
 import numpy as np
 
 import imaging
-from bento.errors import RequestError, retry_after
+from bento.errors import RequestError
 from bento.telemetry import metrics
 
 
@@ -61,7 +61,7 @@ class Work:
             return True
         if perf_counter() + seconds > self.deadline:
             metrics.shed.labels("deadline_exceeded").inc()
-            self.fail(retry_after("deadline_exceeded", "the answer would come after the deadline", 1))
+            self.fail(RequestError("deadline_exceeded", "the answer would come after the deadline"))
             return True
         return False
 

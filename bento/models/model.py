@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import imaging
+from bento.telemetry import classes
 from model_format import golden
 from model_format.errors import FormatError
 from model_format.layout import FILES, Form, forms
@@ -37,6 +38,11 @@ class ServedModel:
     def golden_images(self) -> list[bytes]:
         """The encoded golden images, for the warm-up."""
         return [image.image for image in golden.read(golden.folder_of(self.path.parent))]
+
+    def class_labels(self, most: int) -> list[str]:
+        """Return the label of each class in the metrics, of which `most` have one of their own."""
+        shares = self.baseline.shares.get("class") if self.baseline else None
+        return classes.labels(self.class_names, shares, most)
 
     def digest(self) -> str:
         """Return the SHA-256 of the served file."""

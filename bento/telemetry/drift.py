@@ -22,12 +22,12 @@ class Drift:
 
     Args:
         model: tag of the model.
-        class_names: in label order.
+        class_labels: label of each class in the metrics, in label order; several classes may share one.
         baseline: shares on images that training held out; None for a model that was stored without them.
     """
 
-    def __init__(self, model: str, class_names: list[str], baseline: Baseline | None) -> None:
-        names = {"class": class_names} | {feature: statistics.bin_names(feature) for feature in statistics.BINS}
+    def __init__(self, model: str, class_labels: list[str], baseline: Baseline | None) -> None:
+        names = {"class": class_labels} | {feature: statistics.bin_names(feature) for feature in statistics.BINS}
         counters = {
             feature: [metrics.drift_observations.labels(model, feature, name) for name in bins]
             for feature, bins in names.items()
@@ -47,7 +47,10 @@ class Drift:
                     "the stored baseline of %s has %d bins, not %d; it is not compared", feature, len(shares), len(bins)
                 )
                 continue
+            total = dict.fromkeys(bins, 0.0)
             for name, share in zip(bins, shares, strict=True):
+                total[name] += share
+            for name, share in total.items():
                 metrics.drift_baseline.labels(model, feature, name).set(share)
 
     def observe(self, probabilities: np.ndarray, pixels: np.ndarray, size: int | None) -> None:

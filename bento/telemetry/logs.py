@@ -18,25 +18,41 @@ trace_id: ContextVar[str] = ContextVar("trace_id", default="")
 """32 hexadecimal digits while a request is traced."""
 
 _OURS = {"time", "level", "logger", "message", "request_id", "trace_id", "exception", "stack"}
+_LIBRARIES = {
+    "bentoml": logging.INFO,
+    # It would repeat the user's configuration, a TLS password included, each time that BentoML reads it.
+    "bentoml._internal.configuration": logging.WARNING,
+    "circus": logging.WARNING,
+    "uvicorn.error": logging.WARNING,
+}
+"""Loggers of libraries with a level of their own, and that level."""
 # Any other attribute of a record comes from `extra`.
 _STANDARD = {*vars(logging.makeLogRecord({})), "asctime", "taskName"}
 
 
 def configure(level: str, format: str) -> None:  # noqa: A002 - named as the setting
-    """Log to standard error.
+    """Log to standard error, what libraries say included.
 
     Args:
-        level: lowest level to log: debug, info, warning or error. The HTTP server logs warnings at least.
+        level: lowest level to log: debug, info, warning or error. BentoML logs `info` at least, other libraries
+            `warning`.
         format: `json` or `text`.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if format == "json" else TextFormatter())
-    least = logging.getLevelNamesMapping()[level.upper()]
-    for name, threshold in (("image_classifier", least), ("uvicorn.error", max(least, logging.WARNING))):
+    root = logging.getLogger()
+    # Libraries have given some loggers a handler, and so a format, of their own.
+    for name in (*root.manager.loggerDict, *_LIBRARIES):
         logger = logging.getLogger(name)
-        logger.handlers[:] = [handler]
-        logger.propagate = False
-        logger.setLevel(threshold)
+        logger.handlers.clear()
+        logger.propagate = True
+    root.handlers[:] = [handler]
+    least = logging.getLevelNamesMapping()[level.upper()]
+    root.setLevel(max(least, logging.WARNING))
+    logging.getLogger("image_classifier").setLevel(least)
+    for name, usual in _LIBRARIES.items():
+        logging.getLogger(name).setLevel(max(least, usual))
+    logging.captureWarnings(True)
     # These log a line for each bad body, which is already counted and answered with a code.
     for parser in ("python_multipart", "PIL"):
         logging.getLogger(parser).setLevel(logging.CRITICAL)

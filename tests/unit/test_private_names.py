@@ -120,6 +120,14 @@ TABLE = [
         "is None in a worker without a supervisor",
         type(None),
     ),
+    Private(
+        "bentoml._internal.configuration.containers.BentoMLConfiguration",
+        "bento/service.py",
+        "is BentoML's configuration without the user's",
+        frozenset({"override_defaults", "use_version"}),
+    ),
+    Private(f"{CONTAINER}.config.get", "bento/service.py", "is the configuration that BentoML follows", ()),
+    Private("_bentoml_sdk.service.Service.inject_config", "bento/service.py", "merges the configuration", ("self",)),
     Private(f"{CONTAINER}.model_store_dir.get", "bento/models/model.py", "is the model store inside a Bento", ()),
     Private(
         "bentoml.models.get",

@@ -103,6 +103,30 @@ def test_credentials_and_token_are_not_sent_to_the_storage(
     assert seen[-1] == ("/storage", "")
 
 
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({"FETCH_USER": "", "FETCH_PASSWORD": ""}, "FETCH_USER"),
+        ({"FETCH_USER": "", "FETCH_PASSWORD": "password"}, "FETCH_USER"),
+        ({"FETCH_PASSWORD": "password"}, "FETCH_USER"),
+        ({"FETCH_USER": "user", "FETCH_PASSWORD": ""}, "FETCH_PASSWORD"),
+    ],
+)
+def test_credentials_that_are_set_but_empty_end_the_download(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    variables: dict[str, str],
+    named: str,
+) -> None:
+    """A setting that protects something ends the start if it is set but empty; here it would fetch anonymously."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    status = command.main(["http://127.0.0.1:9/model", "--sha256", sha256(MODEL), "--into", str(tmp_path)])
+    assert status == 3
+    assert capsys.readouterr().err == f"error: {named} is empty or unset; set it, or unset both\n"
+
+
 def test_wrong_credentials_are_one_line_without_the_password(
     guarded: tuple[str, list[tuple[str, str]]],
     tmp_path: Path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -85,6 +86,7 @@ def test_one_process_serves_and_ends_with_success(containerized: Containerized, 
         assert f'image_classifier_start_seconds{{phase="{phase}"}}' in metrics
     assert log.count('"closing"') == (signal_ == signal.SIGTERM)
     assert "Traceback" not in log
+    assert all(json.loads(line)["message"] for line in log.splitlines())
 
 
 def test_a_request_under_way_at_sigterm_is_answered(containerized: Containerized) -> None:
@@ -119,7 +121,10 @@ def test_a_model_of_the_home_is_found_beside_those_that_the_bento_carries(
     [
         ({"MAX_PIXELS": "abc"}, 1, "error: MAX_PIXELS='abc': Input should be a valid integer"),
         ({"MODEL_TAG": "image_classifier:none"}, 1, "error: no model image_classifier:none in the store"),
+        ({"BENTOML_CONFIG": "x.yaml"}, 2, "error: BENTOML_CONFIG has no effect here; unset it"),
         ({"BENTOML_PORT": "many"}, 2, "error: BENTOML_PORT='many': not a port, 1 to 65535"),
+        ({"API_KEYS": ""}, 1, "error: API_KEYS='': there is no key in it"),
+        ({"BENTOML_HOST": ""}, 2, "error: BENTOML_HOST='': not an IP address"),
         ({"BENTOML_HOST": "here"}, 2, "error: BENTOML_HOST='here': not an IP address"),
         ({"BENTOML_HOST": "203.0.113.1"}, 1, "error: can't listen: Cannot assign requested address"),
     ],

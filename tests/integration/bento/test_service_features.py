@@ -144,10 +144,12 @@ def test_the_service_accepts_the_recommended_settings(colour_store: tuple[Store,
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_the_log_has_one_json_object_per_line(colour_store: tuple[Store, str]) -> None:
+def test_every_line_of_the_log_is_a_json_object_from_start_to_end(colour_store: tuple[Store, str]) -> None:
+    """Whoever writes the line, our code or a library, in the supervisor or in the server."""
     with serving(colour_store[0], ".") as server:
         assert server.predict(picture("red")).status_code == 200
-        ours = [line for line in server.log.read_text().splitlines() if line.startswith("{")]
-    entries = [json.loads(line) for line in ours]
+        server.stop()
+        entries = [json.loads(line) for line in server.log.read_text().splitlines()]
+    assert {"image_classifier", "bentoml.serve"} <= {entry["logger"] for entry in entries}
     assert any("settings" in entry["message"] for entry in entries)
     assert any(entry["message"].startswith("ready after") for entry in entries)

@@ -27,6 +27,16 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
     assert read_settings().max_body_bytes == 20 * 2**20
 
 
+@pytest.mark.parametrize("keys", ["", " ", ",", " , "])
+def test_api_keys_without_a_key_are_refused_and_never_open_the_service(
+    monkeypatch: pytest.MonkeyPatch, keys: str
+) -> None:
+    """A setting that protects something ends the start if it is set but empty, as from an unset variable."""
+    monkeypatch.setenv("API_KEYS", keys)
+    with pytest.raises(SettingsError, match=f"^API_KEYS='{keys}': there is no key in it"):
+        read_settings()
+
+
 def test_a_wrong_value_is_named_with_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAX_BODY_BYTES", "20 MB")
     with pytest.raises(SettingsError, match=r"^MAX_BODY_BYTES='20 MB': .*integer"):

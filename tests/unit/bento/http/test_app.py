@@ -18,6 +18,7 @@ from bento.http.body import image_of
 from bento.http.open_inference import infer_response
 from bento.inference.warmup import WarmModel
 from bento.settings import Settings
+from bento.telemetry import metrics
 from tests.application_host import PNG, TAG, Host, Messages, predict_scope
 from tests.stored import SIZE, picture
 
@@ -81,6 +82,26 @@ def test_an_internal_error_is_a_bare_500_whose_reason_is_in_the_log(
     assert response.json()["code"] == "internal_error"
     assert "secret" not in response.text
     assert "RuntimeError: /secret/path" in caplog.text
+
+
+def test_metrics_are_written_off_the_event_loop(model: WarmModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[threading.Thread] = []
+    write = metrics.exposition
+
+    def spy() -> bytes:
+        threads.append(threading.current_thread())
+        return write()
+
+    monkeypatch.setattr(metrics, "exposition", spy)
+
+    async def scenario() -> None:
+        host = Host(lambda: model)
+        await host.start()
+        assert "image_classifier_requests_total" in (await host.client.get("/metrics")).text
+
+    asyncio.run(scenario())
+    assert threads
+    assert threading.main_thread() not in threads
 
 
 def test_a_form_of_several_parts_is_parsed_off_the_event_loop(

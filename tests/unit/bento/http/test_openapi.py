@@ -8,7 +8,7 @@ import jsonschema_rs
 import pytest
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
-from bento.errors import STATUS
+from bento.errors import STATUS, RequestError
 from bento.http.openapi import document
 from bento.http.routes import ROUTES, TAGS
 from bento.models.model import ServedModel
@@ -92,6 +92,17 @@ def test_a_hanging_model_is_documented_wherever_it_is_answered(described: dict[s
     ready = ("/readyz", "/v2/health/ready", f"{model}/ready", f"{model}/versions/{{version}}/ready")
     answering = {route.path for route in ROUTES if "not_live" in codes(described, route.path)}
     assert answering == {"/livez", "/healthz", "/v2/health/live", *ready}
+
+
+def test_every_answer_to_try_again_later_is_documented_with_the_time_that_it_carries(described: dict[str, Any]) -> None:
+    """What the document and the page on the service promise of an error is what `RequestError` writes."""
+    passing = {code for code, status in STATUS.items() if status in (429, 503)}
+    assert passing == {code for code in STATUS if b"retry-after" in dict(RequestError(code, "").headers)}
+    for route in ROUTES:
+        answers = described["paths"][route.path][route.method.lower()]["responses"]
+        for status, answer in answers.items():
+            promised = answer["headers"].get("Retry-After", {}).get("required", False)
+            assert promised == (status in ("429", "503")), (route.path, status)
 
 
 def test_a_compressed_body_is_documented_wherever_a_body_is_read(described: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bento.telemetry import metrics
+from bento.telemetry.classes import labels
 from bento.telemetry.drift import Drift
 from imaging import statistics
 from model_format.metadata import Baseline
@@ -93,6 +94,33 @@ def test_a_baseline_with_other_bins_is_left_out_and_logged(caplog: pytest.LogCap
     }
     assert exported == {"class", "brightness"}
     assert len(caplog.messages) == 2
+
+
+def test_classes_beyond_the_limit_share_one_series_in_counts_and_baseline() -> None:
+    """A model of thousands of classes must not make as many series, in any metric that has the class as a label."""
+    found = Baseline(10, {"class": [0.2, 0.5, 0.3]})
+    own = labels(CLASSES, found.shares["class"], 1)
+    assert own == ["other", "dog", "other"]
+    drift = Drift("many:1", own, found)
+    for best in range(3):
+        drift.observe(np.eye(3, dtype=np.float32)[best], np.zeros((8, 8, 3), np.uint8), None)
+    assert observed("many:1", "class") == {"other": 2, "dog": 1}
+    shares = {name: metrics.drift_baseline.labels("many:1", "class", name)._value.get() for name in ("other", "dog")}
+    assert shares == pytest.approx({"other": 0.5, "dog": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("shares", "most", "expected"),
+    [(None, 2, ["cat", "dog", "other"]), ([0, 0, 1], 1, ["other", "other", "eel"]), ([1], 3, CLASSES)],
+)
+def test_the_most_frequent_classes_keep_a_label(shares: list[float] | None, most: int, expected: list[str]) -> None:
+    assert labels(CLASSES, shares, most) == expected
+
+
+def test_no_metric_has_a_series_of_when_it_was_made() -> None:
+    metrics.answered("/livez", "GET", 200).inc()
+    assert b"requests_total" in metrics.exposition()
+    assert b"_created" not in metrics.exposition()
 
 
 def test_an_answer_of_nan_is_not_counted() -> None:

@@ -135,11 +135,12 @@ def test_a_traceback_in_text_is_indented() -> None:
 @pytest.fixture
 def kept_logging() -> Iterator[None]:
     """Restore the loggers after the test."""
-    names = ("image_classifier", "uvicorn.error", "python_multipart", "PIL")
-    loggers = [logging.getLogger(name) for name in names]
+    loggers = [logging.getLogger(name) for name in (None, "a.library", "python_multipart", "PIL", *logs._LIBRARIES)]
+    loggers += [logging.getLogger(name) for name in logging.root.manager.loggerDict]
     before = [(logger, logger.level, logger.propagate, [*logger.handlers]) for logger in loggers]
     with warnings.catch_warnings():
         yield
+    logging.captureWarnings(False)
     for logger, level, propagate, handlers in before:
         logger.setLevel(level)
         logger.propagate, logger.handlers[:] = propagate, handlers
@@ -147,16 +148,30 @@ def kept_logging() -> Iterator[None]:
 
 @pytest.mark.usefixtures("kept_logging")
 @pytest.mark.parametrize(("level", "server"), [("debug", "WARNING"), ("info", "WARNING"), ("error", "ERROR")])
-def test_the_service_and_the_http_server_log_in_one_format_and_once(level: str, server: str) -> None:
+def test_the_service_and_every_library_log_in_one_format_and_once(
+    level: str, server: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    library = logging.getLogger("a.library")
+    library.addHandler(logging.StreamHandler())
+    library.propagate = False
     configure(level, "text")
     configure(level, "json")
     service, uvicorn = logging.getLogger("image_classifier"), logging.getLogger("uvicorn.error")
     assert logging.getLevelName(service.level) == level.upper()
     assert logging.getLevelName(uvicorn.level) == server
-    for logger in (service, uvicorn):
-        assert len(logger.handlers) == 1
-        assert isinstance(logger.handlers[0].formatter, JsonFormatter)
-        assert not logger.propagate
+    for logger in (service, uvicorn, library):
+        logger.error("hello")
+    entries = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [entry["logger"] for entry in entries] == ["image_classifier", "uvicorn.error", "a.library"]
+
+
+@pytest.mark.usefixtures("kept_logging")
+def test_a_warning_of_python_is_an_entry_of_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("info", "json")
+    warnings.simplefilter("always")
+    warnings.warn("deprecated", DeprecationWarning, stacklevel=1)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert json.loads(line)["logger"] == "py.warnings"
 
 
 @pytest.mark.usefixtures("kept_logging")
