@@ -11,7 +11,8 @@ from PIL import Image, ImageFile
 
 from imaging.convert import to_square
 from imaging.errors import CorruptImage, ImageError, ImageTooLarge, UnsupportedMediaType
-from imaging.guard import refuse_endless, refuse_endless_exif, stream
+from imaging.guard import refuse_endless, stream
+from imaging.metadata import MAX_BYTES, without_metadata
 from imaging.sniff import image_format
 
 POLICY_VERSION = 2
@@ -22,6 +23,8 @@ DEFAULT_MAX_PIXELS = 50_000_000
 
 # Pillow's own limit (89 megapixels) stays on, for sizes that a decoder finds only after the header.
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+# Broken metadata doesn't matter.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
@@ -65,11 +68,11 @@ def decode(
     if format_ is None:
         raise UnsupportedMediaType("the bytes are not a JPEG, PNG, WebP, GIF, BMP or TIFF image")
     try:
+        data = without_metadata(data, format_)
         refuse_endless(data, format_)
         with Image.open(stream(data), formats=(format_,)) as image:
             if image.width * image.height > max_pixels:
                 raise ImageTooLarge(f"{image.width} x {image.height} pixels, more than the {max_pixels:,} allowed")
-            refuse_endless_exif(image.info.get("exif", b""))
             return _pixels(image, size)
     except (ImageError, MemoryError):
         raise
@@ -109,6 +112,9 @@ def _scale_key_colour(image: ImageFile.ImageFile) -> None:
 
 
 def _orientation(image: Image.Image) -> int | None:
+    if len(image.info.get("exif", b"")) > MAX_BYTES:
+        # It could have millions of values, each of which becomes an object.
+        return None
     try:
         return image.getexif().get(_ORIENTATION_TAG)
     except Exception:
