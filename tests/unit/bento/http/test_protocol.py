@@ -11,14 +11,15 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from bento.errors import RequestError
+from bento.http.contracts import Quiet
 from bento.http.protocol import Protocol
-from bento.http.sweeper import Quiet
 
 
 class OpenOrFull:
     """A gate that can refuse requests to /full before their bodies arrive."""
 
     receive_timeout = keep_alive = 30.0
+    receive_rate = 1000
     version_header = (b"x-model-version", b"none")
     closed = False
     full = False
