@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFile
 
+from imaging import netpbm
 from imaging.convert import to_square
 from imaging.errors import CorruptImage, ImageError, ImageTooLarge, UnsupportedMediaType
 from imaging.guard import refuse_endless, stream
 from imaging.metadata import MAX_BYTES, without_metadata
-from imaging.sniff import image_format
+from imaging.sniff import foreign_format, image_format
 
 POLICY_VERSION = 2
 """Increased with every change that gives any image other pixels; stored with each model and cache."""
@@ -58,7 +59,7 @@ def decode(
         Array of shape (size, size, 3), uint8, RGB.
 
     Raises:
-        UnsupportedMediaType: the bytes are not a JPEG, PNG, WebP, GIF, BMP or TIFF.
+        UnsupportedMediaType: the bytes are not a JPEG, PNG, WebP, GIF, BMP, TIFF, PPM (P6) or PGM (P5).
         ImageTooLarge: the image has more than `max_pixels`; raised before any pixel is decoded.
         CorruptImage: the image is truncated, undecodable, or made to keep a decoder busy for minutes.
         OSError: the file can't be read.
@@ -66,8 +67,12 @@ def decode(
     data = source if isinstance(source, bytes) else Path(source).read_bytes()
     format_ = image_format(data)
     if format_ is None:
-        raise UnsupportedMediaType("the bytes are not a JPEG, PNG, WebP, GIF, BMP or TIFF image")
+        seen = foreign_format(data)
+        but = f"the bytes are {seen}" if seen else "the bytes are no known image"
+        raise UnsupportedMediaType(f"{but}; supported are JPEG, PNG, WebP, GIF, BMP, TIFF, PPM and PGM")
     try:
+        if format_ == "PPM":
+            return np.array(to_square(netpbm.read(data, max_pixels), size))
         data = without_metadata(data, format_)
         refuse_endless(data, format_)
         with Image.open(stream(data), formats=(format_,)) as image:

@@ -53,6 +53,12 @@ def _wide(*values: int) -> bytes:
 
 
 _DEPTHS: dict[str, bytes] = {
+    "PPM": b"P6\n2 1\n255\n" + b"\xc8\x1e\x1e" * 2,
+    "PPM with comments": b"P6#a\r\n # b\n2 1 #c\n255\n" + b"\xc8\x1e\x1e" * 2,
+    "PPM of 100 values": b"P6 2 1 100 " + b"\x4e\x0c\x0c" * 2,
+    "PPM of 16 bits": b"P6 2 1 65535 " + b"\xc8\xc8\x1e\x1e\x1e\x1e" * 2,
+    "PGM": b"P5 2 1 255 " + b"\x4e" * 2,
+    "PGM of 16 bits": b"P5 2 1 65535 " + b"\x4e" * 4,
     "PNG of 1 bit": png_of_rows(b"\xaa", 8, 8, 1, 0),
     "PNG of 2 bits": png_of_rows(b"\xaa\xaa", 8, 8, 2, 0),
     "PNG of 4 bits": png_of_rows(b"\xaa" * 4, 8, 8, 4, 0),
