@@ -1,6 +1,6 @@
 """BYTES tensors of the Open Inference Protocol: encoded images, as image clients of Triton and KServe send them.
 
-https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md
+In binary data: Triton's extension_binary_data.
 """
 
 from __future__ import annotations
