@@ -87,10 +87,22 @@ class Settings(BaseSettings):
         20,
         gt=0,
         le=3600,
-        description="Seconds within which a request must arrive in full. A client that reads nothing of its "
+        description="Longest pause, in seconds, of a request that is arriving. A client that reads nothing of its "
         "answer for as long is disconnected.",
     )
-    keep_alive: float = Field(75, gt=0, le=3600, description="Seconds that an idle connection stays open.")
+    receive_rate: int = Field(
+        16 * 2**10,
+        ge=1,
+        description="Lowest rate of a body, in bytes per second, after its first `RECEIVE_TIMEOUT` seconds. A slower "
+        "one is refused.",
+    )
+    keep_alive: float = Field(
+        620,
+        gt=0,
+        le=3600,
+        description="Seconds that an idle connection stays open. It must be longer than the gateway keeps its "
+        "connections.",
+    )
     drain_delay: float = Field(
         default_factory=_drain_delay,
         ge=0,

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFile
 
+from imaging import netpbm
 from imaging.convert import to_square
 from imaging.errors import CorruptImage, ImageError, ImageTooLarge, UnsupportedMediaType
-from imaging.guard import refuse_endless, refuse_endless_exif, stream
-from imaging.sniff import image_format
+from imaging.guard import refuse_endless, stream
+from imaging.metadata import MAX_BYTES, without_metadata
+from imaging.sniff import foreign_format, image_format
 
 POLICY_VERSION = 2
 """Increased with every change that gives any image other pixels; stored with each model and cache."""
@@ -22,6 +24,8 @@ DEFAULT_MAX_PIXELS = 50_000_000
 
 # Pillow's own limit (89 megapixels) stays on, for sizes that a decoder finds only after the header.
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+# Broken metadata doesn't matter.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
@@ -55,7 +59,7 @@ def decode(
         Array of shape (size, size, 3), uint8, RGB.
 
     Raises:
-        UnsupportedMediaType: the bytes are not a JPEG, PNG, WebP, GIF, BMP or TIFF.
+        UnsupportedMediaType: the bytes are not a JPEG, PNG, WebP, GIF, BMP, TIFF, PPM (P6) or PGM (P5).
         ImageTooLarge: the image has more than `max_pixels`; raised before any pixel is decoded.
         CorruptImage: the image is truncated, undecodable, or made to keep a decoder busy for minutes.
         OSError: the file can't be read.
@@ -63,13 +67,17 @@ def decode(
     data = source if isinstance(source, bytes) else Path(source).read_bytes()
     format_ = image_format(data)
     if format_ is None:
-        raise UnsupportedMediaType("the bytes are not a JPEG, PNG, WebP, GIF, BMP or TIFF image")
+        seen = foreign_format(data)
+        but = f"the bytes are {seen}" if seen else "the bytes are no known image"
+        raise UnsupportedMediaType(f"{but}; supported are JPEG, PNG, WebP, GIF, BMP, TIFF, PPM and PGM")
     try:
+        if format_ == "PPM":
+            return np.array(to_square(netpbm.read(data, max_pixels), size))
+        data = without_metadata(data, format_)
         refuse_endless(data, format_)
         with Image.open(stream(data), formats=(format_,)) as image:
             if image.width * image.height > max_pixels:
                 raise ImageTooLarge(f"{image.width} x {image.height} pixels, more than the {max_pixels:,} allowed")
-            refuse_endless_exif(image.info.get("exif", b""))
             return _pixels(image, size)
     except (ImageError, MemoryError):
         raise
@@ -109,6 +117,9 @@ def _scale_key_colour(image: ImageFile.ImageFile) -> None:
 
 
 def _orientation(image: Image.Image) -> int | None:
+    if len(image.info.get("exif", b"")) > MAX_BYTES:
+        # It could have millions of values, each of which becomes an object.
+        return None
     try:
         return image.getexif().get(_ORIENTATION_TAG)
     except Exception:

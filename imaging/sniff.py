@@ -8,6 +8,41 @@ SIGNATURE_BYTES = 18
 # Sizes of the DIB headers in use. "BM" alone isn't enough, because plain text may begin with it, too.
 _BMP_HEADER_SIZES = {12, 16, 40, 52, 56, 64, 108, 124}
 
+_AFTER_P = (b" ", b"\t", b"\r", b"\n", b"#")
+
+_TEXT = 1024
+"""Number of leading bytes in which markup is looked for."""
+_HEIC, _AVIF = "HEIC", "AVIF"
+_BRANDS = dict.fromkeys((b"avif", b"avis"), _AVIF) | dict.fromkeys(
+    (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), _HEIC
+)
+_SIGNATURES = (
+    (b"\0\0\0\x0cJXL ", "JPEG XL"),
+    (b"\xff\x0a", "JPEG XL"),
+    (b"\0\0\0\x0cjP  ", "JPEG 2000"),
+    (b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (b"\0\0\1\0", "an icon (ICO)"),
+    (b"8BPS", "a Photoshop file"),
+    (b"%PDF", "a PDF"),
+    (b"%!PS", "PostScript"),
+    (b"PK\3\4", "a ZIP archive"),
+    (b"\x1f\x8b", "compressed by gzip"),
+    (b"\x93NUMPY", "a NumPy array"),
+    *(
+        (b"P%d" % kind + after, "a PPM or PGM in another form than P5 and P6")
+        for kind in (1, 2, 3, 4, 7)
+        for after in _AFTER_P
+    ),
+)
+_TEXTS = (
+    (b"<!doctype html", "an HTML page"),
+    (b"<html", "an HTML page"),
+    (b"data:image/", "a data: address; send the decoded bytes"),
+    (b"ivborw0kggo", "base64; send the decoded bytes"),
+    (b"/9j/", "base64; send the decoded bytes"),
+    (b"{", "JSON"),
+)
+
 
 def image_format(data: bytes) -> str | None:
     """Return Pillow's name of the format that `data` begins with, or None if it is no supported format."""
@@ -23,4 +58,20 @@ def image_format(data: bytes) -> str | None:
         return "TIFF"
     if data.startswith(b"BM") and int.from_bytes(data[14:18], "little") in _BMP_HEADER_SIZES:
         return "BMP"
+    if data[:2] in (b"P5", b"P6") and data[2:3] in _AFTER_P:
+        return "PPM"
     return None
+
+
+def foreign_format(data: bytes) -> str | None:
+    """Return what bytes in no supported format are, in words for their sender; None if that isn't known."""
+    if not data:
+        return "empty"
+    if data[4:8] == b"ftyp":
+        return _BRANDS.get(data[8:12], "a video, or another file in an MP4 container")
+    start = data[:_TEXT].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith((b"<svg", b"<?xml")) and b"<svg" in start:
+        return "SVG"
+    return next((name for signature, name in _SIGNATURES if data.startswith(signature)), None) or next(
+        (name for signature, name in _TEXTS if start.startswith(signature)), None
+    )

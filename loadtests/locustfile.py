@@ -173,6 +173,8 @@ def _start(environment: Any, **_: object) -> None:
         position = chosen.workers.index(runner.worker_index) if runner.worker_index in chosen.workers else None
     _state.clear()
     try:
+        # Locust gives its users the host after this event, and would put paths right behind it.
+        environment.host = options.base_url(environment.host)
         if not isinstance(runner, MasterRunner):
             _state["requests"] = Requests(chosen)
         _state["run"] = Run.start(chosen, position, len(getattr(chosen, "workers", [0])))

@@ -6,6 +6,7 @@ import argparse
 import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from loadtests import shapes, slo
 
@@ -67,6 +68,23 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     # A user is a connection. One must be free whenever a request is due.
     parser.set_defaults(num_users=50, spawn_rate=50)
+
+
+def base_url(text: str | None) -> str:
+    """Return the address given as `--host` without its last slashes, so that paths can follow.
+
+    Raises:
+        ValueError: it is missing or no address of a service; the message is one line.
+    """
+    try:
+        parts = urlsplit(text or "")
+        # The port is only parsed when it is read.
+        valid = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid or parts.query or parts.fragment:
+        raise ValueError(f"--host {text or ''}: give the service's address, such as http://127.0.0.1:3000")
+    return parts.geturl().rstrip("/")
 
 
 def _checked(check: Callable[[str], Any]) -> Callable[[str], str]:

@@ -60,7 +60,7 @@ async def _read(request: Request, settings: Settings, admission: Admission) -> b
 
     Raises:
         RequestError: unsupported_media_type for a compressed body; payload_too_large, before reading if Content-Length
-            says so; request_timeout; queue_full if all bodies together would be too large.
+            says so; request_timeout if it pauses or is too slow; queue_full if all bodies together would be too large.
         ClientDisconnected: the client left before the body was complete.
     """
     encoding = request.headers.get(b"content-encoding")
@@ -79,12 +79,17 @@ async def _read(request: Request, settings: Settings, admission: Admission) -> b
         return whole
     chunks: list[bytes] = []
     size = 0
+    latest = request.started
     try:
         while True:
-            message = await request.receive_within(settings.receive_timeout)
+            # Neither alone bounds a slow sender: a byte now and then never pauses, and a large first piece buys time.
+            due = request.started + size / settings.receive_rate
+            message = await request.receive_until(min(latest, due) + settings.receive_timeout)
             if message["type"] == "http.disconnect":
                 raise ClientDisconnected
             chunk = message.get("body", b"")
+            if chunk:
+                latest = perf_counter()
             if size + len(chunk) > limit:
                 raise _too_large(limit)
             admission.hold(len(chunk))

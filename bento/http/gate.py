@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Iterable, Set
 
 from bento.errors import RequestError
+from bento.http.contracts import Quiet
 from bento.http.route import Route
-from bento.http.sweeper import Quiet, Sweeper
+from bento.http.sweeper import Sweeper
 from bento.inference.admission import Admission
 from bento.lifecycle import Lifecycle
 from bento.settings import Settings
@@ -24,7 +25,8 @@ class AdmissionGate:
         version_header: goes into every answer.
 
     Attributes:
-        receive_timeout: seconds that a request may take to arrive, and a client to read from its answer.
+        receive_timeout: seconds that a head may take to arrive, a body may pause, and a client may read nothing.
+        receive_rate: lowest rate of a body, in bytes per second, after that time.
         keep_alive: seconds that an idle connection stays open.
         version_header: as given.
     """
@@ -38,6 +40,7 @@ class AdmissionGate:
         version_header: tuple[bytes, bytes],
     ) -> None:
         self.receive_timeout = settings.receive_timeout
+        self.receive_rate = settings.receive_rate
         self.keep_alive = settings.keep_alive
         self.version_header = version_header
         self._admission = admission

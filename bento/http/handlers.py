@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable, Coroutine
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
@@ -117,7 +119,13 @@ class Predictor:
             asked = await self._parsers.run(
                 open_inference.parse_infer, body, header_length, self._size, self._settings.queue_limit
             )
-            rows = await self._classify_all(request, asked.images)
+            images = asked.images
+            if isinstance(images, list):
+                rows = await self._classify_all(images, lambda image: self._encoded(image, request))
+            else:
+                rows = await self._classify_all(
+                    images, lambda image: self.pipeline.classify_pixels(image, request.gone)
+                )
         answer = asked, np.stack(rows), self._name, self._version
         if answer[1].size > _MANY:
             reply, headers = await self._parsers.run(open_inference.infer_response, *answer)
@@ -126,13 +134,18 @@ class Predictor:
         kinds = [value for name, value in headers if name == b"content-type"]
         return 200, kinds[0] if kinds else _JSON, reply, [pair for pair in headers if pair[0] != b"content-type"]
 
-    async def _classify_all(self, request: Request, images: np.ndarray) -> list[np.ndarray]:
+    async def _encoded(self, image: bytes, request: Request) -> np.ndarray:
+        return (await self.pipeline.classify(image, request.gone))[0]
+
+    async def _classify_all(
+        self, images: np.ndarray | list[bytes], classify: Callable[[Any], Coroutine[Any, Any, np.ndarray]]
+    ) -> list[np.ndarray]:
         """Return all rows, or raise the first error; the protocol has no answer for a part of a tensor."""
         rows: list[np.ndarray] = []
         step = self._admission.turn
         for start in range(0, len(images), step):
             chunk = images[start : start + step]
-            tasks = [asyncio.ensure_future(self.pipeline.classify_pixels(pixels, request.gone)) for pixels in chunk]
+            tasks = [asyncio.ensure_future(classify(image)) for image in chunk]
             try:
                 rows += await asyncio.gather(*tasks)
             finally:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from bento.errors import RequestError
+from bento.http.encoded_tensor import encoded_images
 from model_format.layout import INPUT, OUTPUT
 
 _MAX_HEADER = 2**20
@@ -38,12 +39,12 @@ class InferRequest:
 
     Attributes:
         id: the client's; the answer repeats it.
-        images: (n, S, S, 3) uint8, RGB.
+        images: (n, S, S, 3) uint8, RGB; or the n encoded images of a BYTES tensor.
         binary_output: the client wants the probabilities as bytes after the JSON.
     """
 
     id: str | None
-    images: np.ndarray
+    images: np.ndarray | list[bytes]
     binary_output: bool
 
 
@@ -68,17 +69,20 @@ def parse_infer(body: bytes, header_length: bytes | None, image_size: int, max_i
     image = _only(document, "inputs", INPUT, "input")
     if image is None:
         raise _bad("the request has no inputs")
+    after = memoryview(body)[length:]
+    if header_length is None and _parameters(image).get("binary_data_size") is not None:
+        raise _bad("binary_data_size needs the header Inference-Header-Content-Length")
+    if image.get("datatype") == "BYTES":
+        encoded = encoded_images(image, after, max_images)
+        return InferRequest(id_, encoded, binary_output)
     if image.get("datatype") != "UINT8":
-        raise _bad(f"the datatype of the input {INPUT!r} must be UINT8, not {_shown(image.get('datatype'))}")
+        raise _bad(f"the datatype of the input {INPUT!r} must be UINT8 or BYTES, not {_shown(image.get('datatype'))}")
     shape = _shape(image.get("shape"), image_size, max_images)
     if numbers is not None and image.get("data") is not _TENSOR:
         raise _bad(f"the input {INPUT!r} must have one 'data' with an array, and nothing else may have it")
     size = _parameters(image).get("binary_data_size")
-    after = memoryview(body)[length:]
     pixels: bytes | bytearray | memoryview
     if size is not None:
-        if header_length is None:
-            raise _bad("binary_data_size needs the header Inference-Header-Content-Length")
         if "data" in image:
             raise _bad(f"the input {INPUT!r} has both data and binary_data_size")
         pixels = _sized(after, size, shape)

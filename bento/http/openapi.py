@@ -26,7 +26,7 @@ _MEANINGS = {
     "request_timeout": "the body took too long to arrive",
     "payload_too_large": "the body has too many bytes",
     "image_too_large": "the image has too many pixels",
-    "unsupported_media_type": "the bytes are no JPEG, PNG, WebP, GIF, BMP or TIFF, or the body is compressed",
+    "unsupported_media_type": "the bytes are no JPEG, PNG, WebP, GIF, BMP, TIFF, PPM or PGM, or the body is compressed",
     "corrupt_image": "the image is truncated or can't be decoded",
     "queue_full": "too many images are waiting",
     "headers_too_large": "the head of the request has too many bytes",
@@ -114,6 +114,8 @@ class _Document:
                 "(RFC 9457) with a stable `code`.",
                 "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             },
+            # By default it would be "/", which is wrong behind a gateway that serves this service below a path.
+            "servers": [{"url": "."}],
             "tags": [{"name": name, "description": description} for name, description in tags.items()],
             "paths": paths,
             "components": {"schemas": self._components} | ({"securitySchemes": _SECURITY} if self._api_keys else {}),

@@ -17,31 +17,12 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from bento.errors import PROBLEM_JSON, STATUS, RequestError, problem_body
+from bento.http.contracts import Gate, Quiet
 from bento.http.request import EXCHANGE, Headers, id_of
-from bento.http.sweeper import Quiet
 from bento.telemetry import metrics
 
 MAX_HEAD = 64 * 1024
 """Bytes of a request line with its headers; uvicorn's other protocol allows as many."""
-
-
-class Gate(typing.Protocol):
-    """What a connection needs to know of the service; `bento.http.gate` says what each member means."""
-
-    receive_timeout: float
-    keep_alive: float
-    version_header: tuple[bytes, bytes]
-
-    @property
-    def closed(self) -> bool: ...
-
-    def opened(self, connections: Set[Quiet], loop: asyncio.AbstractEventLoop) -> None: ...
-
-    def early_route(self, method: bytes, url: bytes) -> str | None: ...
-
-    def refuses_next(self, loop: asyncio.AbstractEventLoop) -> bool: ...
-
-    def refusal(self) -> RequestError: ...
 
 
 class CycleExchange:
@@ -112,6 +93,7 @@ class Protocol(HttpToolsProtocol):
         """The request that is being answered; uvicorn keeps the newest only, which may wait behind it."""
         self._unsent = 0
         self._unsent_since = self.quiet_since
+        self._used = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -159,6 +141,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._used = True
         self.quiet_since = self.loop.time()
 
     def on_headers_complete(self) -> None:
@@ -270,9 +253,9 @@ class Protocol(HttpToolsProtocol):
         return False
 
     def end_if_stuck(self, now: float) -> None:
-        """Close the connection if its client is too slow to send a request's head or to read an answer.
+        """Close the connection if its client is too slow to send a request or to read an answer, or idle for too long.
 
-        Bodies have a time limit of their own.
+        The body of a request that is being handled has a time limit of its own.
         """
         unsent = self.transport.get_write_buffer_size()
         # A closing server waits for clients that read, but not for one that reads a byte now and then.
@@ -281,12 +264,28 @@ class Protocol(HttpToolsProtocol):
         elif now - self._unsent_since > self._gate.receive_timeout:
             self.transport.abort()
             return
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self._is_answering:
             return
-        if self._came and now - self.quiet_since > self._gate.receive_timeout:
-            self._end(RequestError("request_timeout", f"no whole request in {self._gate.receive_timeout:g} s"))
-        elif now - self.quiet_since > self._gate.keep_alive:
+        quiet, patience = now - self.quiet_since, self._gate.receive_timeout
+        if self._came:
+            # A body that is refused while it arrives has no handler that watches it.
+            if quiet > patience + self._body / self._gate.receive_rate:
+                self._end(RequestError("request_timeout", "the request stopped arriving, or arrived too slowly"))
+        elif quiet > (self._gate.keep_alive if self._used else patience):
             self.transport.close()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is arriving or being answered."""
+        return not self._came and not self._is_answering
+
+    def close_idle(self) -> None:
+        """Close the connection; nothing is lost if it is idle."""
+        self.transport.close()
+
+    @property
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
 
 
 def _meant(error: httptools.HttpParserError) -> RequestError:

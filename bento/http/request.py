@@ -93,20 +93,20 @@ class Request:
         if self.exchange is not None:
             self.exchange.abandon()
 
-    async def receive_within(self, seconds: float) -> Message:
-        """Return the next message of the request, which must be complete this many seconds after its head.
+    async def receive_until(self, moment: float) -> Message:
+        """Return the next message of the request, which must come before a moment by `time.perf_counter`.
 
         Raises:
             RequestError: request_timeout.
         """
         try:
-            async with asyncio.timeout(self.started + seconds - perf_counter()):
+            async with asyncio.timeout(moment - perf_counter()):
                 return await self.receive()
         except TimeoutError as error:
             metrics.shed.labels("request_timeout").inc()
             # The rest of the body could not be told apart from the next request.
             close = [(b"connection", b"close")]
-            raise RequestError("request_timeout", f"the body took over {seconds:g} s to arrive", close) from error
+            raise RequestError("request_timeout", "the body stopped arriving, or arrived too slowly", close) from error
 
     def top_k(self) -> int:
         """Return how many classes the query asks to list; 0 by default."""

@@ -13,7 +13,10 @@ Handler = Callable[[Request], Awaitable[Answer]]
 
 JSON, PNG, TEXT, HTML = "application/json", "image/png", "text/plain", "text/html"
 BYTES, FORM = "application/octet-stream", "multipart/form-data"
-IMAGES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "image/tiff")
+IMAGES = (
+    *("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "image/tiff"),
+    *("image/x-portable-pixmap", "image/x-portable-graymap"),
+)
 
 
 @dataclass(frozen=True)

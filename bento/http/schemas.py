@@ -190,6 +190,16 @@ class InferInput(TypedDict):
     ]
 
 
+class EncodedInput(TypedDict):
+    """A tensor of encoded images, (n) or (n, 1), such as JPEGs."""
+
+    name: Annotated[str, Field(json_schema_extra={"const": INPUT})]
+    datatype: Literal["BYTES"]
+    shape: tuple[Positive] | tuple[Positive, Literal[1]]
+    parameters: NotRequired[InputParameters]
+    data: NotRequired[Annotated[list[str], Field(min_length=1, description="The images in base64.")]]
+
+
 @with_config(json_schema_extra={"not": {"required": ["classification"]}})
 class OutputParameters(TypedDict):
     """Parameters of a tensor that is wanted; the classification extension is not supported."""
@@ -215,7 +225,7 @@ class InferRequest(TypedDict):
 
     id: NotRequired[Annotated[str, Field(description="Comes back in the answer.")]]
     parameters: NotRequired[RequestParameters]
-    inputs: Annotated[list[InferInput], Field(min_length=1, max_length=1)]
+    inputs: Annotated[list[InferInput | EncodedInput], Field(min_length=1, max_length=1)]
     outputs: NotRequired[Annotated[list[WantedOutput], Field(max_length=1)]]
 
 

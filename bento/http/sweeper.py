@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 from collections.abc import Set
-from typing import Protocol
+
+from bento.http.contracts import Quiet
 
 _SWEEP = 1.0
 """Seconds between two sweeps."""
-
-
-class Quiet(Protocol):
-    """A connection that can go quiet."""
-
-    def end_if_stuck(self, now: float) -> None:
-        """Close the connection if nothing has happened on it for too long; `now` is the event loop's time."""
+MOST_IDLE = 4096
+"""Bounds the memory and the open files of idle connections, which may stay open for a long time."""
 
 
 class Sweeper:
-    """Looks at all connections once a second; a timer for each would cost too much per request."""
+    """Looks at all connections once a second; a timer for each would cost too much per request.
 
-    def __init__(self) -> None:
+    Args:
+        most_idle: most connections that may be idle. Of more, those that have been idle the longest are closed.
+    """
+
+    def __init__(self, most_idle: int = MOST_IDLE) -> None:
         self._timer: asyncio.TimerHandle | None = None
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._most_idle = most_idle if files == resource.RLIM_INFINITY else min(most_idle, files // 2)
 
     def watch(self, connections: Set[Quiet], loop: asyncio.AbstractEventLoop) -> None:
         """Watch a live set of connections until it is empty."""
@@ -33,5 +36,10 @@ class Sweeper:
         now = loop.time()
         for connection in list(connections):
             connection.end_if_stuck(now)
+        if len(connections) > self._most_idle:
+            idle = [connection for connection in connections if connection.is_idle]
+            idle.sort(key=lambda connection: connection.quiet_since, reverse=True)
+            for connection in idle[self._most_idle :]:
+                connection.close_idle()
         if connections:
             self.watch(connections, loop)

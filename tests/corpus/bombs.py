@@ -41,8 +41,8 @@ def _text(size: int, count: int = 1) -> Callable[[], bytes]:
     return lambda: _png_with(*[chunk(b"zTXt", b"Comment\0\0" + _packed(size))] * count)
 
 
-def _international(size: int) -> Callable[[], bytes]:
-    return lambda: _png_with(chunk(b"iTXt", b"Comment\0\1\0\0\0" + _packed(size)))
+def _international(size: int, name: bytes = b"Comment") -> Callable[[], bytes]:
+    return lambda: _png_with(chunk(b"iTXt", name + b"\0\1\0\0\0" + _packed(size)))
 
 
 def _profile(size: int) -> Callable[[], bytes]:
@@ -76,10 +76,11 @@ _BOMBS: dict[str, tuple[bytes | Callable[[], bytes], Answer]] = {
     # The decoder accepts a JPEG with missing pixels if its end marker is there.
     "JPEG of 49 Mpx with the pixels of 40 x 40": (_jpeg_of(7000, 7000), RED),
     "PNG with text of 1 MiB": (_text(_MIB), RED),
-    "PNG with text of 100 MiB": (_text(100 * _MIB), CORRUPT),
+    "PNG with text of 100 MiB": (_text(100 * _MIB), RED),
     "PNG with text of 64 times 1 MiB": (_text(_MIB, 64), RED),
-    "PNG with international text of 100 MiB": (_international(100 * _MIB), CORRUPT),
-    "PNG with a profile of 100 MiB": (_profile(100 * _MIB), CORRUPT),
+    "PNG with international text of 100 MiB": (_international(100 * _MIB), RED),
+    "PNG with XMP of 100 MiB": (_international(100 * _MIB, b"XML:com.adobe.xmp"), RED),
+    "PNG with a profile of 100 MiB": (_profile(100 * _MIB), RED),
 }
 
 

@@ -133,7 +133,7 @@ def _announcing(length: int) -> bytes:
 _PNGS: dict[str, tuple[bytes, Answer]] = {
     "wrong checksum of the header": (_png(_bad(_HEAD), _DATA, _END), CORRUPT),
     "wrong checksum of the pixels": (_png(_HEAD, _bad(_DATA), _END), RED),
-    "wrong checksum of the text": (_png(_HEAD, _bad(_TEXT), _DATA, _END), CORRUPT),
+    "wrong checksum of the text": (_png(_HEAD, _bad(_TEXT), _DATA, _END), RED),
     "wrong checksum of the zlib stream": (_png(_HEAD, chunk(b"IDAT", _bad(zlib.compress(_ROWS))), _END), CORRUPT),
     "wrong checksum of the end": (_png(_HEAD, _DATA, _bad(_END)), RED),
     "width 0": (_png(png_header(0, 8), _DATA, _END), CORRUPT),
@@ -165,7 +165,7 @@ _PNGS: dict[str, tuple[bytes, Answer]] = {
     "text with invalid compression": (_png(_HEAD, chunk(b"zTXt", b"a\0\0not zlib"), _DATA, _END), RED),
     "profile with invalid compression": (_png(_HEAD, chunk(b"iCCP", b"a\0\0not zlib"), _DATA, _END), RED),
     "transparency of 0 bytes": (_png(_HEAD, chunk(b"tRNS", b""), _DATA, _END), CORRUPT),
-    "gamma of 0 bytes": (_png(_HEAD, chunk(b"gAMA", b""), _DATA, _END), CORRUPT),
+    "gamma of 0 bytes": (_png(_HEAD, chunk(b"gAMA", b""), _DATA, _END), RED),
 }
 
 

@@ -55,10 +55,15 @@ def _exif() -> bytes:
     return directory((0x0112, _RATIONAL, count, 26), more=_ONE * count)
 
 
-def _jpeg_exif() -> bytes:
-    block = _exif()
+def _resolutions() -> bytes:
+    """Return an EXIF block whose resolution, which Pillow reads first, is a list of two million fractions."""
+    count = 16 * 2**20 // len(_ONE)
+    return directory((0x011A, _RATIONAL, count, 38), (0x0128, _SHORT, 1, 2), more=_ONE * count)
+
+
+def _jpeg_exif(block: bytes) -> bytes:
     pieces = [segment(0xE1, b"Exif\0\0" + block[i : i + 65_000]) for i in range(0, len(block), 65_000)]
-    return _JPEG[:2] + b"".join(pieces) + _JPEG[2:]
+    return _JPEG[:2] + b"".join(pieces) + _JPEG[20:]
 
 
 def _tiff(width: int, height: int, compression: int, *entries: tuple[int, int, int, int], more: bytes) -> bytes:
@@ -115,20 +120,21 @@ _ENDLESS: dict[str, tuple[Callable[[], bytes], Answer]] = {
     "JPEG of previews": (_in_jpeg(segment(0xE2, b"MPF\0")), CORRUPT),
     "JPEG of tables": (_in_jpeg(segment(0xDB, b"\0" + b"\1" * 64)), CORRUPT),
     "JPEG of fill bytes": (_in_jpeg(b"\xff"), CORRUPT),
-    "JPEG with a large EXIF block": (_jpeg_exif, CORRUPT),
+    "JPEG with a large EXIF block": (lambda: _jpeg_exif(_exif()), RED),
+    "JPEG with millions of resolutions": (lambda: _jpeg_exif(_resolutions()), RED),
     "PNG of chunks": (_in_png(chunk(b"abCd")), CORRUPT),
     "PNG of texts": (_in_png(chunk(b"tEXt", b"k\0x")), CORRUPT),
-    "PNG of profiles": (_in_png(_PROFILE), CORRUPT),
+    "PNG of profiles": (_in_png(_PROFILE), RED),
     "PNG of empty pixels": (_in_png(chunk(b"IDAT")), CORRUPT),
     "PNG of texts after its pixels": (_filled(_PNG[:-12], chunk(b"tEXt", b"k\0x"), _PNG[-12:]), CORRUPT),
-    "PNG with a large EXIF block": (lambda: _PNG[:33] + chunk(b"eXIf", _exif()) + _PNG[33:], CORRUPT),
+    "PNG with a large EXIF block": (lambda: _PNG[:33] + chunk(b"eXIf", _exif()) + _PNG[33:], RED),
     "GIF of one comment": (_in_gif(b"\1x", b"!\xfe", b"\0"), CORRUPT),
     "GIF of comments": (_in_gif(b"!\xfe\0"), CORRUPT),
     "GIF of loops": (_in_gif(b"!\xff\x0bNETSCAPE2.0\3\1\0\0\0"), CORRUPT),
     "GIF of nothing": (_in_gif(b"\0"), CORRUPT),
     "TIFF of tiles of one pixel": (_pixel_tiles, CORRUPT),
     "TIFF of the same strip 60,000 times": (_same_strips, CORRUPT),
-    "TIFF with millions of resolutions": (_resolution_tiff, CORRUPT),
+    "TIFF with millions of resolutions": (_resolution_tiff, RED),
     "BigTIFF of a million entries": (_large_tiff, CORRUPT),
 }
 

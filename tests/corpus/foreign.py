@@ -59,7 +59,7 @@ _FOREIGN = {
     "JPEG XL": b"\xff\x0a" + bytes(100),
     "icon": b"\0\0\1\0\1\0\x10\x10" + bytes(100),
     "Photoshop": b"8BPS\0\1" + bytes(100),
-    "PPM": b"P6 2 2 255\n" + bytes(12),
+    "PPM as text": b"P3 2 2 255\n" + b"0 " * 12,
     "PCX": b"\n\5\1\x08" + bytes(200),
     "TGA": b"\0\0\2\0\0\0\0\0\0\0\0\0\2\0\2\0\x18\0" + bytes(12),
     "DICOM": bytes(128) + b"DICM" + bytes(100),
@@ -101,6 +101,7 @@ _SIGNATURES = {
     "TIFF": b"II*\0",
     "BigTIFF": b"MM\0+",
     "BMP": b"BM" + bytes(12) + b"\x28\0\0\0",
+    "PPM": b"P6\n",
 }
 
 

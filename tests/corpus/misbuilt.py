@@ -213,9 +213,19 @@ _WEBPS: dict[str, tuple[bytes, Answer]] = {
 }
 
 
+_PPMS = {
+    "without its pixels": (b"P6 2 2 255 " + bytes(11), CORRUPT),
+    "of width 0": (b"P6 0 2 255 ", CORRUPT),
+    "of no values": (b"P6 2 2 0 " + bytes(12), CORRUPT),
+    "of 65536 values": (b"P6 2 2 65536 " + bytes(24), CORRUPT),
+    "without a header": (b"P6 photo", CORRUPT),
+    "of 2 ** 57 pixels": (b"P5 999999999 999999999 255 ", TOO_LARGE),
+}
+
+
 def cases() -> list[Case]:
     """Return all cases."""
-    families = {"GIF": _GIFS, "BMP": _BMPS, "TIFF": _TIFFS, "WebP": _WEBPS}
+    families = {"GIF": _GIFS, "BMP": _BMPS, "TIFF": _TIFFS, "WebP": _WEBPS, "PPM": _PPMS}
     return [
         Case(f"{family}, {name}", body, answer)
         for family, members in families.items()

@@ -2,6 +2,7 @@
 
 const TOP_K = 5;
 const FILES_A_REQUEST = 24; // few enough for a long list to fill step by step
+const BYTES_A_REQUEST = 4e6; // well below the service's limit, because some proxies close the connection above theirs
 const KEY = "api-key";
 
 export const apiKey = {
@@ -9,13 +10,27 @@ export const apiKey = {
   set: (key) => sessionStorage.setItem(KEY, key),
 };
 
+// What a status means by itself: a proxy may send an error of its own, or replace the content of one.
+const MEANINGS = {
+  401: "an API key is needed",
+  408: "the upload stopped, or was too slow",
+  413: "this is too large to be uploaded",
+  429: "too many images are waiting",
+};
+
 export class Problem extends Error {
   constructor(members, response) {
-    super(members.detail);
-    this.status = members.status;
-    this.code = members.code;
+    const status = response?.status ?? members.status;
+    const ours = typeof members.detail === "string" && typeof members.code === "string";
+    super(ours ? members.detail : MEANINGS[status] ?? "something before the service answered");
+    this.status = status;
+    this.code = ours ? members.code : response?.statusText ?? "";
     this.retryAfter = response?.headers.get("Retry-After");
     this.requestId = response?.headers.get("X-Request-ID");
+  }
+
+  static of(members) {
+    return members instanceof Problem ? members : new Problem(members);
   }
 
   get isBusy() {
@@ -37,18 +52,28 @@ export async function predict(file, signal) {
 
 // Classify many files and call `show(index, answer or Problem)` for each. Throws Problem if there is no answer at all.
 export async function predictAll(files, signal, show) {
-  for (let start = 0; start < files.length; start += FILES_A_REQUEST) {
-    const group = files.slice(start, start + FILES_A_REQUEST);
-    const answers = await predictGroup(group, signal);
-    answers.forEach((answer, i) => show(start + i, "code" in answer ? new Problem(answer) : answer));
+  for (let start = 0, end; start < files.length; start = end) {
+    end = endOfGroup(files, start);
+    const answers = await predictGroup(files.slice(start, end), signal);
+    answers.forEach((answer, i) => show(start + i, "code" in answer ? Problem.of(answer) : answer));
   }
+}
+
+// At least one file, and as many more as one request takes.
+function endOfGroup(files, start) {
+  let end = start + 1;
+  let bytes = files[start].size;
+  while (end < files.length && end - start < FILES_A_REQUEST && bytes + files[end].size <= BYTES_A_REQUEST) {
+    bytes += files[end++].size;
+  }
+  return end;
 }
 
 async function predictGroup(files, signal) {
   try {
     return (await post("predict/batch", files, signal)).answer;
   } catch (error) {
-    if (error.code !== "payload_too_large") throw error;
+    if (error.status !== 413) throw error;
     if (files.length === 1) return [error];
     const half = files.length >> 1;
     return [...(await predictGroup(files.slice(0, half), signal)), ...(await predictGroup(files.slice(half), signal))];
@@ -69,9 +94,7 @@ async function post(path, files, signal) {
     throw new Problem({ status: 0, code: "no answer", detail: "the service can't be reached, or the file can't be read" });
   }
   if (response.ok && content) return { response, answer: content };
-  // An answer without content comes from a proxy.
-  const { status, statusText } = response;
-  throw new Problem(content ?? { status, code: statusText, detail: "something before the service answered" }, response);
+  throw new Problem(content ?? {}, response);
 }
 
 function isJson(response) {

@@ -30,7 +30,7 @@ ALLOWED = {
     (415, "unsupported_media_type"),
     (422, "corrupt_image"),
 }
-FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"]
+FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM"]
 MAGIC = [
     b"\xff\xd8\xff", b"\xff\xda", b"\xff\xc2", b"\xff\xff", b"\x89PNG\r\n\x1a\n", b"IHDR", b"IDAT", b"IEND", b"zTXt",
     b"acTL",

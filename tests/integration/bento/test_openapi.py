@@ -43,7 +43,17 @@ def run_schemathesis(server: Server, folder: Path, *options: str, routes: int = 
     config.write_text(CONFIG.format(version=version))
     bounds = ("--seed", "1", "--max-examples", "25", "--checks", "all", "--continue-on-failure", "--no-color")
     done = subprocess.run(
-        [SCHEMATHESIS, "--config-file", str(config), "run", f"{server.url}/openapi.json", *bounds, *options],
+        [
+            SCHEMATHESIS,
+            "--config-file",
+            str(config),
+            "run",
+            f"{server.url}/openapi.json",
+            "--url",
+            server.url,
+            *bounds,
+            *options,
+        ],
         env=os.environ | {"PYTHONPATH": str(Path.cwd()), "HYPOTHESIS_STORAGE_DIRECTORY": str(folder / "examples")},
         cwd=folder,
         capture_output=True,

@@ -6,8 +6,10 @@ import json
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
+import httpx
 import pytest
 from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
@@ -18,6 +20,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.integration.conftest import Server, Store, serving
+from tests.kubeapi.http import QuietHandler, QuietServer
 from tests.stored import picture
 
 SECONDS = 30
@@ -37,6 +40,19 @@ arguments[0].dispatchEvent(arguments[2] === "paste"
 ANSWERING = """
 const [body, status, type] = arguments;
 window.fetch = async () => new Response(body, {status, headers: {"Content-Type": type, "Retry-After": "7"}});
+"""
+# A proxy that takes two files of 3 MB in all, and writes errors of its own.
+LIMITING = """
+const [content, type] = arguments;
+const real = window.fetch;
+window.sent = [];
+window.fetch = async (path, options) => {
+  const files = options.body.getAll("file");
+  const size = files.reduce((sum, file) => sum + file.size, 0);
+  window.sent.push([files.length, size]);
+  const large = size > 3e6 || files.length > 2;
+  return large ? new Response(content, {status: 413, headers: {"Content-Type": type}}) : real(path, options);
+};
 """
 
 
@@ -150,6 +166,30 @@ def test_images_that_exceed_one_body_are_sent_in_several(
         assert "413 payload_too_large" in rows[20]
 
 
+@pytest.mark.parametrize(
+    ("content", "type_"),
+    [("<h1>413</h1>", "text/html"), ('{"message": "too large"}', "application/json"), ("", "")],
+    ids=["HTML", "JSON", "nothing"],
+)
+def test_images_pass_a_proxy_whose_limit_is_lower(page: Page, content: str, type_: str) -> None:
+    """The kind: the page may rely on a status, but on no content of an error, which a proxy may replace."""
+    page.browser.execute_script(LIMITING, content, type_)
+    large = picture("red") + bytes(3_500_000)
+    page.drop(*[(f"{i}.png", picture("red")) for i in range(7)], ("8.png", large), ("9.png", picture("green")))
+    rows = page.texts("#results li")
+    assert ["red 99.2%" in row for row in rows[:7]] == [True] * 7
+    assert "too large to be uploaded" in rows[7]
+    assert "413" in rows[7]
+    assert "green 99.2%" in rows[8]
+    assert page.text("#status") == "8 of 9 images classified"
+
+
+def test_a_request_for_many_images_stays_far_below_the_limit(page: Page) -> None:
+    page.browser.execute_script(LIMITING, "", "")
+    page.drop(*[(f"{i}.png", picture("red") + bytes(1_900_000)) for i in range(5)])
+    assert [count for count, _ in page.browser.execute_script("return window.sent")] == [2, 1, 1, 2, 1, 1, 1]
+
+
 def test_the_keyboard_is_enough_to_choose_an_image(page: Page, tmp_path: Path) -> None:
     ActionChains(page.browser).send_keys(Keys.TAB).perform()
     chosen = page.browser.switch_to.active_element
@@ -219,6 +259,7 @@ def test_an_error_of_a_proxy_is_shown_clearly(page: Page) -> None:
     page.browser.execute_script(ANSWERING, "<h1>Bad Gateway</h1>", 502, "text/html")
     page.drop(("some.png", picture("green")))
     assert page.text("#results code").startswith("502")
+    assert page.text(".reason") == "Something before the service answered."
 
 
 def test_the_page_asks_for_the_api_key_and_keeps_it_for_the_tab(
@@ -258,3 +299,38 @@ def test_the_documentation_lists_the_routes(page: Page, server: Server) -> None:
     page.until(lambda: page.browser.find_elements(By.CSS_SELECTOR, ".try-out__btn"))
     page.find(".try-out__btn").click()
     page.until(lambda: page.browser.find_elements(By.CSS_SELECTOR, "input[type=file]"))
+
+
+class Prefix(QuietHandler):
+    """A gateway that serves `upstream` below /models/cats alone."""
+
+    upstream: str
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/models/cats/"):
+            answer = httpx.get(self.upstream + self.path.removeprefix("/models/cats"))
+            status, kind, body = answer.status_code, answer.headers["content-type"], answer.content
+        else:
+            status, kind, body = 404, "text/plain", b"not here"
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def test_the_documentation_calls_the_service_below_a_path(browser: webdriver.Chrome, server: Server) -> None:
+    handler = type("Below", (Prefix,), {"upstream": server.url})
+    with QuietServer(("127.0.0.1", 0), handler) as gateway:
+        Thread(target=gateway.serve_forever, daemon=True).start()
+        root = f"http://127.0.0.1:{gateway.server_address[1]}/models/cats"
+        page = Page(browser, f"{root}/")
+        browser.get(f"{root}/docs")
+        for selector in ("[id$=livez] button", ".try-out__btn", ".execute"):
+            page.until(lambda selector=selector: browser.find_elements(By.CSS_SELECTOR, selector))
+            browser.execute_script("arguments[0].click()", page.find(selector))
+        page.until(lambda: browser.find_elements(By.CSS_SELECTOR, ".request-url"))
+        assert page.text(".request-url pre") == f"{root}/livez"
+        page.until(lambda: browser.find_elements(By.CSS_SELECTOR, ".live-responses-table .response-col_status"))
+        assert "200" in page.texts(".live-responses-table .response-col_status")[-1]
+        gateway.shutdown()

@@ -148,3 +148,24 @@ def test_a_handwritten_request_is_answered_with_json(server: Server) -> None:
     response = httpx.post(f"{server.url}/v2/models/{MODEL}/infer", content=json.dumps({"inputs": [tensor]}))
     assert response.headers["content-type"] == "application/json"
     assert np.argmax(response.json()["outputs"][0]["data"]) == 2
+
+
+@pytest.mark.parametrize("columns", [0, 1])
+def test_encoded_images_get_the_answers_of_predict(server: Server, client: Any, columns: int) -> None:
+    images = pixels("red", "blue")
+    encoded = []
+    for image in images:
+        out = io.BytesIO()
+        Image.fromarray(image).save(out, "PNG")
+        encoded.append(out.getvalue())
+    tensor = np.array(encoded, np.object_).reshape((2,) + (1,) * columns)
+    answer = client.infer(MODEL, [as_input(tensor, binary=True, datatype="BYTES")]).as_numpy("probabilities")
+    for row, image in zip(answer, images, strict=True):
+        assert dict(zip(CLASSES, row.tolist(), strict=True)) == pytest.approx(predicted(server, image), abs=1e-6)
+
+
+def test_an_encoded_image_that_is_broken_is_refused_by_its_code(server: Server) -> None:
+    tensor = {"name": "image", "shape": [1], "datatype": "BYTES", "data": ["iVBORw0KGgo="]}
+    answer = httpx.post(f"{server.url}/v2/models/{MODEL}/infer", json={"inputs": [tensor]})
+    assert (answer.status_code, answer.json()["code"]) == (422, "corrupt_image")
+    assert answer.json()["error"] == answer.json()["detail"]

@@ -87,6 +87,15 @@ def test_a_missed_level_fails_the_run_and_shows_its_figure(server: Server, tmp_p
     assert [case.find("failure") is not None for case in suite] == [True, False]
 
 
+def test_a_host_with_a_slash_is_loaded_and_one_without_a_scheme_is_refused(server: Server) -> None:
+    done = load(f"{server.url}/", "--slo", "errors=0", "-T", "predict", seconds="2s")
+    assert done.returncode == 0, done.stderr
+    done = load(server.url.removeprefix("http://"), "-T", "predict", seconds="2s")
+    assert done.returncode == 2
+    assert "give the service's address" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def send(tree: list[psutil.Process], number: signal.Signals) -> None:
     for process in tree:
         process.send_signal(number)

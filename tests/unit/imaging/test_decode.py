@@ -28,7 +28,7 @@ def difference(data: bytes, expected: np.ndarray) -> int:
     return int(np.abs(decoded.astype(int) - expected).max())
 
 
-@pytest.mark.parametrize("format_", ["PNG", "BMP", "TIFF"])
+@pytest.mark.parametrize("format_", ["PNG", "BMP", "TIFF", "PPM"])
 def test_lossless_formats_give_exact_pixels(format_: str) -> None:
     assert difference(encoded(picture(), format_), reference(picture())) == 0
 
@@ -37,6 +37,20 @@ def test_lossless_formats_give_exact_pixels(format_: str) -> None:
 def test_lossy_formats_give_similar_pixels(format_: str, options: dict[str, object]) -> None:
     flat = Image.new("RGB", (24, 16), (200, 40, 40))
     assert difference(encoded(flat, format_, **options), reference(flat)) <= 6
+
+
+@pytest.mark.parametrize(
+    ("header", "pixels", "expected"),
+    [
+        (b"P5 2 1 255\n", b"\x00\xff", [[0] * 3, [255] * 3]),
+        (b"P5 2 1 65535\n", b"\x01\x01\xff\xff", [[1] * 3, [255] * 3]),
+        (b"P5 2 1 15\n", b"\x01\x0f", [[17] * 3, [255] * 3]),
+        (b"P6 # by hand\n2 1 1000\n", b"\0\0\3\xe8\0\0" * 2, [[0, 255, 0]] * 2),
+    ],
+)
+def test_ppm_and_pgm_are_scaled_by_their_largest_value(header: bytes, pixels: bytes, expected: list[list[int]]) -> None:
+    row = imaging.decode(header.replace(b"2 1", b"2 2") + pixels * 2, 2)[0]
+    assert row.tolist() == expected
 
 
 def test_a_path_and_its_bytes_give_the_same_pixels(tmp_path: Path) -> None:

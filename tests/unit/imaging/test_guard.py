@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import imaging
-from tests.corpus import endless
+from tests.corpus import bombs, endless, unusual
 from tests.corpus.case import PNG_SIGNATURE, Case, chunk, encoded, noisy, png_header, segment
 
 _NOISE = random.Random(0).randbytes(20 * 2**20)
@@ -23,6 +23,33 @@ def is_decoded(data: bytes) -> bool:
 def test_endless_work_is_refused(case: Case) -> None:
     with pytest.raises(imaging.CorruptImage):
         imaging.decode(case.body, 8)
+
+
+NOTED = [
+    case
+    for case in (*unusual.notes(), *bombs.cases(), *endless.cases())
+    if case.answer.status == 200 and "Mpx" not in case.name and "scans" not in case.name
+]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+@pytest.mark.parametrize("case", NOTED, ids=lambda c: c.name)
+def test_what_is_not_pixels_never_decides(case: Case) -> None:
+    """The kind: metadata of any format that is huge, broken, truncated or unpacks to much more."""
+    assert is_decoded(case.body)
+
+
+def test_the_orientation_is_kept_when_metadata_is_removed() -> None:
+    """EXIF and XMP, in chunks and segments, are the only metadata that is read; a PNG's may be compressed."""
+    upright = imaging.decode(encoded(noisy(width=40, height=20), "PNG"), 8)
+    xmp = b'<x tiff:Orientation="3"/>'
+    png = encoded(noisy(width=40, height=20), "PNG")
+    name = b"XML:com.adobe.xmp\0"
+    for text in (name + b"\0\0\0\0" + xmp, name + b"\1\0\0\0" + zlib.compress(xmp)):
+        turned = png[:33] + chunk(b"tEXt", b"Title\0x") + chunk(b"iTXt", text) + png[33:]
+        assert (imaging.decode(turned, 8) == upright[::-1, ::-1]).all()
+    tiff = encoded(noisy(width=40, height=20), "TIFF", tiffinfo={274: 3, 305: "a program"})
+    assert (imaging.decode(tiff, 8) == upright[::-1, ::-1]).all()
 
 
 def test_scans_in_metadata_and_after_the_image_do_not_count() -> None:

@@ -37,6 +37,27 @@ def test_bytes_of_another_format_are_unsupported(data: bytes) -> None:
         imaging.decode(data, 8)
 
 
+@pytest.mark.parametrize(
+    ("data", "seen"),
+    [
+        (b"\0\0\0\x18ftypheic", "HEIC"),
+        (b"\0\0\0\x18ftypavif", "AVIF"),
+        (b"\0\0\0\x18ftypisom", "a video"),
+        (b"\xff\x0a", "JPEG XL"),
+        (b'\xef\xbb\xbf<?xml version="1.0"?>\n<svg/>', "SVG"),
+        (b"\n<!DOCTYPE HTML>", "an HTML page"),
+        (b"%PDF-1.7", "a PDF"),
+        (b"iVBORw0KGgoAAAANSUhEUg", "base64"),
+        (b"P3 2 2 255 ", "a PPM or PGM in another form"),
+        (b"", "empty"),
+        (b"hello", "no known image"),
+    ],
+)
+def test_the_refusal_names_the_format(data: bytes, seen: str) -> None:
+    with pytest.raises(imaging.UnsupportedMediaType, match=f"^the bytes are {seen}.*; supported are JPEG"):
+        imaging.decode(data, 8)
+
+
 @pytest.mark.parametrize("format_", FORMATS)
 def test_a_truncated_image_is_corrupt_or_decoded_and_raises_no_other_error(format_: str) -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8))

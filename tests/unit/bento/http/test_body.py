@@ -221,3 +221,52 @@ def test_the_fast_parser_returns_the_same_image_as_the_full_one() -> None:
             short[kind] += 1
             assert image_of(body, kind) == image, (kind, body)
     assert min(short[kind] for kind in kinds[:-1]) > 300
+
+
+class Sender:
+    """A client that sends pieces of a body at set times, on a clock that only its waiting moves."""
+
+    def __init__(self, *pieces: tuple[float, int]) -> None:
+        self.now = 0.0
+        self._pieces = list(pieces)
+
+    async def receive_until(self, moment: float) -> dict[str, Any]:
+        pause, size = self._pieces.pop(0)
+        if self.now + pause > moment:
+            raise RequestError("request_timeout", "")
+        self.now += pause
+        return {"type": "http.request", "body": bytes(size), "more_body": bool(self._pieces)}
+
+
+@pytest.mark.parametrize(
+    ("pieces", "arrives"),
+    [
+        ([(1.0, 1200)] * 60, True),
+        ([(15.0, 40_000)] * 5, True),
+        ([(1.0, 1)] * 60, False),
+        ([(1.0, 900)] * 250, False),
+        ([(0.0, 10_000_000), (25.0, 1)], False),
+        ([(1.0, 0)] * 60, False),
+    ],
+    ids=["slow and steady", "in large pieces", "a byte a second", "below the rate", "a pause", "empty pieces"],
+)
+def test_a_slow_body_arrives_if_it_never_pauses_for_long(
+    monkeypatch: pytest.MonkeyPatch, pieces: list[tuple[float, int]], arrives: bool
+) -> None:
+    """The kind: a limit on the total time refuses a slow, steady client however often it tries again."""
+    sender = Sender(*pieces)
+    request = Request({"type": "http", "headers": []}, chunked())
+    request.started = 0.0
+    monkeypatch.setattr(Request, "receive_until", lambda _, moment: sender.receive_until(moment))
+    monkeypatch.setattr("bento.http.body.perf_counter", lambda: sender.now)
+    settings = Settings(receive_timeout=20, receive_rate=1000)
+
+    async def scenario() -> int:
+        async with HeldBody(request, settings, Admission(settings)) as body:
+            return len(body)
+
+    if arrives:
+        assert asyncio.run(scenario()) == sum(size for _, size in pieces)
+    else:
+        with pytest.raises(RequestError):
+            asyncio.run(scenario())

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import jsonschema_rs
 import pytest
@@ -31,6 +32,13 @@ def test_the_document_is_valid_openapi_3_1(api_keys: bool) -> None:
     assert list(jsonschema_rs.Draft202012Validator(OPENAPI_31).iter_errors(made)) == []
     for name, schema in made["components"]["schemas"].items():
         assert jsonschema_rs.meta.is_valid(schema), name
+
+
+@pytest.mark.parametrize("root", ["http://h", "http://h/models/cats"])
+def test_paths_are_relative_to_the_document(described: dict[str, Any], root: str) -> None:
+    """The kind: an absolute address or path breaks below a path prefix, which the service can't know."""
+    (server,) = described["servers"]
+    assert urljoin(f"{root}/openapi.json", server["url"]).rstrip("/") == root
 
 
 def test_every_reference_is_defined_and_every_schema_is_used(described: dict[str, Any]) -> None:

@@ -11,14 +11,16 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from bento.errors import RequestError
+from bento.http.contracts import Quiet
 from bento.http.protocol import Protocol
-from bento.http.sweeper import Quiet
 
 
 class OpenOrFull:
     """A gate that can refuse requests to /full before their bodies arrive."""
 
-    receive_timeout = keep_alive = 30.0
+    receive_timeout = 30.0
+    keep_alive = 600.0
+    receive_rate = 1000
     version_header = (b"x-model-version", b"none")
     closed = False
     full = False
@@ -72,3 +74,55 @@ def test_a_connection_asks_the_gate_alone_whether_there_is_room() -> None:
     assert answers[1].headers["x-model-version"] == "none"
     assert application.paths == ["/full", "/other"]
     assert application.gate.connections == 1
+
+
+def after(seconds: float, *sent: bytes, full: bool = False) -> tuple[bool, bytes]:
+    """Return whether a connection is open this long after a client's bytes, and what the client got."""
+    application = Application()
+
+    async def scenario() -> tuple[bool, bytes]:
+        config = uvicorn.Config(application, interface="asgi3", lifespan="off", ws="none", log_config=None)
+        config.load()
+        application.gate.full = full
+        loop, state = asyncio.get_running_loop(), ServerState()
+        listener = await loop.create_server(lambda: Protocol(config, state, {}), "127.0.0.1")
+        async with listener:
+            reader, writer = await asyncio.open_connection(*listener.sockets[0].getsockname())
+            got = b""
+            while not state.connections:
+                await asyncio.sleep(0)
+            (connection,) = state.connections
+            assert isinstance(connection, Protocol)
+            for piece in sent:
+                writer.write(piece)
+                while not connection._came and not connection._used:
+                    await asyncio.sleep(0)
+            if sent and sent[-1].endswith(b"\r\n\r\n"):
+                got = await reader.readuntil(b"\r\n\r\n")
+            while connection._came < len(b"".join(sent)) and not got:
+                await asyncio.sleep(0)
+            connection.end_if_stuck(loop.time() + seconds)
+            is_open = not connection.transport.is_closing()
+            if not is_open:
+                got += await reader.read()
+            writer.close()
+            return is_open, got
+
+    return asyncio.run(scenario())
+
+
+GET = b"GET /other HTTP/1.1\r\nHost: x\r\n\r\n"
+SLOW = b"POST /full HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + bytes(10_000)
+
+
+def test_an_idle_connection_stays_open_for_longer_than_one_that_was_never_used() -> None:
+    assert after(31) == (False, b"")
+    assert after(590, GET)[0]
+    assert not after(601, GET)[0]
+    assert after(31, GET[:20])[1].startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_body_that_is_refused_while_it_arrives_may_be_slow_too() -> None:
+    """The kind: a limit on the total time also ends a refusal, before its client has learned the reason."""
+    assert after(31, SLOW, full=True)[0]
+    assert after(41, SLOW, full=True)[1].startswith(b"HTTP/1.1 408 ")
