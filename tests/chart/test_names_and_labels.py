@@ -84,9 +84,9 @@ def test_names_can_be_replaced() -> None:
 
 
 def test_a_numeric_release_name_stays_a_string() -> None:
-    rules = template({"prometheusRule.enabled": True}, release="007")
-    assert rules.pod("007-image-classifier")["metadata"]["labels"]["app.kubernetes.io/instance"] == "007"
-    groups = rules.spec("PrometheusRule", "007-image-classifier")["groups"]
+    rules = template({"prometheusRule.enabled": True, "fullnameOverride": "bond"}, release="007")
+    assert rules.pod("bond")["metadata"]["labels"]["app.kubernetes.io/instance"] == "007"
+    groups = rules.spec("PrometheusRule", "bond")["groups"]
     assert {rule["labels"]["release"] for group in groups for rule in group["rules"]} == {"007"}
 
 
