@@ -88,7 +88,13 @@ class Settings(BaseSettings):
         description="Seconds within which a request must arrive in full. A client that reads nothing of its "
         "answer for as long is disconnected.",
     )
-    keep_alive: float = Field(75, gt=0, le=3600, description="Seconds that an idle connection stays open.")
+    keep_alive: float = Field(
+        620,
+        gt=0,
+        le=86400,
+        description="Seconds that an idle connection stays open. It must be longer than the gateway keeps its "
+        "connections.",
+    )
     drain_delay: float = Field(
         default_factory=_drain_delay,
         ge=0,

@@ -98,7 +98,7 @@ def _comment(lines: list[str], line: int) -> tuple[str, dict[str, Any]]:
 
 
 def _object(values: list[Value], *, whole: bool = True) -> dict[str, Any]:
-    """Return the schema of a map. A `whole` one refuses null: Helm removes such a key, and templates would fail on it."""
+    """Return the schema of a map. A `whole` one refuses null, which makes Helm remove the key that a template reads."""
     properties = {value.path[-1]: _schema(value, whole=whole) for value in values}
     required = {"required": list(properties)} if whole else {}
     return {"type": "object", "additionalProperties": False, **required, "properties": properties}

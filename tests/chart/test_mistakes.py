@@ -1,4 +1,4 @@
-"""Values that Helm would send and that fail later: each is refused before anything is sent, by its path and with advice."""
+"""Values that would fail after Helm has sent them: each is refused before, with its path and advice."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_every_way_to_write_a_right_value_is_accepted(values: dict[str, Any]) ->
 
 def test_a_name_that_no_service_can_have_is_refused() -> None:
     for release in ("my.app", "007"):
-        with pytest.raises(ChartError, match="cannot be that of a Service.*set fullnameOverride"):
+        with pytest.raises(ChartError, match=r"cannot be that of a Service.*set fullnameOverride"):
             template(release=release)
         assert template({"fullnameOverride": "app"}, release=release).get("Service", "app")
 

@@ -2,6 +2,7 @@
 
 {{- define "image-classifier.checks" -}}
 {{- include "image-classifier.checks.formats" . }}
+{{- include "image-classifier.checks.renamed" . }}
 {{- $v := .Values }}
 {{- if and $v.autoscaling.enabled $v.keda.enabled }}
 {{- fail "autoscaling.enabled and keda.enabled cannot be combined: both would scale the same Deployment. Disable one of them." }}
