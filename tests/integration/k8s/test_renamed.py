@@ -18,7 +18,7 @@ WARNING = "would delete its pods before the new ones are ready"
 def test_new_names_are_refused_while_pods_run(
     release: Run, api: KubeApi, environment: object, helm: str, change: str
 ) -> None:
-    """Helm deletes what it no longer renders at once, so every change of a name is an outage that it calls a success."""
+    """Helm at once deletes what it no longer renders, so every new name is an outage that it calls a success."""
     assert release("1").code == 0
     refused = release("2", "--set", change)
     assert refused.code == 1
