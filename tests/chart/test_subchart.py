@@ -32,7 +32,7 @@ def parent(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Mani
 
     def render(**values: Any) -> Manifests:
         (tmp_path / "values.json").write_text(json.dumps(values))
-        command = ["template", "web", tmp_path, "--namespace", "ml", "--api-versions", ",".join(CRDS)]
+        command = ["template", "web", str(tmp_path), "--namespace", "ml", "--api-versions", ",".join(CRDS)]
         return Manifests.parse(run_helm(*command, "--values", tmp_path / "values.json", major=request.param))
 
     return render

@@ -23,7 +23,7 @@ def test_new_names_are_refused_while_pods_run(
     refused = release("2", "--set", change)
     assert refused.code == 1
     assert WARNING in refused.error
-    command = [helm, "upgrade", "demo", CHART, "--reuse-values", "--set", change]
+    command = [helm, "upgrade", "demo", str(CHART), "--reuse-values", "--set", change]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert WARNING in done.stderr
