@@ -24,7 +24,7 @@ BLOCK = re.compile(r"^```(?:console|sh|bash)\n(.*?)^```", re.M | re.S)
 PROGRAMS = ("python", "helm", "kubectl", "make", "podman", "docker", "skopeo", "bentoml", "locust")
 INDENTED = re.compile(rf"^    ((?:{'|'.join(PROGRAMS)}) .+)", re.M)
 UNTRIED = ("aws", "az", "gcloud", "kind", "minikube")
-INSTALLING = {"--install", "--reuse-values", "--wait", "--atomic", "--dry-run"}
+INSTALLING = {"--install", "--reset-then-reuse-values", "--wait", "--atomic", "--dry-run"}
 """Flags of helm install and upgrade that `helm template` lacks, or that make no difference to what is rendered."""
 
 PARSERS: dict[str, Callable[[list[str]], object]] = {
