@@ -102,6 +102,7 @@ def test_helm_takes_it_and_the_chart_its_values(command: str) -> None:
     assert not unknown_flags(arguments, text)
     if verb in ("install", "upgrade", "template") and "helm/image-classifier" in arguments:
         kept = [argument for argument in arguments if argument not in INSTALLING]
+        kept = [argument.replace("$REGISTRY", "registry.example.com") for argument in kept]  # as the shell would
         rendered = run_helm(
             "template", *kept, "--api-versions", "monitoring.coreos.com/v1,gateway.networking.k8s.io/v1"
         )
