@@ -40,7 +40,7 @@ def main() -> int:
         sys.stderr.write("error: there is no temporary folder to write to; mount a tmpfs at /tmp\n")
         return 1
     try:
-        listener = _bind(os.environ.get("BENTOML_HOST", "0.0.0.0"), os.environ.get("BENTOML_PORT", "3000"))
+        listener = _bind(os.environ.get("BENTOML_HOST", _everywhere()), os.environ.get("BENTOML_PORT", "3000"))
     except ValueError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
@@ -51,6 +51,11 @@ def main() -> int:
 
     server.main([str(bento), "--fd", str(listener.detach()), "--service-name", NAME], standalone_mode=False)
     return 0
+
+
+def _everywhere() -> str:
+    """Return the address of all interfaces, for IPv6 and IPv4, or for IPv4 alone if the kernel has no IPv6."""
+    return "::" if socket.has_dualstack_ipv6() else "0.0.0.0"
 
 
 def _bind(host: str, port: str) -> socket.socket:
@@ -68,6 +73,8 @@ def _bind(host: str, port: str) -> socket.socket:
         raise ValueError(f"BENTOML_PORT={port!r}: not a port, 1 to 65535")
     listener = socket.socket(socket.AF_INET6 if version == 6 else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if version == 6:
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # a machine may have another default
     listener.bind((host, int(port)))
     return listener
 

@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     keep_alive: float = Field(
         620,
         gt=0,
-        le=3600,
+        le=86400,
         description="Seconds that an idle connection stays open. It must be longer than the gateway keeps its "
         "connections.",
     )

@@ -16,6 +16,8 @@ import yaml
 
 CHART = Path(__file__).parent / "image-classifier"
 START, END = "<!-- values: written by helm/describe.py -->\n", "<!-- end of values -->\n"
+_SHARED = ("image", "model")
+"""Top-level maps that others refer to as #/definitions/NAME."""
 _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
 
 
@@ -43,7 +45,9 @@ def leaves(values: list[Value]) -> list[Value]:
 def schema(values: list[Value]) -> dict[str, Any]:
     """Return the JSON Schema of a whole values file, in draft 7, which every Helm 3 and 4 can read."""
     head = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "Values of image-classifier"}
-    return head | _object(values)
+    # A canary's image or model may leave out keys, so the definitions require none.
+    shared = {value.path[-1]: _object(value.children, whole=False) for value in values if value.path[-1] in _SHARED}
+    return head | ({"definitions": shared} if shared else {}) | _object(values)
 
 
 def table(values: list[Value]) -> str:
@@ -93,26 +97,32 @@ def _comment(lines: list[str], line: int) -> tuple[str, dict[str, Any]]:
     return " ".join(words), extra
 
 
-def _object(values: list[Value]) -> dict[str, Any]:
-    properties = {value.path[-1]: _schema(value) for value in values}
-    return {"type": "object", "additionalProperties": False, "properties": properties}
+def _object(values: list[Value], *, whole: bool = True) -> dict[str, Any]:
+    """Return the schema of a map. A `whole` one refuses null, which makes Helm remove the key that a template reads."""
+    properties = {value.path[-1]: _schema(value, whole=whole) for value in values}
+    required = {"required": list(properties)} if whole else {}
+    return {"type": "object", "additionalProperties": False, **required, "properties": properties}
 
 
-def _schema(value: Value) -> dict[str, Any]:
+def _schema(value: Value, *, whole: bool) -> dict[str, Any]:
     described: dict[str, Any] = {"description": value.description}
-    if value.children:
-        return described | _object(value.children) | value.schema
-    return described | {"type": _TYPES[type(value.default)], "default": value.default} | value.schema
+    if not value.children:
+        return described | {"type": _TYPES[type(value.default)], "default": value.default} | value.schema
+    # In structures of Kubernetes, null removes a default.
+    whole = whole and "additionalProperties" not in value.schema
+    return described | _object(value.children, whole=whole) | value.schema
 
 
 def _text(content: dict[str, Any], indent: str = "") -> str:
     """Return JSON with one line per key, so that people can read and compare it."""
-    if "properties" not in content or not content["properties"]:
+    maps = [key for key in ("definitions", "properties") if content.get(key)]
+    if not maps:
         return json.dumps(content, ensure_ascii=False)
     inner = indent + "  "
-    lines = [f"{inner}{json.dumps(key)}: {json.dumps(value)}" for key, value in content.items() if key != "properties"]
-    keys = [f"{inner}  {json.dumps(key)}: {_text(value, inner + '  ')}" for key, value in content["properties"].items()]
-    lines.append(f'{inner}"properties": {{\n' + ",\n".join(keys) + f"\n{inner}}}")
+    lines = [f"{inner}{json.dumps(key)}: {json.dumps(value)}" for key, value in content.items() if key not in maps]
+    for name in maps:
+        keys = [f"{inner}  {json.dumps(key)}: {_text(value, inner + '  ')}" for key, value in content[name].items()]
+        lines.append(f'{inner}"{name}": {{\n' + ",\n".join(keys) + f"\n{inner}}}")
     return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
 
 

@@ -21,7 +21,7 @@ VERSIONS = ("1.30.0", "1.34.0", "1.37.0")
 MODULES = {
     "sigs.k8s.io/gateway-api@v1.4.1": (
         "h1:NPxFutNkKNa8UfLd2CMlEuhIPMQgDQ6DXNKG9sHbJU8=",
-        ["config/crd/standard/gateway.networking.k8s.io_httproutes.yaml"],
+        [f"config/crd/{channel}/gateway.networking.k8s.io_httproutes.yaml" for channel in ("standard", "experimental")],
     ),
     "github.com/kedacore/keda/v2@v2.21.0": (
         "h1:R6z2HZvstK4RLUMxroNACzBj74xGxt3kG59b5Xc+Xps=",
@@ -38,7 +38,7 @@ MODULES = {
 
 
 def folder() -> Path:
-    """Return the folder of the schemas, with one folder for each of `VERSIONS` and one named `custom`.
+    """Return the folder of the schemas: one folder for each of `VERSIONS`, one named `custom` and one `experimental`.
 
     It is written once for each state of this file and of the package's lock.
     """
@@ -51,7 +51,7 @@ def folder() -> Path:
             made = Path(part) / "schemas"
             made.mkdir()
             _kubernetes(made)
-            _custom(made / "custom")
+            _custom(made)
             try:
                 made.rename(wanted)
             except OSError:
@@ -78,7 +78,8 @@ def _kubernetes(where: Path) -> None:
 
 
 def _custom(where: Path) -> None:
-    where.mkdir()
+    for folder in ("custom", "experimental"):
+        (where / folder).mkdir()
     for module, (checksum, files) in MODULES.items():
         source = _download(module, checksum)
         for file in files:
@@ -87,7 +88,8 @@ def _custom(where: Path) -> None:
             for release in definition["versions"]:
                 schema = _closed(release["schema"]["openAPIV3Schema"])
                 name = f"{definition['names']['singular']}-{group}-{release['name']}.json"
-                (where / name).write_text(json.dumps(schema), encoding="utf-8")
+                channel = "experimental" if "/experimental/" in file else "custom"
+                (where / channel / name).write_text(json.dumps(schema), encoding="utf-8")
 
 
 def _download(module: str, checksum: str) -> Path:

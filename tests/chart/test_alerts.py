@@ -24,7 +24,7 @@ def promtool(tmp_path: Path) -> Any:
         pytest.skip("promtool is not installed")
 
     def run(*command: str, change: tuple[str, str] = ("", "")) -> subprocess.CompletedProcess[str]:
-        rules = yaml.safe_dump(template(VALUES).spec("PrometheusRule"))
+        rules = yaml.safe_dump(template(VALUES).spec("PrometheusRule"), width=1_000_000)  # each text on one line
         assert change[0] in rules
         (tmp_path / "rules.yml").write_text(rules.replace(*change) if change[0] else rules)
         for cases in CASES:

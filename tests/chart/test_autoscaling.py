@@ -11,6 +11,7 @@ from tests.chart.manifests import NAME
 
 HPA = {"autoscaling.enabled": True}
 KEDA = {"keda.enabled": True}
+CANARY = {"canary.enabled": True}
 
 
 def test_no_autoscaler_is_created_by_default() -> None:
@@ -75,7 +76,10 @@ def test_keda_scales_on_requests_in_flight_and_queue_depth_of_this_release() -> 
     assert spec["scaleTargetRef"] == {"name": NAME}
     (trigger,) = spec["triggers"]
     query = trigger["metadata"]["query"]
-    series = '{namespace="ml", app_kubernetes_io_instance="web", app_kubernetes_io_component="server"}'
+    series = (
+        '{namespace="ml", app_kubernetes_io_instance="web", app_kubernetes_io_name="image-classifier", '
+        'app_kubernetes_io_component="server"}'
+    )
     assert query == f"sum(image_classifier_in_flight{series}) + sum(image_classifier_queue_depth{series})"
 
 
@@ -105,14 +109,63 @@ def test_scaling_to_zero_without_a_query_is_refused() -> None:
         ({}, True),
         ({"replicaCount": 1}, False),
         (HPA, True),
-        (HPA | {"autoscaling.minReplicas": 1}, False),
-        (KEDA, False),
-        (KEDA | {"keda.minReplicas": 2}, True),
+        (HPA | {"autoscaling.minReplicas": 1}, True),
+        (HPA | {"autoscaling.minReplicas": 1, "autoscaling.maxReplicas": 1}, False),
+        (KEDA, True),
+        (KEDA | {"keda.maxReplicas": 1}, False),
         ({"pdb.enabled": False}, False),
     ],
 )
-def test_a_disruption_budget_is_created_only_for_more_than_one_pod(values: dict[str, Any], there: bool) -> None:
+def test_a_disruption_budget_is_created_only_if_there_can_be_more_than_one_pod(
+    values: dict[str, Any], there: bool
+) -> None:
     assert ("PodDisruptionBudget" in template(values).kinds) is there
+
+
+@pytest.mark.parametrize(
+    ("values", "there"), [({}, False), ({"canary.replicaCount": 2}, True), (HPA, True), (KEDA, True)]
+)
+def test_the_canary_has_a_disruption_budget_of_its_own(values: dict[str, Any], there: bool) -> None:
+    budget = template(CANARY | values).find("PodDisruptionBudget", f"{NAME}-canary")
+    assert (budget is not None) is there
+    if budget:
+        assert budget["spec"]["selector"]["matchLabels"]["app.kubernetes.io/component"] == "canary"
+
+
+def test_a_canary_without_an_autoscaler_keeps_its_number_of_pods() -> None:
+    """A canary that is set while the load is low must not stay at that size when the load rises.
+
+    With an autoscaler of the server it has one of its own. These are the cases without.
+    """
+    for values in ({}, KEDA | {"keda.query": "sum(gateway_requests)"}):
+        release = template(CANARY | values | {"canary.replicaCount": 3})
+        assert release.spec("Deployment", f"{NAME}-canary")["replicas"] == 3
+        assert release.find("ScaledObject", f"{NAME}-canary") is None
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "limits"),
+    [
+        (HPA, "HorizontalPodAutoscaler", ("minReplicas", "maxReplicas")),
+        (KEDA, "ScaledObject", ("minReplicaCount", "maxReplicaCount")),
+    ],
+)
+def test_the_canary_scales_with_its_own_load(values: dict[str, Any], kind: str, limits: tuple[str, str]) -> None:
+    release = template(CANARY | values | {"canary.replicaCount": 3})
+    server, canary = release.spec(kind), release.spec(kind, f"{NAME}-canary")
+    assert canary["scaleTargetRef"]["name"] == f"{NAME}-canary"
+    assert [canary[limit] for limit in limits] == [3, server[limits[1]]]
+    assert "replicas" not in release.spec("Deployment", f"{NAME}-canary")
+    for what in ("metrics", "behavior", "advanced", "fallback"):
+        assert canary.get(what) == server.get(what)
+    if kind == "ScaledObject":
+        (ours,), (theirs,) = canary["triggers"], server["triggers"]
+        assert ours["metadata"]["query"] == theirs["metadata"]["query"].replace('"server"', '"canary"')
+
+
+def test_a_canary_that_was_set_larger_than_the_maximum_keeps_its_pods() -> None:
+    spec = template(CANARY | HPA | {"canary.replicaCount": 12}).spec("HorizontalPodAutoscaler", f"{NAME}-canary")
+    assert (spec["minReplicas"], spec["maxReplicas"]) == (12, 12)
 
 
 def test_an_unready_pod_does_not_block_the_drain_of_a_node() -> None:

@@ -16,6 +16,7 @@ def test_the_default_values_create_exactly_these_objects() -> None:
         f"ConfigMap {NAME}",
         f"Deployment {NAME}",
         f"NetworkPolicy {NAME}",
+        f"NetworkPolicy {NAME}-test",
         f"Pod {NAME}-test",
         f"PodDisruptionBudget {NAME}",
         f"Service {NAME}",

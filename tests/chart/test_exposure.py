@@ -56,7 +56,44 @@ def test_nginx_gets_the_body_limit_and_the_timeout() -> None:
 
 def test_contour_gets_the_timeout() -> None:
     annotations = template(INGRESS | {"ingress.className": "contour"}).get("Ingress")["metadata"]["annotations"]
-    assert annotations == {"projectcontour.io/response-timeout": "60s"}
+    assert annotations["projectcontour.io/response-timeout"] == "60s"
+
+
+@pytest.mark.parametrize(
+    ("name", "retries", "expected"),
+    [
+        (
+            "nginx",
+            2,
+            {"proxy-next-upstream": "error http_502 http_503 non_idempotent", "proxy-next-upstream-tries": "3"},
+        ),
+        ("nginx", 0, {}),
+        ("contour", 2, {"retry-on": "gateway-error,reset,connect-failure", "num-retries": "2"}),
+        ("contour", 0, {}),
+    ],
+)
+def test_an_ingress_tries_another_pod_after_a_503(name: str, retries: int, expected: dict[str, str]) -> None:
+    """Classifying twice is safe, so the requests that a hung pod refuses need not reach the client."""
+    values = INGRESS | {"ingress.className": name, "ingress.retries": retries}
+    annotations = template(values).get("Ingress")["metadata"]["annotations"]
+    given = {key.split("/")[1]: value for key, value in annotations.items()}
+    assert {key: value for key, value in given.items() if "next" in key or "retr" in key} == expected
+
+
+def test_a_route_retries_only_on_request() -> None:
+    (rule,) = template(ROUTE | {"httpRoute.retries": 1}).spec("HTTPRoute")["rules"]
+    assert rule["retry"] == {"attempts": 1, "codes": [502, 503]}
+    assert "retry" not in template(ROUTE).spec("HTTPRoute")["rules"][0]
+
+
+def test_all_services_get_the_families_of_addresses() -> None:
+    families = {"service.ipFamilyPolicy": "PreferDualStack", "service.ipFamilies": ["IPv6", "IPv4"]}
+    shadow = ROUTE | CANARY | {"shadow.enabled": True}
+    services = [item["spec"] for item in template(shadow | families).objects if item["kind"] == "Service"]
+    assert len(services) == 4
+    for spec in services:
+        assert (spec["ipFamilyPolicy"], spec["ipFamilies"]) == ("PreferDualStack", ["IPv6", "IPv4"])
+    assert not {"ipFamilyPolicy", "ipFamilies"} & template().spec("Service").keys()
 
 
 def test_custom_annotations_override_those_of_the_chart() -> None:

@@ -92,6 +92,23 @@ def test_a_model_url_can_use_credentials_and_plain_http() -> None:
     assert fetch["envFrom"] == [{"secretRef": {"name": "store"}}]
 
 
+def test_the_download_of_a_model_gets_the_extra_environment_and_volumes() -> None:
+    """A proxy and the certificate of a private registry must reach every container that opens a connection."""
+    extra: dict[str, list[Object]] = {
+        "extraEnv": [{"name": "SSL_CERT_FILE", "value": "/ca/ca.crt"}],
+        "extraEnvFrom": [{"configMapRef": {"name": "proxy"}}],
+        "extraVolumes": [{"name": "ca", "configMap": {"name": "ca"}}],
+        "extraVolumeMounts": [{"name": "ca", "mountPath": "/ca"}],
+    }
+    release = template(URL | extra | {"model.url.existingSecret": "store"})
+    for pod in (release.pod()["spec"], release.get("Pod", f"{NAME}-test")["spec"]):
+        (fetch,) = pod["initContainers"]
+        assert fetch["env"] == extra["extraEnv"]
+        assert fetch["envFrom"] == [*extra["extraEnvFrom"], {"secretRef": {"name": "store"}}]
+        assert fetch["volumeMounts"][-1:] == extra["extraVolumeMounts"]
+        assert pod["volumes"][-1:] == extra["extraVolumes"]
+
+
 def test_the_model_is_fetched_before_extra_init_containers_run() -> None:
     release = template(URL | {"extraInitContainers": [{"name": "after", "image": "i"}]})
     assert [container["name"] for container in release.pod()["spec"]["initContainers"]] == ["fetch-model", "after"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.chart.conftest import template
@@ -46,6 +48,15 @@ def test_pods_are_labelled_with_their_version() -> None:
     assert versions == ["1.0", "1.1"]
 
 
+@pytest.mark.parametrize(
+    ("tag", "label"),
+    [("a" * 62 + "-x", "a" * 62), ("a" * 61 + "._x", "a" * 61), ("_1.0", "1.0"), ("v1.0-rc.1", "v1.0-rc.1")],
+)
+def test_a_tag_is_cut_to_a_valid_label(tag: str, label: str) -> None:
+    pod = template({"image.tag": tag}).pod()["metadata"]["labels"]
+    assert pod["app.kubernetes.io/version"] == label
+
+
 def test_common_labels_and_annotations_are_everywhere_but_do_not_change_the_selector() -> None:
     mine = {"commonLabels": {"team": "vision", "app.kubernetes.io/name": "other"}, "commonAnnotations": {"cost": "7"}}
     release = template(EVERYTHING | mine)
@@ -62,15 +73,23 @@ def test_every_selector_matches_only_its_own_pods() -> None:
     pods = {name: release.pod(name)["metadata"]["labels"] for name in (NAME, f"{NAME}-canary", f"{NAME}-shadow")}
     pods["test"] = release.get("Pod", f"{NAME}-test")["metadata"]["labels"]
 
-    def selected(selector: dict[str, str]) -> set[str]:
-        return {name for name, labels in pods.items() if selector.items() <= labels.items()}
+    # A Job of `python -m k8s train` may have the name of the release.
+    pods["job"] = pods[NAME] | {"app.kubernetes.io/component": "training"}
+
+    def selected(selector: dict[str, str], expressions: list[dict[str, Any]] | None = None) -> set[str]:
+        found = {name for name, labels in pods.items() if selector.items() <= labels.items()}
+        for rule in expressions or []:
+            assert rule["operator"] == "In"
+            found = {name for name in found if pods[name][rule["key"]] in rule["values"]}
+        return found
 
     for name in (NAME, f"{NAME}-canary", f"{NAME}-shadow"):
         assert selected(release.spec("Deployment", name)["selector"]["matchLabels"]) == {name}
         assert selected(release.spec("Service", name)["selector"]) == {name}
     servers = {NAME, f"{NAME}-canary", f"{NAME}-shadow"}
-    assert selected(release.spec("Service", f"{NAME}-headless")["selector"]) == servers
-    assert selected(release.spec("NetworkPolicy")["podSelector"]["matchLabels"]) == servers
+    assert selected(release.spec("Service", f"{NAME}-headless")["selector"]) >= servers
+    selector = release.spec("NetworkPolicy")["podSelector"]
+    assert selected(selector["matchLabels"], selector["matchExpressions"]) == servers
     assert selected(release.spec("PodDisruptionBudget")["selector"]["matchLabels"]) == {NAME}
 
 
@@ -84,9 +103,9 @@ def test_names_can_be_replaced() -> None:
 
 
 def test_a_numeric_release_name_stays_a_string() -> None:
-    rules = template({"prometheusRule.enabled": True}, release="007")
-    assert rules.pod("007-image-classifier")["metadata"]["labels"]["app.kubernetes.io/instance"] == "007"
-    groups = rules.spec("PrometheusRule", "007-image-classifier")["groups"]
+    rules = template({"prometheusRule.enabled": True, "fullnameOverride": "bond"}, release="007")
+    assert rules.pod("bond")["metadata"]["labels"]["app.kubernetes.io/instance"] == "007"
+    groups = rules.spec("PrometheusRule", "bond")["groups"]
     assert {rule["labels"]["release"] for group in groups for rule in group["rules"]} == {"007"}
 
 

@@ -92,4 +92,4 @@ def test_the_notes_explain_the_share_of_the_canary(chart: Path) -> None:
 
 def test_helm_install_prints_the_notes() -> None:
     printed = run_helm("install", "web", str(CHART), "--dry-run=client", "--namespace", "ml")
-    assert "helm test web -n ml --logs" in printed.split("NOTES:")[1]
+    assert "helm test web -n ml" in printed.split("NOTES:")[1]

@@ -62,7 +62,7 @@ def test_every_value_is_described_in_whole_sentences() -> None:
 
 def test_unknown_keys_are_refused_except_in_structures_of_kubernetes() -> None:
     # Structures of Kubernetes, and the values of a parent chart.
-    allowed = {"global", "resources", "autoscaling.behavior", "podSecurityContext", "securityContext", "affinity"}
+    allowed = {"global", "autoscaling.behavior", "podSecurityContext", "securityContext", "affinity"}
     closed = [where for where, schema in objects(SCHEMA) if schema.get("additionalProperties") is True]
     assert {where for where in closed if not where.startswith("autoscaling.behavior.")} == allowed
 

@@ -93,7 +93,10 @@ def test_the_network_policy_admits_the_namespace_gateway_and_monitoring_on_one_p
 def test_the_network_policy_allows_egress_only_to_dns_by_default() -> None:
     spec = policy({})
     assert spec["policyTypes"] == ["Ingress", "Egress"]
-    assert spec["egress"] == [{"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}]
+    # DNS pods of OpenShift listen on 5353.
+    assert spec["egress"] == [
+        {"ports": [{"port": port, "protocol": protocol} for port in (53, 5353) for protocol in ("UDP", "TCP")]}
+    ]
 
 
 @pytest.mark.parametrize(
@@ -109,6 +112,41 @@ def test_the_network_policy_allows_egress_only_to_dns_by_default() -> None:
 )  # fmt: skip
 def test_the_network_policy_allows_egress_to_addresses_in_the_values(values: dict[str, Any], port: int) -> None:
     assert {"ports": [{"port": port, "protocol": "TCP"}]} in policy(values)["egress"]
+
+
+@pytest.mark.parametrize(
+    ("address", "namespaces"),
+    [
+        ("http://collector", [None]),
+        ("http://collector.monitoring:80", ["monitoring"]),
+        ("http://collector.monitoring.svc:80", ["monitoring"]),
+        ("https://collector.monitoring.svc.cluster.local", ["monitoring"]),
+        ("https://collector.example.com", []),
+        ("http://192.0.2.1:4318", []),
+    ],
+)
+def test_an_address_inside_the_cluster_opens_its_namespace(address: str, namespaces: list[str | None]) -> None:
+    """A policy applies to the ports of pods, and an address names the port of a Service, which may be another."""
+    peers = [peer for rule in policy({"tracing.endpoint": address})["egress"] for peer in rule.get("to", [])]
+    label = "kubernetes.io/metadata.name"
+    assert peers == [
+        {"namespaceSelector": {"matchLabels": {label: name}}} if name else {"podSelector": {}} for name in namespaces
+    ]
+
+
+def test_the_test_pod_has_a_policy_of_its_own() -> None:
+    release = template(URL | {"networkPolicy.extraEgress": [{"ports": [{"port": 7}]}]})
+    spec = release.spec("NetworkPolicy", f"{NAME}-test")
+    labels = release.get("Pod", f"{NAME}-test")["metadata"]["labels"]
+    assert spec["podSelector"]["matchLabels"].items() <= labels.items()
+    assert (spec["policyTypes"], "ingress" in spec) == (["Ingress", "Egress"], False)
+    (container_port,) = release.server()["ports"]
+    (server,) = [rule for rule in spec["egress"] if "to" in rule]
+    assert [port["port"] for port in server["ports"]] == [container_port["containerPort"]]
+    assert {"ports": [{"port": 443, "protocol": "TCP"}]} in spec["egress"]
+    assert {"ports": [{"port": 7}]} in spec["egress"]
+    off = template({"test.enabled": False}).find("NetworkPolicy", f"{NAME}-test")
+    assert off is None
 
 
 def test_extra_peers_and_egress_rules_are_added() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.chart import schemas
 from tests.chart.conftest import CHART, PROFILES, ROOT, ChartError, run_helm, template
-from tests.chart.switches import SWITCHES
+from tests.chart.switches import ROUTE, SWITCHES
 
 # Kinds of one cloud. Their schemas are not published.
 CLOUD_KINDS = "HealthCheckPolicy,GCPBackendPolicy"
@@ -27,10 +27,10 @@ def kubeconform() -> str:
     return done.stdout.strip() + "/kubeconform"
 
 
-def complaints(renders: dict[str, str], version: str) -> dict[str, list[str]]:
+def complaints(renders: dict[str, str], version: str, custom: str = "custom") -> dict[str, list[str]]:
     """Return kubeconform's complaints by the name of the render. One run for all of them is much faster."""
     command = [kubeconform(), "-strict", "-output", "json", "-kubernetes-version", version, "-skip", CLOUD_KINDS]
-    for folder in (version, "custom"):
+    for folder in (version, custom):
         command += [
             "-schema-location",
             f"{schemas.folder() / folder}/{{{{ .ResourceKind }}}}{{{{ .KindSuffix }}}}.json",
@@ -67,6 +67,14 @@ def test_every_profile_renders_valid_objects_alone_and_on_top_of_prod(profile: s
     assert (
         complaints_of_all_renders(version)[profile] == complaints_of_all_renders(version)[f"prod and {profile}"] == []
     )
+
+
+def test_a_route_with_retries_is_valid_in_the_experimental_channel_only() -> None:
+    route = template(ROUTE | {"httpRoute.retries": 1}).get("HTTPRoute")
+    renders = {"retries": json.dumps(route)}
+    assert complaints(renders, schemas.VERSIONS[1], "experimental") == {"retries": []}
+    (refused,) = complaints(renders, schemas.VERSIONS[1])["retries"]
+    assert "retry" in refused
 
 
 MISTAKES = [

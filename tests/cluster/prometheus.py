@@ -70,6 +70,7 @@ def start(release: Release, name: str, rules: dict[str, Any], *jobs: dict[str, A
                 "relabel_configs": [
                     {"target_label": "namespace", "replacement": release.namespace},
                     {"target_label": "app_kubernetes_io_instance", "replacement": release.name},
+                    {"target_label": "app_kubernetes_io_name", "replacement": "image-classifier"},
                     {"target_label": "app_kubernetes_io_component", "replacement": "server"},
                     {"source_labels": ["__address__"], "target_label": "pod"},
                 ],

@@ -1,6 +1,8 @@
 {{/* Checks of values that depend on each other, which JSON Schema cannot express. Each message says what to do. */}}
 
 {{- define "image-classifier.checks" -}}
+{{- include "image-classifier.checks.formats" . }}
+{{- include "image-classifier.checks.renamed" . }}
 {{- $v := .Values }}
 {{- if and $v.autoscaling.enabled $v.keda.enabled }}
 {{- fail "autoscaling.enabled and keda.enabled cannot be combined: both would scale the same Deployment. Disable one of them." }}
@@ -43,7 +45,7 @@
 {{- if lt (int $v.settings.maxBufferedBytes) (int $v.settings.maxBodyBytes) }}
 {{- fail (printf "settings.maxBufferedBytes (%d) must be at least settings.maxBodyBytes (%d)." (int64 $v.settings.maxBufferedBytes) (int64 $v.settings.maxBodyBytes)) }}
 {{- end }}
-{{- if and (eq (toString $v.rollout.maxSurge) "0") (eq (toString $v.rollout.maxUnavailable) "0") }}
+{{- if and (regexMatch "^0+%?$" (toString $v.rollout.maxSurge)) (regexMatch "^0+%?$" (toString $v.rollout.maxUnavailable)) }}
 {{- fail "rollout.maxSurge and rollout.maxUnavailable are both 0, so no pod could be replaced. Raise one of them." }}
 {{- end }}
 {{- $leave := addf $v.shutdown.preStopSeconds $v.settings.drainDelay (divf $v.settings.deadlineMs 1000) }}

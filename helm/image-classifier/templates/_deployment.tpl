@@ -29,7 +29,7 @@ spec:
     metadata:
       labels:
         {{- $own := fromYaml $selector }}
-        {{- $_ := set $own "app.kubernetes.io/version" (.image.tag | default (.image.digest | trimPrefix "sha256:" | trunc 12) | default .root.Chart.AppVersion | trunc 63) }}
+        {{- $_ := set $own "app.kubernetes.io/version" (.image.tag | default (.image.digest | trimPrefix "sha256:" | trunc 12) | default .root.Chart.AppVersion | include "image-classifier.labelValue") }}
         {{- $_ := set $own "app.kubernetes.io/part-of" "image-classifier" }}
         {{- merge $own $values.podLabels $values.commonLabels | toYaml | nindent 8 }}
       annotations:

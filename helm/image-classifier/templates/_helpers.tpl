@@ -12,17 +12,36 @@
 {{- end }}
 
 {{- define "image-classifier.chart" -}}
-{{- printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- printf "%s-%s" .Chart.Name .Chart.Version | include "image-classifier.labelValue" }}
+{{- end }}
+
+{{/* A text as the value of a label: at most 63 characters, of which the first and the last are letters or digits. */}}
+{{- define "image-classifier.labelValue" -}}
+{{- regexReplaceAll "^[^A-Za-z0-9]+|[^A-Za-z0-9]+$" (. | replace "+" "_" | trunc 63) "" }}
 {{- end }}
 
 {{- define "image-classifier.selectorLabels" -}}
 {{- dict "app.kubernetes.io/name" (include "image-classifier.name" .) "app.kubernetes.io/instance" .Release.Name | toYaml }}
 {{- end }}
 
+{{/* The selector of the pods of server, canary and shadow, and of no Job or test with the name of the release. */}}
+{{- define "image-classifier.podsSelector" -}}
+matchLabels:
+  {{- include "image-classifier.selectorLabels" . | nindent 2 }}
+matchExpressions:
+  - {key: app.kubernetes.io/component, operator: In, values: [server, canary, shadow]}
+{{- end }}
+
+{{/* The labels of the test pod: another name, so that no Service, PodDisruptionBudget or NetworkPolicy of the server selects it. */}}
+{{- define "image-classifier.test.labels" -}}
+app.kubernetes.io/name: {{ include "image-classifier.name" . }}-test
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end }}
+
 {{- define "image-classifier.labels" -}}
 helm.sh/chart: {{ include "image-classifier.chart" . }}
 {{ include "image-classifier.selectorLabels" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/version: {{ include "image-classifier.labelValue" .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/part-of: image-classifier
 {{- end }}

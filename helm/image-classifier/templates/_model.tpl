@@ -49,18 +49,31 @@
     {{- if .model.url.plainHttp }}
     - --plain-http
     {{- end }}
-  {{- with .model.url.existingSecret }}
-  envFrom:
-    - secretRef: {name: {{ . | quote }}}
+  {{- $values := .root.Values }}
+  {{- with $values.extraEnv }}
+  env:
+    {{- toYaml . | nindent 4 }}
   {{- end }}
-  {{- with .root.Values.securityContext }}
+  {{- if or .model.url.existingSecret $values.extraEnvFrom }}
+  envFrom:
+    {{- with $values.extraEnvFrom }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+    {{- with .model.url.existingSecret }}
+    - secretRef: {name: {{ . | quote }}}
+    {{- end }}
+  {{- end }}
+  {{- with $values.securityContext }}
   securityContext:
     {{- toYaml . | nindent 4 }}
   {{- end }}
   resources:
-    {{- toYaml .root.Values.resources | nindent 4 }}
+    {{- toYaml $values.resources | nindent 4 }}
   volumeMounts:
     {{- include "image-classifier.model.mounts" . | nindent 4 }}
+    {{- with $values.extraVolumeMounts }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
 {{- end }}
 
 {{/* The model or image of a canary or shadow: its own keys (own) over the server's (base). */}}

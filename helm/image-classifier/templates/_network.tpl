@@ -1,12 +1,45 @@
-{{/* The ports of a list of addresses, as JSON. Empty addresses are skipped. */}}
-{{- define "image-classifier.ports" -}}
+{{/* The NetworkPolicy rules for DNS. OpenShift's DNS pods listen on 5353. */}}
+{{- define "image-classifier.egress.dns" -}}
+- ports:
+    {{- range $port := list 53 5353 }}
+    {{- range $protocol := list "UDP" "TCP" }}
+    - {port: {{ $port }}, protocol: {{ $protocol }}}
+    {{- end }}
+    {{- end }}
+{{- end }}
+
+{{/* The NetworkPolicy rules to reach a list of addresses, of which empty ones are skipped. A policy sees the ports of pods,
+     and an address has the port of a Service. So a name inside the cluster also opens its whole namespace. */}}
+{{- define "image-classifier.egress" -}}
 {{- $ports := list }}
+{{- $namespaces := list }}
 {{- range compact . }}
 {{- $url := urlParse . }}
 {{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" }}
 {{- $ports = append $ports (int ($port | default (eq $url.scheme "http" | ternary "80" "443"))) }}
+{{- $labels := regexReplaceAll ":[0-9]+$" $url.host "" | splitList "." }}
+{{- if eq (len $labels) 1 }}
+{{- $namespaces = append $namespaces "" }}
+{{- else if or (eq (len $labels) 2) (eq (index $labels 2) "svc") }}
+{{- $namespaces = append $namespaces (index $labels 1) }}
 {{- end }}
-{{- uniq $ports | toJson }}
+{{- end }}
+{{- with uniq $ports -}}
+- ports:
+    {{- range . }}
+    - {port: {{ . }}, protocol: TCP}
+    {{- end }}
+{{- end }}
+{{- with uniq $namespaces }}
+- to:
+    {{- range . }}
+    {{- if . }}
+    - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ . | quote }}}}
+    {{- else }}
+    - podSelector: {}
+    {{- end }}
+    {{- end }}
+{{- end }}
 {{- end }}
 
 {{/* The addresses that pods download models from, as JSON. */}}
@@ -18,4 +51,14 @@
 {{- end }}
 {{- end }}
 {{- toJson $addresses }}
+{{- end }}
+
+{{/* The names of the Services that a gateway sends requests to, as JSON. */}}
+{{- define "image-classifier.backends" -}}
+{{- $full := include "image-classifier.fullname" . }}
+{{- $names := list $full }}
+{{- range list "canary" "shadow" }}
+{{- if (index $.Values .).enabled }}{{ $names = append $names (printf "%s-%s" $full .) }}{{ end }}
+{{- end }}
+{{- toJson $names }}
 {{- end }}

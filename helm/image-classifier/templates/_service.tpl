@@ -10,6 +10,7 @@ spec:
   {{- with .type }}
   type: {{ . }}
   {{- end }}
+  {{- include "image-classifier.service.families" .root }}
   ports:
     - name: http
       port: {{ .root.Values.service.port }}
@@ -20,4 +21,15 @@ spec:
     {{- if not .everyone }}
     app.kubernetes.io/component: {{ .component }}
     {{- end }}
+{{- end }}
+
+{{/* The IP families of every Service, if values set them; otherwise the cluster chooses. */}}
+{{- define "image-classifier.service.families" }}
+{{- with .Values.service.ipFamilyPolicy }}
+  ipFamilyPolicy: {{ . }}
+{{- end }}
+{{- with .Values.service.ipFamilies }}
+  ipFamilies:
+    {{- toYaml . | nindent 4 }}
+{{- end }}
 {{- end }}

@@ -135,7 +135,8 @@ def test_images_that_training_never_saw_are_drift(colour_store: tuple[Store, str
         rules = rules.replace(slow, quick)
     (tmp_path / "rules.yml").write_text(rules)
     # What the Prometheus Operator takes from the pods.
-    whose = {"namespace": "ml", "app_kubernetes_io_instance": "web", "app_kubernetes_io_component": "server"}
+    whose = {"namespace": "ml", "app_kubernetes_io_instance": "web"}
+    whose |= {"app_kubernetes_io_name": "image-classifier", "app_kubernetes_io_component": "server"}
     firing = 'ALERTS{alertname="ImageClassifierDrift", alertstate="firing"}'
     with serving(colour_store[0], ".") as server, scraping(server, tmp_path, ["rules.yml"], **whose) as url:
         for _ in range(40):

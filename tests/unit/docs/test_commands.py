@@ -24,7 +24,7 @@ BLOCK = re.compile(r"^```(?:console|sh|bash)\n(.*?)^```", re.M | re.S)
 PROGRAMS = ("python", "helm", "kubectl", "make", "podman", "docker", "skopeo", "bentoml", "locust")
 INDENTED = re.compile(rf"^    ((?:{'|'.join(PROGRAMS)}) .+)", re.M)
 UNTRIED = ("aws", "az", "gcloud", "kind", "minikube")
-INSTALLING = {"--install", "--reuse-values", "--wait", "--atomic", "--dry-run"}
+INSTALLING = {"--install", "--reset-then-reuse-values", "--wait", "--atomic", "--dry-run"}
 """Flags of helm install and upgrade that `helm template` lacks, or that make no difference to what is rendered."""
 
 PARSERS: dict[str, Callable[[list[str]], object]] = {
@@ -102,6 +102,7 @@ def test_helm_takes_it_and_the_chart_its_values(command: str) -> None:
     assert not unknown_flags(arguments, text)
     if verb in ("install", "upgrade", "template") and "helm/image-classifier" in arguments:
         kept = [argument for argument in arguments if argument not in INSTALLING]
+        kept = [argument.replace("$REGISTRY", "registry.example.com") for argument in kept]  # as the shell would
         rendered = run_helm(
             "template", *kept, "--api-versions", "monitoring.coreos.com/v1,gateway.networking.k8s.io/v1"
         )
