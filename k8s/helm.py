@@ -57,10 +57,16 @@ class Helm:
     def __init__(self, cluster: Cluster | None = None) -> None:
         self._command = [executable()]
         self._connection: list[str] = []
+        self._environment = dict(os.environ)
         if cluster is not None:
-            self._connection += ["--namespace", cluster.namespace]
-            self._connection += ["--kubeconfig", cluster.kubeconfig] if cluster.kubeconfig else []
-            self._connection += ["--kube-context", cluster.context] if cluster.context else []
+            self._connection += cluster.helm_flags
+            # The kubeconfig may change while the command runs. A service account has no context to override.
+            if cluster.context:
+                self._connection += ["--kube-apiserver", cluster.host]
+                name = cluster.client.configuration.tls_server_name
+                self._connection += ["--kube-tls-server-name", name] if name else []
+            kept = {key: value for key, value in os.environ.items() if not key.startswith("HELM_KUBE")}
+            self._environment = kept | {"KUBECONFIG": cluster.kubeconfig}
 
     def history(self, name: str) -> list[Json]:
         """Return the revisions, oldest first; an empty list if there is no such release."""
@@ -120,7 +126,12 @@ class Helm:
         logger.debug("%s", " ".join(command))
         # A session of its own, so that the terminal's Ctrl-C doesn't stop helm between two objects.
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env=self._environment,
         )
         try:
             out, err = process.communicate()
