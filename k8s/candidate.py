@@ -10,7 +10,7 @@ import logging
 
 from k8s.checks import Checks
 from k8s.cluster import Json
-from k8s.errors import K8sError, NotUndone
+from k8s.errors import Busy, K8sError, NotUndone
 from k8s.helm import Helm, overlaid
 from k8s.lock import Lock
 from k8s.waiting import Deadline, wait_for_rollout, wait_until_gone
@@ -57,6 +57,8 @@ def prove(helm: Helm, name: str, chart: str, values: Json, checks: Checks, deadl
         pods = wait_for_rollout(checks.cluster, candidate, "server", deadline, lock.check)
         checks.answers(pods)
         checks.levels(pods)
+    except Busy:
+        raise  # the candidate belongs to the command that has the lock now
     except K8sError as error:
         _remove_after(helm, name)
         raise type(error)(f"{error}; {name} is unchanged") from error
@@ -85,5 +87,8 @@ def remove(helm: Helm, name: str) -> None:
 def _remove_after(helm: Helm, name: str) -> None:
     try:
         remove(helm, name)
+    except Busy:
+        raise
     except K8sError as error:
-        raise NotUndone(f"the candidate can't be removed: {error}; by hand: helm uninstall {name}{_SUFFIX}") from error
+        by_hand = helm.by_hand("uninstall", name + _SUFFIX)
+        raise NotUndone(f"the candidate can't be removed: {error}; by hand: {by_hand}") from error

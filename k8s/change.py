@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from k8s.cluster import Cluster, Json
-from k8s.errors import K8sError, NotFound, NotUndone
-from k8s.helm import Helm
+from k8s.errors import Busy, K8sError, NotFound, NotUndone, Refused
+from k8s.helm import Helm, images_of
 from k8s.lock import Lock
 from k8s.waiting import Deadline, deployment, wait_for_rollout
 
@@ -16,6 +17,12 @@ logger = logging.getLogger(__name__)
 
 COMPONENTS = ("server", "canary", "shadow")
 _GOOD = ("deployed", "superseded")
+
+Check = Callable[[str, list[Json]], None]
+
+
+def unchecked(component: str, pods: list[Json]) -> None:
+    """Accept the pods as they are, because their version was checked before."""
 
 
 def latest(history: list[Json]) -> int | None:
@@ -54,6 +61,19 @@ def required(helm: Helm, name: str, cluster: Cluster) -> list[Json]:
     return history
 
 
+@contextlib.contextmanager
+def changing(helm: Helm, cluster: Cluster, name: str) -> Iterator[Lock]:
+    """Hold the lock of a release, and repair what a killed command left. Without the lock, helm changes nothing.
+
+    Raises:
+        Busy: another command is changing the release.
+    """
+    with Lock(cluster, name) as lock:
+        helm.fence = lock.hold
+        recover(helm, cluster, name, lock)
+        yield lock
+
+
 def recover(helm: Helm, cluster: Cluster, name: str, lock: Lock) -> None:
     """Repair a release that a killed helm left `pending` or `uninstalling`, which helm itself refuses to change.
 
@@ -87,18 +107,32 @@ class Change:
     def __init__(self, cluster: Cluster, helm: Helm, name: str, lock: Lock, deadline: Deadline) -> None:
         self._cluster, self._helm, self._name = cluster, helm, name
         self._lock, self._deadline = lock, deadline
-        self._before = helm.history(name)
-        self.good = good_revision(self._before, lock.trying)
+        before = helm.history(name)
+        self._before = latest(before)
+        self._own = (self._before or 0) + 1
+        """The revision that helm makes."""
+        self.good = good_revision(before, lock.trying)
 
-    def make(self, act: Callable[[], None], check: Callable[[str, list[Json]], None], *, proved: bool = True) -> int:
+    def upgrade(self, chart: str, values: Json, check: Check = unchecked, *, proved: bool = True) -> int:
+        """Upgrade to a chart with values, and return the new revision. See `_make`."""
+        return self._make(lambda: self._helm.upgrade(self._name, chart, values), values, check, proved)
+
+    def rollback(self, target: int, *, proved: bool) -> int:
+        """Restore an earlier revision, and return the new one. See `_make`."""
+        values = self._helm.values(self._name, target)
+        return self._make(lambda: self._helm.rollback(self._name, target), values, unchecked, proved)
+
+    def _make(self, act: Callable[[], None], values: Json, check: Check, proved: bool) -> int:
         """Make the change and return the new revision.
 
         Args:
             act: runs helm.
+            values: those that the new revision must have.
             check: takes a component and its ready pods; raises Refused.
             proved: whether a later rollback may return to the result.
 
         Raises:
+            Busy: another command has taken over the release, so it's left alone.
             K8sError: the change failed and is undone, as the message says.
         """
         self._lock.begin(self.good)
@@ -107,14 +141,45 @@ class Change:
             for component in COMPONENTS:
                 if deployment(self._cluster, self._name, component):
                     check(component, self._wait(component, self._deadline))
+            self._read_back(values)
+        except Busy:
+            raise
         except K8sError as error:
             raise type(error)(f"{error}; {self._undo(error)}") from error
         except KeyboardInterrupt as error:
             logger.warning("interrupted: %s", self._undo(error))
             raise
-        revision = latest(self._helm.history(self._name)) or 0
-        self._lock.end(revision if proved else None)
-        return revision
+        self._lock.end(self._own if proved else None)
+        return self._own
+
+    def _read_back(self, values: Json) -> None:
+        """Check that what runs is what this command has released.
+
+        Raises:
+            Busy: it's another command's, or that of somebody who doesn't take the lock, such as helm itself.
+            Refused: a Deployment has been given another image.
+        """
+        self._lock.hold()
+        last = self._helm.history(self._name)[-1]
+        if (int(last["revision"]), last["status"]) != (self._own, "deployed") or self._helm.values(
+            self._name
+        ) != values:
+            raise self._taken_over()
+        self._check_images()
+
+    def _check_images(self) -> None:
+        released = self._helm.images(self._name)
+        for component in COMPONENTS:
+            found = deployment(self._cluster, self._name, component)
+            runs = images_of(found) if found else []
+            if found and runs != released.get(found["metadata"]["name"]):
+                raise Refused(f"{self._name}: {component} has been given another image than the release's: {runs[-1]}")
+
+    def _taken_over(self) -> Busy:
+        return Busy(
+            f"{self._name}: revision {self._own} isn't the newest any more: somebody else has changed the release "
+            f"meanwhile, so it's left as it is ({self._helm.by_hand('history', self._name)})"
+        )
 
     def _wait(self, component: str, deadline: Deadline) -> list[Json]:
         return wait_for_rollout(self._cluster, self._name, component, deadline, self._lock.check)
@@ -124,16 +189,23 @@ class Change:
         name, good = self._name, self.good
         logger.info("%s: undoing", name)
         try:
-            if latest(self._helm.history(name)) == latest(self._before):
+            self._lock.hold()
+            now = latest(self._helm.history(name))
+            if now == self._before:
                 done = "nothing was changed"
+            elif now != self._own:
+                raise self._taken_over()
             elif good is None:
                 self._helm.uninstall(name)
                 done = f"the new release {name} is removed"
             else:
                 self._helm.rollback(name, good)
                 self._wait("server", self._deadline.for_undoing())
+                self._check_images()
                 done = f"rolled back to revision {good}"
             self._lock.end()
+        except Busy as error:
+            raise Busy(f"{str(why) or 'interrupted'}; not undone: {error}") from error
         except K8sError as error:
             self._fail(why, error)
         except KeyboardInterrupt:
@@ -141,5 +213,6 @@ class Change:
         return done
 
     def _fail(self, why: BaseException, error: object) -> NoReturn:
-        back = f"helm rollback {self._name} {self.good}" if self.good else f"helm uninstall {self._name}"
-        raise NotUndone(f"{str(why) or 'interrupted'}; undoing the change failed too: {error}; by hand: {back}")
+        back = ("rollback", self._name, str(self.good)) if self.good else ("uninstall", self._name)
+        by_hand = self._helm.by_hand(*back)
+        raise NotUndone(f"{str(why) or 'interrupted'}; undoing the change failed too: {error}; by hand: {by_hand}")

@@ -7,10 +7,11 @@ import json
 import logging
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from k8s.cluster import Cluster, Json
@@ -56,10 +57,14 @@ class Helm:
 
     def __init__(self, cluster: Cluster | None = None) -> None:
         self._command = [executable()]
+        self.fence: Callable[[], None] = lambda: None
+        """Called before each change; raises if this command may no longer make it."""
+        self._by_hand: list[str] = []
         self._connection: list[str] = []
         self._environment = dict(os.environ)
         if cluster is not None:
-            self._connection += cluster.helm_flags
+            self._by_hand = cluster.helm_flags
+            self._connection += self._by_hand
             # The kubeconfig may change while the command runs. A service account has no context to override.
             if cluster.context:
                 self._connection += ["--kube-apiserver", cluster.host]
@@ -76,9 +81,17 @@ class Helm:
             return []
         return history
 
-    def values(self, name: str) -> Json:
-        """Return the values set for the release, without the chart's defaults."""
-        return json.loads(self._run("get", "values", name, "--output", "json")) or {}
+    def values(self, name: str, revision: int | None = None) -> Json:
+        """Return the values set for a revision, by default the newest, without the chart's defaults."""
+        which = ["--revision", str(revision)] if revision else []
+        return json.loads(self._run("get", "values", name, "--output", "json", *which)) or {}
+
+    def images(self, name: str) -> dict[str, list[str]]:
+        """Return the images of each Deployment of the newest revision, by its name."""
+        import yaml
+
+        objects = filter(None, yaml.safe_load_all(self._run("get", "manifest", name)))
+        return {entry["metadata"]["name"]: images_of(entry) for entry in objects if entry["kind"] == "Deployment"}
 
     def chart(self, reference: str) -> str:
         """Return NAME-VERSION of a chart, in the form of `history`."""
@@ -105,7 +118,7 @@ class Helm:
         """Install or upgrade, and return once the API server has accepted the objects."""
         with _as_file(values) as file:
             options = ["--install", "--reset-values", "--values", file, *(["--dry-run=server"] if dry_run else [])]
-            self._run("upgrade", name, chart, *options)
+            (self._run if dry_run else self._change)("upgrade", name, chart, *options)
 
     def template(self, name: str, chart: str, base: Json, files: list[str], *options: str) -> str:
         """Return the rendered objects without tests and hooks. `base` overrides `files`. Needs no cluster."""
@@ -115,11 +128,19 @@ class Helm:
 
     def rollback(self, name: str, revision: int) -> None:
         """Restore the objects of an earlier revision, as a new revision."""
-        self._run("rollback", name, str(revision))
+        self._change("rollback", name, str(revision))
 
     def uninstall(self, name: str) -> None:
         """Delete the release if it exists."""
-        self._run("uninstall", name, "--ignore-not-found")
+        self._change("uninstall", name, "--ignore-not-found")
+
+    def by_hand(self, *arguments: str) -> str:
+        """Return a command for a person to type, which acts on the same cluster and namespace."""
+        return shlex.join(["helm", *arguments, *self._by_hand])
+
+    def _change(self, *arguments: str) -> None:
+        self.fence()
+        self._run(*arguments)
 
     def _run(self, *arguments: str) -> str:
         command = [*self._command, *arguments, *self._connection]
@@ -145,6 +166,12 @@ class Helm:
         if process.returncode:
             raise explain(err)
         return out
+
+
+def images_of(deployment: Json) -> list[str]:
+    """Return the images of a Deployment's containers."""
+    pod = deployment["spec"]["template"]["spec"]
+    return [container["image"] for container in pod.get("initContainers", []) + pod["containers"]]
 
 
 @contextlib.contextmanager

@@ -9,11 +9,10 @@ from typing import Any
 
 from k8s import candidate, images, options
 from k8s.canary import PARTS, promoted, same_chart
-from k8s.change import Change, recover, required
+from k8s.change import Change, changing, required
 from k8s.cluster import Cluster, Json
 from k8s.errors import K8sError
 from k8s.helm import Helm, overlaid
-from k8s.lock import Lock
 from k8s.waiting import Deadline, deployment
 
 HELP = "send a share of the requests to a second version"
@@ -52,8 +51,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             "dry_run": True,
             "message": f"{name}: the canary would be accepted; nothing was changed",
         }
-    with Lock(cluster, name) as lock:
-        recover(helm, cluster, name, lock)
+    with changing(helm, cluster, name) as lock:
         plan = _plan(cluster, helm, name, image, args)
         if plan.new_version:
             candidate.prove(helm, name, args.chart, promoted(plan.last), checks, deadline, lock)
@@ -63,9 +61,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
                 checks.answers(pods)
 
         change = Change(cluster, helm, name, lock, deadline)
-        change.make(lambda: helm.upgrade(name, args.chart, plan.first), check, proved=False)
+        change.upgrade(args.chart, plan.first, check, proved=False)
         change = Change(cluster, helm, name, lock, deadline)
-        revision = change.make(lambda: helm.upgrade(name, args.chart, plan.last), lambda *_: None, proved=False)
+        revision = change.upgrade(args.chart, plan.last, proved=False)
     message = f"{name}: revision {revision}: the canary gets {args.weight}% of the requests, with {plan.replicas} pods"
     figures = {"release": name, "revision": revision, "weight": args.weight, "replicas": plan.replicas}
     return figures | {"message": message}

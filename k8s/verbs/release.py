@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from k8s import candidate, images, options
-from k8s.change import Change, recover
+from k8s.change import Change, changing
 from k8s.cluster import Json
 from k8s.errors import K8sError
 from k8s.helm import Helm, overlaid
-from k8s.lock import Lock
 from k8s.waiting import Deadline
 
 logger = logging.getLogger(__name__)
@@ -65,8 +64,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             "dry_run": True,
             "message": f"{name}: chart and values would be accepted; nothing was changed",
         }
-    with Lock(cluster, name) as lock:
-        recover(helm, cluster, name, lock)
+    with changing(helm, cluster, name) as lock:
         wanted = values()
         candidate.prove(helm, name, args.chart, wanted, checks, deadline, lock)
         change = Change(cluster, helm, name, lock, deadline)
@@ -77,7 +75,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
                 if args.url:
                     checks.door(args.url)
 
-        revision = change.make(lambda: helm.upgrade(name, args.chart, wanted), check)
+        revision = change.upgrade(args.chart, wanted, check)
     return {"release": name, "revision": revision, "before": change.good, "checks": checks.passed} | {
         "message": f"{name}: revision {revision} is rolled out"
     }

@@ -6,8 +6,8 @@ import argparse
 from typing import Any
 
 from k8s import options
-from k8s.change import Change, latest, recover, required
-from k8s.cluster import Json
+from k8s.change import Change, changing, latest, required
+from k8s.cluster import Cluster, Json
 from k8s.errors import K8sError
 from k8s.helm import Helm
 from k8s.lock import Lock
@@ -36,20 +36,30 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """
     name, cluster, deadline = options.release_name(args.name), options.cluster_of(args), Deadline(args.timeout)
     helm = Helm(cluster)
-    lock = Lock(cluster, name)
-    target = args.revision or earlier(required(helm, name, cluster), lock.look().proved)
-    if target is None:
-        raise K8sError(f"{name} has no earlier revision (helm history {name})")
-    if target not in {int(entry["revision"]) for entry in required(helm, name, cluster)}:
-        raise K8sError(f"{name} has no revision {target} (helm history {name})")
     if args.dry_run:
+        target = _target(helm, cluster, name, args.revision, Lock(cluster, name).look())
         return {"release": name, "dry_run": True, "message": f"{name}: would roll back to revision {target}"}
-    with lock:
-        recover(helm, cluster, name, lock)
+    with changing(helm, cluster, name) as lock:
+        target = _target(helm, cluster, name, args.revision, lock)
         change = Change(cluster, helm, name, lock, deadline)
-        revision = change.make(lambda: helm.rollback(name, target), lambda *_: None)
+        revision = change.rollback(target, proved=target in lock.proved)
     message = f"{name}: revision {revision} restores revision {target}"
     return {"release": name, "revision": revision, "target": target, "message": message}
+
+
+def _target(helm: Helm, cluster: Cluster, name: str, wanted: int | None, lock: Lock) -> int:
+    """Return the revision to roll back to.
+
+    Raises:
+        K8sError: there is no such revision.
+    """
+    history = required(helm, name, cluster)
+    target = wanted or earlier(history, lock.proved)
+    if target is None:
+        raise K8sError(f"{name} has no earlier revision (helm history {name})")
+    if target not in {int(entry["revision"]) for entry in history}:
+        raise K8sError(f"{name} has no revision {target} (helm history {name})")
+    return target
 
 
 def earlier(history: list[Json], proved: list[int]) -> int | None:
