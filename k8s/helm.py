@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 
 from k8s.cluster import Cluster, Json
@@ -22,6 +23,8 @@ logger = logging.getLogger(__name__)
 CHART = Path(__file__).parents[1] / "helm" / "image-classifier"
 """The chart of this checkout, the default of `--chart`."""
 
+_KEEP_ALL = ("--history-max", "0")
+"""Flags by which helm deletes no record. `records` deletes them, except those of proved revisions."""
 _OWN = CHART.parents[1] / "scripts" / "helm"
 
 
@@ -114,11 +117,14 @@ class Helm:
             options = ["--values", file, *given, "--dry-run=client", "--output", "json"]
             return json.loads(self._run("install", "values", chart, *options)).get("config") or {}
 
-    def upgrade(self, name: str, chart: str, values: Json, *, dry_run: bool = False) -> None:
-        """Install or upgrade, and return once the API server has accepted the objects."""
+    def upgrade(
+        self, name: str, chart: str, values: Json, *, dry_run: bool = False, labels: dict[str, str] | None = None
+    ) -> None:
+        """Install or upgrade, and return once the API server has accepted the objects. `labels` are the record's."""
         with _as_file(values) as file:
             options = ["--install", "--reset-values", "--values", file, *(["--dry-run=server"] if dry_run else [])]
-            (self._run if dry_run else self._change)("upgrade", name, chart, *options)
+            options += [f"--labels={key}={value}" for key, value in (labels or {}).items()]
+            (self._run if dry_run else self._change)("upgrade", name, chart, *options, *_KEEP_ALL, *self._owning)
 
     def template(self, name: str, chart: str, base: Json, files: list[str], *options: str) -> str:
         """Return the rendered objects without tests and hooks. `base` overrides `files`. Needs no cluster."""
@@ -128,11 +134,20 @@ class Helm:
 
     def rollback(self, name: str, revision: int) -> None:
         """Restore the objects of an earlier revision, as a new revision."""
-        self._change("rollback", name, str(revision))
+        self._change("rollback", name, str(revision), *_KEEP_ALL, *self._owning)
 
     def uninstall(self, name: str) -> None:
         """Delete the release if it exists."""
         self._change("uninstall", name, "--ignore-not-found")
+
+    @cached_property
+    def _owning(self) -> list[str]:
+        """The flags by which a release takes back a field that somebody else has set, such as `kubectl scale`.
+
+        Helm 3 always does. Helm 4 does so for releases of Helm 3 too, whose objects it would otherwise go on patching.
+        """
+        three = self._run("version", "--template", "{{.Version}}").startswith("v3.")
+        return [] if three else ["--server-side=true", "--force-conflicts"]
 
     def by_hand(self, *arguments: str) -> str:
         """Return a command for a person to type, which acts on the same cluster and namespace."""
