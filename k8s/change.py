@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import NoReturn
 
+from k8s import records
 from k8s.cluster import Cluster, Json
 from k8s.errors import Busy, K8sError, NotFound, NotUndone, Refused
 from k8s.helm import Helm, images_of
@@ -96,8 +97,7 @@ def recover(helm: Helm, cluster: Cluster, name: str, lock: Lock) -> None:
         logger.info("%s: revision %d was left %s: rolling back to revision %d", name, stuck, status, good)
         helm.rollback(name, good)
         # The rollback undoes the objects, but the record would stay `pending` in the history.
-        delete = cluster.core.delete_namespaced_secret
-        cluster.ask(delete, f"sh.helm.release.v1.{name}.v{stuck}", cluster.namespace)
+        records.delete(cluster, name, stuck)
     lock.end()
 
 
@@ -150,6 +150,7 @@ class Change:
             logger.warning("interrupted: %s", self._undo(error))
             raise
         self._lock.end(self._own if proved else None)
+        records.prune(self._cluster, self._name, self._lock.proved)
         return self._own
 
     def _read_back(self, values: Json) -> None:

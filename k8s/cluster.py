@@ -180,13 +180,15 @@ def _load(files: str, context: str | None, configuration: Any) -> tuple[str, str
 
 
 def _refuse_helms_own(namespace: str | None, context: str | None) -> None:
-    """Refuse variables that direct helm but not kubectl, unless a flag says what they would say."""
+    """Refuse variables that direct helm alone, unless a flag says what they would say."""
     flags = {"HELM_KUBECONTEXT": context, "HELM_NAMESPACE": namespace}
     for name, value in os.environ.items():
         if value and (name.startswith("HELM_KUBE") or name in flags) and not flags.get(name):
             raise K8sError(
                 f"{name} is set, which only helm reads; unset it, and pass --context, --namespace or --kubeconfig"
             )
+    if os.environ.get("HELM_DRIVER", "") not in ("", "secret", "secrets"):
+        raise K8sError(f"HELM_DRIVER={os.environ['HELM_DRIVER']}: helm's records must be Secrets; unset it")
 
 
 class _Complaints(logging.Handler):

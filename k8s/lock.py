@@ -17,6 +17,7 @@ import time
 import uuid
 from datetime import UTC, datetime
 
+from k8s import records
 from k8s.cluster import Cluster, Json
 from k8s.errors import Busy, Conflict, K8sError, NotFound
 
@@ -81,22 +82,32 @@ class Lock:
 
     @property
     def proved(self) -> list[int]:
-        """The revisions that passed all their checks, oldest first."""
-        return [int(revision) for revision in self._annotation(_PROVED).split(",") if revision]
+        """The revisions that passed all their checks, oldest first. Those that are gone aren't among them."""
+        return self._existing(_PROVED)
 
     @property
     def trying(self) -> int | None:
         """The revision to roll back to if an attempt was killed; None if no attempt is unfinished."""
-        return int(self._annotation(_TRYING) or 0) or None
+        return next(iter(self._existing(_TRYING)), None)
 
     def begin(self, good: int | None) -> None:
         """Record that an attempt starts, and the revision to roll back to."""
-        self._write(self._identity, {_TRYING: str(good or "")})
+        self._write(self._identity, {_TRYING: self._entries([good] if good else [])})
 
     def end(self, proved: int | None = None) -> None:
         """Record that the attempt has ended, undone or with `proved`, a revision that passed all its checks."""
         revisions = [*self.proved, *([proved] if proved else [])]
-        self._write(self._identity, {_TRYING: "", _PROVED: ",".join(map(str, revisions[-_KEPT:]))})
+        self._write(self._identity, {_TRYING: "", _PROVED: self._entries(revisions[-_KEPT:])})
+
+    def _entries(self, revisions: list[int]) -> str:
+        """Return REVISION=UID of each revision. A release that was uninstalled can't lend them to the next one."""
+        uids = records.uids(self._cluster, self._release) if revisions else {}
+        return ",".join(f"{revision}={uids[revision]}" for revision in revisions if revision in uids)
+
+    def _existing(self, name: str) -> list[int]:
+        entries = [entry.partition("=")[::2] for entry in self._annotation(name).split(",") if entry]
+        uids = records.uids(self._cluster, self._release) if entries else {}
+        return [int(revision) for revision, uid in entries if uids.get(int(revision)) == uid]
 
     def _annotation(self, name: str) -> str:
         return str(self._lease["metadata"].get("annotations", {}).get(name, ""))

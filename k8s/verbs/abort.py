@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         text = "would remove the canary" if canary else "there is no canary"
         return {"release": name, "dry_run": True, "message": f"{name}: {text}; nothing was changed"}
     with changing(helm, cluster, name) as lock:
-        candidate.remove(helm, name)
+        candidate.remove(helm, cluster, name)
         change = Change(cluster, helm, name, lock, deadline)
         if lock.trying and change.good:
             change.rollback(change.good, proved=False)

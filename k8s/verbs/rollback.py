@@ -48,23 +48,25 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _target(helm: Helm, cluster: Cluster, name: str, wanted: int | None, lock: Lock) -> int:
-    """Return the revision to roll back to.
+    """Return the revision to roll back to: `wanted`, or the newest earlier one that passed all its checks.
 
     Raises:
         K8sError: there is no such revision.
     """
     history = required(helm, name, cluster)
+    by_hand = helm.by_hand("history", name)
     target = wanted or earlier(history, lock.proved)
     if target is None:
-        raise K8sError(f"{name} has no earlier revision (helm history {name})")
+        raise K8sError(
+            f"no earlier revision of {name} is known to have passed its checks; name one to go back to ({by_hand})"
+        )
     if target not in {int(entry["revision"]) for entry in history}:
-        raise K8sError(f"{name} has no revision {target} (helm history {name})")
+        raise K8sError(f"{name} has no revision {target} ({by_hand})")
     return target
 
 
 def earlier(history: list[Json], proved: list[int]) -> int | None:
-    """Return the newest earlier revision that passed all its checks, otherwise the newest that was deployed."""
-    current = latest(history)
+    """Return the newest earlier revision that was deployed and passed all its checks."""
+    current = latest(history) or 0
     before = [int(entry["revision"]) for entry in history if entry["status"] == "superseded"]
-    before = [revision for revision in before if current is None or revision < current]
-    return max([revision for revision in before if revision in proved] or before, default=None)
+    return max([revision for revision in before if revision in proved and revision < current], default=None)

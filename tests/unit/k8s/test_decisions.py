@@ -122,10 +122,11 @@ def test_undoing_returns_to_the_last_good_revision(
     assert good_revision(history(*statuses), trying) == good
 
 
-def test_rollback_prefers_a_proved_revision() -> None:
+def test_rollback_goes_to_a_proved_revision_only() -> None:
     found = history("superseded", "superseded", "superseded", "failed", "deployed")
     assert earlier(found, [1, 2]) == 2
-    assert earlier(found, []) == 3
+    assert earlier(found, []) is None
+    assert earlier(found, [4, 5]) is None
     assert earlier(history("deployed"), [1]) is None
 
 
