@@ -7,6 +7,7 @@ surge reuses afterwards. Removing it undoes everything.
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 from k8s import records
 from k8s.checks import Checks
@@ -61,9 +62,10 @@ def prove(helm: Helm, name: str, chart: str, values: Json, checks: Checks, deadl
     try:
         logger.info("candidate: %s", candidate)
         helm.upgrade(candidate, chart, alone(values, candidate), labels={_LABEL: name})
-        pods = wait_for_rollout(cluster, candidate, "server", deadline, lock.check)
-        checks.answers(pods)
-        checks.levels(pods)
+        look = partial(wait_for_rollout, cluster, candidate, "server", deadline, lock.check)
+        look()
+        checks.answers(look)
+        checks.levels(look)
     except Busy:
         raise  # the candidate belongs to the command that has the lock now
     except K8sError as error:

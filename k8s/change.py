@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NoReturn
 
 from k8s import records
+from k8s.checks import Look
 from k8s.cluster import Cluster, Json
 from k8s.errors import Busy, K8sError, NotFound, NotUndone, Refused
 from k8s.helm import Helm, images_of
@@ -19,10 +21,10 @@ logger = logging.getLogger(__name__)
 COMPONENTS = ("server", "canary", "shadow")
 _GOOD = ("deployed", "superseded")
 
-Check = Callable[[str, list[Json]], None]
+Check = Callable[[str, Look], None]
 
 
-def unchecked(component: str, pods: list[Json]) -> None:
+def unchecked(component: str, look: Look) -> None:
     """Accept the pods as they are, because their version was checked before."""
 
 
@@ -128,7 +130,7 @@ class Change:
         Args:
             act: runs helm.
             values: those that the new revision must have.
-            check: takes a component and its ready pods; raises Refused.
+            check: takes a component, and what waits for its pods and returns them; raises Refused.
             proved: whether a later rollback may return to the result.
 
         Raises:
@@ -140,7 +142,9 @@ class Change:
             act()
             for component in COMPONENTS:
                 if deployment(self._cluster, self._name, component):
-                    check(component, self._wait(component, self._deadline))
+                    look = partial(self._wait, component, self._deadline)
+                    look()
+                    check(component, look)
             self._read_back(values)
         except Busy:
             raise

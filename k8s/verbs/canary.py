@@ -10,6 +10,7 @@ from typing import Any
 from k8s import candidate, images, options
 from k8s.canary import PARTS, promoted, same_chart
 from k8s.change import Change, changing, required
+from k8s.checks import Look
 from k8s.cluster import Cluster, Json
 from k8s.errors import K8sError
 from k8s.helm import Helm, overlaid
@@ -56,9 +57,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         if plan.new_version:
             candidate.prove(helm, name, args.chart, promoted(plan.last), checks, deadline, lock)
 
-        def check(component: str, pods: list[Json]) -> None:
+        def check(component: str, look: Look) -> None:
             if component == "canary" and plan.new_version:
-                checks.answers(pods)
+                checks.answers(look)
 
         change = Change(cluster, helm, name, lock, deadline)
         change.upgrade(args.chart, plan.first, check, proved=False)

@@ -8,6 +8,7 @@ from typing import Any
 from k8s import options
 from k8s.canary import promoted, same_chart, without_canary
 from k8s.change import Change, changing, required
+from k8s.checks import Look
 from k8s.cluster import Json
 from k8s.errors import K8sError
 from k8s.helm import Helm
@@ -50,9 +51,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     with changing(helm, cluster, name) as lock:
         both = values()
 
-        def check(component: str, pods: list[Json]) -> None:
+        def check(component: str, look: Look) -> None:
             if component == "server":
-                checks.answers(pods)
+                checks.answers(look)
                 if args.url:
                     checks.door(args.url)
 

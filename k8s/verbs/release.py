@@ -9,6 +9,7 @@ from typing import Any
 
 from k8s import candidate, images, options
 from k8s.change import Change, changing
+from k8s.checks import Look
 from k8s.cluster import Json
 from k8s.errors import K8sError
 from k8s.helm import Helm, overlaid
@@ -69,9 +70,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         candidate.prove(helm, name, args.chart, wanted, checks, deadline, lock)
         change = Change(cluster, helm, name, lock, deadline)
 
-        def check(component: str, pods: list[Json]) -> None:
+        def check(component: str, look: Look) -> None:
             if component == "server":
-                checks.answers(pods)
+                checks.answers(look)
                 if args.url:
                     checks.door(args.url)
 
