@@ -144,6 +144,9 @@ class _Handler(QuietHandler):
     def _list(self, resource: str, _: str) -> tuple[int, Json]:
         group, version, kind = _GROUPS[resource]
         found = self.api.objects.all(resource, self.query.get("labelSelector", [""])[0])
+        field, _, uid = self.query.get("fieldSelector", [""])[0].partition("=")
+        if field == "involvedObject.uid":
+            found = [entry for entry in found if entry["involvedObject"]["uid"] == uid]
         about = {"apiVersion": f"{group}/{version}" if group else version, "kind": f"{kind}List", "metadata": {}}
         return 200, about | {"items": found}
 
