@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 CHART = Path(__file__).parents[1] / "helm" / "image-classifier"
 """The chart of this checkout, the default of `--chart`."""
 
+Sets = list[tuple[str, str]]
+"""Values of the command line, each with helm's flag for it: `--set`, `--set-string`, `--set-json` or `--set-file`."""
+
 _KEEP_ALL = ("--history-max", "0")
 """Flags by which helm deletes no record. `records` deletes them, except those of proved revisions."""
 _OWN = CHART.parents[1] / "scripts" / "helm"
@@ -103,14 +106,14 @@ class Helm:
         about = yaml.safe_load(self._run("show", "chart", reference))
         return f"{about['name']}-{about['version']}"
 
-    def resolve(self, base: Json, files: list[str], sets: list[str]) -> Json:
-        """Return `base` overlaid with values files, then with --set, as helm reads them.
+    def resolve(self, base: Json, files: list[str], sets: Sets) -> Json:
+        """Return `base` overlaid with values files, then with `sets`, as helm reads them.
 
         Raises:
-            K8sError: a file or a --set can't be read.
+            K8sError: a file or one of `sets` can't be read.
         """
         given = [part for file in files for part in ("--values", file)]
-        given += [part for entry in sets for part in ("--set", entry)]
+        given += [part for entry in sets for part in entry]
         with _as_file(base) as file, tempfile.TemporaryDirectory() as chart:
             # An empty chart: the real one validates the values later, when the cluster is known.
             Path(chart, "Chart.yaml").write_text("{apiVersion: v2, name: values, version: 0.0.0}\n")

@@ -35,6 +35,19 @@ def test_a_release_keeps_its_values_unless_a_file_replaces_them(release: Run, ap
     assert api.objects.all("deployments")[0]["spec"]["replicas"] == 2
 
 
+def test_every_flag_of_helm_that_sets_a_value_is_taken(release: Run, k8s: Run, api: KubeApi, tmp_path: Path) -> None:
+    (tmp_path / "note").write_text("by hand")
+    sets = ("--set-string", "podLabels.build=12", "--set-json", 'podLabels={"team": "a"}')
+    sets += ("--set-file", f"podAnnotations.note={tmp_path / 'note'}")
+    assert release("1", *sets).code == 0
+    metadata = api.objects.all("deployments")[0]["spec"]["template"]["metadata"]
+    assert metadata["labels"].items() >= {("build", "12"), ("team", "a")}
+    assert metadata["annotations"]["note"] == "by hand"
+    shown = k8s("manifests", *sets).out
+    assert 'build: "12"' in shown
+    assert "note: by hand" in shown
+
+
 @pytest.mark.parametrize(
     ("tag", "reason"),
     [
