@@ -14,6 +14,7 @@ from k8s.checks import Checks
 from k8s.cluster import Cluster, Json
 from k8s.errors import Busy, K8sError, NotUndone
 from k8s.helm import Helm, overlaid
+from k8s.images import digest_of
 from k8s.lock import Lock
 from k8s.waiting import Deadline, wait_for_rollout, wait_until_gone
 
@@ -47,8 +48,11 @@ _ALONE: Json = {
 }
 
 
-def prove(helm: Helm, name: str, chart: str, values: Json, checks: Checks, deadline: Deadline, lock: Lock) -> None:
+def prove(helm: Helm, name: str, chart: str, values: Json, checks: Checks, deadline: Deadline, lock: Lock) -> str:
     """Start the candidate, check it, and remove it in any case.
+
+    Returns:
+        The digest of the image that it ran; an empty string if no registry has it.
 
     Raises:
         Refused: the candidate doesn't start or fails a check. The release is unchanged.
@@ -66,6 +70,7 @@ def prove(helm: Helm, name: str, chart: str, values: Json, checks: Checks, deadl
         look()
         checks.answers(look)
         checks.levels(look)
+        digest = digest_of(look())
     except Busy:
         raise  # the candidate belongs to the command that has the lock now
     except K8sError as error:
@@ -77,6 +82,7 @@ def prove(helm: Helm, name: str, chart: str, values: Json, checks: Checks, deadl
         raise
     remove(helm, cluster, name)
     wait_until_gone(cluster, candidate, deadline)
+    return digest
 
 
 def alone(values: Json, candidate: str) -> Json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from k8s import candidate, images, options
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     with changing(helm, cluster, name) as lock:
         plan = _plan(cluster, helm, name, image, args)
         if plan.new_version:
-            candidate.prove(helm, name, args.chart, promoted(plan.last), checks, deadline, lock)
+            plan = plan.pinned(candidate.prove(helm, name, args.chart, promoted(plan.last), checks, deadline, lock))
 
         def check(component: str, look: Look) -> None:
             if component == "canary" and plan.new_version:
@@ -80,6 +80,12 @@ class _Plan:
     new_version: bool
     replicas: int
 
+    def pinned(self, digest: str) -> _Plan:
+        """Return the plan with the canary's own image, if it has one, held to the digest that was proved."""
+        image = images.pinned(self.last["canary"].get("image") or {}, digest)
+        own = {"canary": {"image": image}} if image else {}
+        return replace(self, first=overlaid(self.first, own), last=overlaid(self.last, own))
+
 
 def _plan(cluster: Cluster, helm: Helm, name: str, image: images.Image | None, args: argparse.Namespace) -> _Plan:
     """Plan the two steps from the release's present values.
@@ -92,6 +98,8 @@ def _plan(cluster: Cluster, helm: Helm, name: str, image: images.Image | None, a
     values = overlaid(helm.resolve(base, [], args.set), {"canary": {"enabled": True}})
     if image:
         values = overlaid(values, {"canary": {"image": image.values()}})
+    elif values["canary"].get("image"):
+        values["canary"]["image"] = images.unpinned(values["canary"]["image"], old.get("image") or {})
     runs = {part: values["canary"].get(part) for part in PARTS}
     if not any(runs.values()):
         raise K8sError(f"{name} has no canary yet; pass --image IMAGE, or --set canary.model.tag=NAME:VERSION")

@@ -55,7 +55,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     helm, checks = Helm(cluster), options.checks_of(args, cluster, deadline)
 
     def values() -> Json:
-        found = helm.resolve(_kept(helm, name, args.values), args.values, args.set)
+        kept = _kept(helm, name, args.values)
+        found = helm.resolve(kept, args.values, args.set)
+        found |= {"image": images.unpinned(found["image"], kept.get("image", {}))} if "image" in found else {}
         return overlaid(found, {"image": image.values()}) if image else found
 
     if args.dry_run:
@@ -67,7 +69,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         }
     with changing(helm, cluster, name) as lock:
         wanted = values()
-        candidate.prove(helm, name, args.chart, wanted, checks, deadline, lock)
+        digest = candidate.prove(helm, name, args.chart, wanted, checks, deadline, lock)
+        wanted |= {"image": images.pinned(wanted["image"], digest)} if "image" in wanted else {}
+        same = bool(helm.history(name)) and wanted == helm.values(name)
         change = Change(cluster, helm, name, lock, deadline)
 
         def check(component: str, look: Look) -> None:
@@ -78,7 +82,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
         revision = change.upgrade(args.chart, wanted, check)
     return {"release": name, "revision": revision, "before": change.good, "checks": checks.passed} | {
-        "message": f"{name}: revision {revision} is rolled out"
+        "message": f"{name}: revision {revision} is rolled out" + (", with the same image and values" if same else "")
     }
 
 

@@ -23,6 +23,8 @@ class Fate:
     log: str = ""
     endless: bool = False
     """Whether the container keeps logging."""
+    image_id: str = ""
+    """What the kubelet reports as the image's identity; empty for an image of no registry."""
     home: str = ""
     """Folder that stands for the container's BENTOML_HOME."""
 
@@ -134,7 +136,7 @@ def _fate(fates: dict[str, Fate], template: Json) -> Fate:
 
 def _status(fate: Fate, template: Json) -> Json:
     container: Json = {key: template["containers"][0][key] for key in ("name", "image")}
-    container |= {"ready": fate.state == "ready", "restartCount": 0}
+    container |= {"ready": fate.state == "ready", "restartCount": 0, "imageID": fate.image_id}
     conditions = [{"type": "Ready", "status": "True" if fate.state == "ready" else "False"}]
     states: dict[str, Any] = {
         "missing": {"waiting": {"reason": "ErrImageNeverPull", "message": "not present with pull policy of Never"}},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,10 +36,23 @@ def test_a_release_keeps_its_values_unless_a_file_replaces_them(release: Run, ap
     assert api.objects.all("deployments")[0]["spec"]["replicas"] == 2
 
 
+def test_a_tag_that_is_pushed_again_is_rolled_out_by_the_digest_that_was_proved(release: Run, api: KubeApi) -> None:
+    for letter in "ab":
+        name = f"reg.local/ic@sha256:{letter * 64}"
+        api.fates[name] = api.fates["reg.local/ic:1"] = replace(api.fates["reg.local/ic:1"], image_id=name)
+        done = release("1")
+        assert done.code == 0, done.err
+        assert "same image" not in done.out
+        assert serving(api) == {name}
+    assert release("1").out == "demo: revision 3 is rolled out, with the same image and values\n"
+    assert release("2").code == 0
+    assert serving(api) == {"reg.local/ic:2"}
+
+
 def test_every_flag_of_helm_that_sets_a_value_is_taken(release: Run, k8s: Run, api: KubeApi, tmp_path: Path) -> None:
     (tmp_path / "note").write_text("by hand")
-    sets = ("--set-string", "podLabels.build=12", "--set-json", 'podLabels={"team": "a"}')
-    sets += ("--set-file", f"podAnnotations.note={tmp_path / 'note'}")
+    note = f"podAnnotations.note={tmp_path / 'note'}"
+    sets = ("--set-string", "podLabels.build=12", "--set-json", 'podLabels={"team": "a"}', "--set-file", note)
     assert release("1", *sets).code == 0
     metadata = api.objects.all("deployments")[0]["spec"]["template"]["metadata"]
     assert metadata["labels"].items() >= {("build", "12"), ("team", "a")}
