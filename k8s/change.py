@@ -9,10 +9,11 @@ from functools import partial
 from typing import NoReturn
 
 from k8s import records
+from k8s.canary import filled
 from k8s.checks import Look
 from k8s.cluster import Cluster, Json
 from k8s.errors import Busy, K8sError, NotFound, NotUndone, Refused
-from k8s.helm import Helm, images_of
+from k8s.helm import Helm
 from k8s.lock import Lock
 from k8s.waiting import Deadline, deployment, wait_for_rollout
 
@@ -140,12 +141,12 @@ class Change:
         self._lock.begin(self.good)
         try:
             act()
-            for component in COMPONENTS:
-                if deployment(self._cluster, self._name, component):
-                    look = partial(self._wait, component, self._deadline)
-                    look()
-                    check(component, look)
-            self._read_back(values)
+            released = self._images()
+            for component in released:
+                look = partial(self._wait, component, self._deadline)
+                look()
+                check(component, look)
+            self._read_back(values, released)
         except Busy:
             raise
         except K8sError as error:
@@ -157,7 +158,7 @@ class Change:
         records.prune(self._cluster, self._name, self._lock.proved)
         return self._own
 
-    def _read_back(self, values: Json) -> None:
+    def _read_back(self, values: Json, released: dict[str, list[str]]) -> None:
         """Check that what runs is what this command has released.
 
         Raises:
@@ -165,20 +166,27 @@ class Change:
             Refused: a Deployment has been given another image.
         """
         self._lock.hold()
-        last = self._helm.history(self._name)[-1]
-        if (int(last["revision"]), last["status"]) != (self._own, "deployed") or self._helm.values(
-            self._name
-        ) != values:
+        history = self._helm.history(self._name)
+        newest = (latest(history), history[-1]["status"] if history else "")
+        if newest != (self._own, "deployed") or filled(self._helm.values(self._name)) != filled(values):
             raise self._taken_over()
-        self._check_images()
+        self._check_images(released)
 
-    def _check_images(self) -> None:
-        released = self._helm.images(self._name)
-        for component in COMPONENTS:
-            found = deployment(self._cluster, self._name, component)
-            runs = images_of(found) if found else []
-            if found and runs != released.get(found["metadata"]["name"]):
-                raise Refused(f"{self._name}: {component} has been given another image than the release's: {runs[-1]}")
+    def _images(self) -> dict[str, list[str]]:
+        """Return the images of each component, as the cluster has them; an admission rule may have rewritten them."""
+        found = {component: deployment(self._cluster, self._name, component) for component in COMPONENTS}
+        pods = {component: each["spec"]["template"]["spec"] for component, each in found.items() if each}
+        return {
+            component: [container["image"] for container in pod.get("initContainers", []) + pod["containers"]]
+            for component, pod in pods.items()
+        }
+
+    def _check_images(self, released: dict[str, list[str]]) -> None:
+        for component, images in self._images().items():
+            if images != released.get(component):
+                raise Refused(
+                    f"{self._name}: {component} has been given another image than the release's: {images[-1]}"
+                )
 
     def _taken_over(self) -> Busy:
         return Busy(
@@ -205,8 +213,9 @@ class Change:
                 done = f"the new release {name} is removed"
             else:
                 self._helm.rollback(name, good)
+                restored = self._images()
                 self._wait("server", self._deadline.for_undoing())
-                self._check_images()
+                self._check_images(restored)
                 done = f"rolled back to revision {good}"
             self._lock.end()
         except Busy as error:

@@ -92,13 +92,6 @@ class Helm:
         which = ["--revision", str(revision)] if revision else []
         return json.loads(self._run("get", "values", name, "--output", "json", *which)) or {}
 
-    def images(self, name: str) -> dict[str, list[str]]:
-        """Return the images of each Deployment of the newest revision, by its name."""
-        import yaml
-
-        objects = filter(None, yaml.safe_load_all(self._run("get", "manifest", name)))
-        return {entry["metadata"]["name"]: images_of(entry) for entry in objects if entry["kind"] == "Deployment"}
-
     def chart(self, reference: str) -> str:
         """Return NAME-VERSION of a chart, in the form of `history`."""
         import yaml
@@ -184,12 +177,6 @@ class Helm:
         if process.returncode:
             raise explain(err)
         return out
-
-
-def images_of(deployment: Json) -> list[str]:
-    """Return the images of a Deployment's containers."""
-    pod = deployment["spec"]["template"]["spec"]
-    return [container["image"] for container in pod.get("initContainers", []) + pod["containers"]]
 
 
 @contextlib.contextmanager

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 
 from k8s.cluster import Cluster, Json
-from k8s.errors import NotFound
+from k8s.errors import K8sError, NotFound
+
+logger = logging.getLogger(__name__)
 
 
 def uids(cluster: Cluster, name: str) -> dict[int, str]:
@@ -28,11 +31,14 @@ def delete(cluster: Cluster, name: str, revision: int) -> None:
 def prune(cluster: Cluster, name: str, proved: list[int], newest: int = 10) -> None:
     """Delete old records, except the `newest` ones and those of `proved` revisions, to which a rollback returns.
 
-    Helm itself would delete the oldest ones, which are often the proved ones.
+    Helm itself would delete the oldest ones, which are often the proved ones. What can't be deleted stays.
     """
-    for revision in sorted(uids(cluster, name))[:-newest]:
-        if revision not in proved:
-            delete(cluster, name, revision)
+    try:
+        for revision in sorted(uids(cluster, name))[:-newest]:
+            if revision not in proved:
+                delete(cluster, name, revision)
+    except K8sError as error:
+        logger.warning("old records of %s stay: %s", name, error)
 
 
 def _metadata(cluster: Cluster, name: str) -> list[Json]:
