@@ -102,6 +102,7 @@ def remove(helm: Helm, cluster: Cluster, name: str) -> None:
 
 def _remove_after(helm: Helm, cluster: Cluster, name: str) -> None:
     try:
+        helm.fence()  # even if there is no candidate: it may be another command that has removed it
         remove(helm, cluster, name)
     except Busy:
         raise
