@@ -42,7 +42,9 @@ def test_a_rollback_to_an_unproved_revision_does_not_make_it_proved(
 ) -> None:
     assert release("1").code == 0
     image = "image.registry=reg.local,image.repository=ic,image.tag=3"
-    subprocess.run([helm, "upgrade", "demo", "helm/image-classifier", "--set", image], check=True, capture_output=True)
+    subprocess.run(
+        [helm, "upgrade", "demo", "helm/image-classifier", "--set-string", image], check=True, capture_output=True
+    )
     assert release("2").code == 0
     assert k8s("rollback", "demo", "2").code == 0
     assert serving(api) == {"reg.local/ic:3"}
@@ -58,7 +60,7 @@ def test_a_lease_of_an_uninstalled_release_blesses_no_revision_of_the_next(
     subprocess.run([helm, "uninstall", "demo"], check=True, capture_output=True)
     for tag in ("wrong", "2"):
         values = f"image.registry=reg.local,image.repository=ic,image.tag={tag}"
-        command = [helm, "upgrade", "--install", "demo", "helm/image-classifier", "--set", values]
+        command = [helm, "upgrade", "--install", "demo", "helm/image-classifier", "--set-string", values]
         subprocess.run(command, check=True, capture_output=True)
     done = k8s("rollback", "demo")
     assert done.code == 1
