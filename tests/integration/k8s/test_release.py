@@ -118,7 +118,7 @@ def test_the_golden_set_of_the_local_store_is_preferred_to_the_pods(release: Run
 
 
 def test_service_levels_are_measured_with_locust(k8s: Run, api: KubeApi) -> None:
-    common = ("--rate", "40", "--load-time", "3s", "--timeout", "120s")
+    common = ("--rate", "40", "--load-time", "5s", "--timeout", "120s")
     good = k8s("release", "demo", "--image", "reg.local/ic:1", "--slo", "p99=20s,errors=0", *common)
     assert good.code == 0, good.err
     assert "service levels: p99" in good.err
