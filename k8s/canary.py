@@ -14,7 +14,7 @@ def promoted(values: Json) -> Json:
     """Return values whose stable image and model are the canary's, merged as the chart merges them."""
     result = dict(values)
     for part in PARTS:
-        own = _filled(values.get("canary", {}).get(part) or {})
+        own = filled(values.get("canary", {}).get(part) or {})
         # The stable version's digest must not override a tag of the canary's own.
         stable = values.get(part, {}) | ({"digest": ""} if "tag" in own else {})
         if own:
@@ -22,9 +22,9 @@ def promoted(values: Json) -> Json:
     return result
 
 
-def _filled(section: Json) -> Json:
+def filled(section: Json) -> Json:
     """Return a section without empty values, which the chart treats as unset."""
-    inner = {key: _filled(value) if isinstance(value, dict) else value for key, value in section.items()}
+    inner = {key: filled(value) if isinstance(value, dict) else value for key, value in section.items()}
     return {key: value for key, value in inner.items() if value not in ("", None, {})}
 
 

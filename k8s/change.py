@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NoReturn
 
+from k8s import records
+from k8s.canary import filled
+from k8s.checks import Look
 from k8s.cluster import Cluster, Json
-from k8s.errors import K8sError, NotFound, NotUndone
+from k8s.errors import Busy, K8sError, NotFound, NotUndone, Refused
 from k8s.helm import Helm
 from k8s.lock import Lock
 from k8s.waiting import Deadline, deployment, wait_for_rollout
@@ -16,6 +21,12 @@ logger = logging.getLogger(__name__)
 
 COMPONENTS = ("server", "canary", "shadow")
 _GOOD = ("deployed", "superseded")
+
+Check = Callable[[str, Look], None]
+
+
+def unchecked(component: str, look: Look) -> None:
+    """Accept the pods as they are, because their version was checked before."""
 
 
 def latest(history: list[Json]) -> int | None:
@@ -54,6 +65,19 @@ def required(helm: Helm, name: str, cluster: Cluster) -> list[Json]:
     return history
 
 
+@contextlib.contextmanager
+def changing(helm: Helm, cluster: Cluster, name: str) -> Iterator[Lock]:
+    """Hold the lock of a release, and repair what a killed command left. Without the lock, helm changes nothing.
+
+    Raises:
+        Busy: another command is changing the release.
+    """
+    with Lock(cluster, name) as lock:
+        helm.fence = lock.hold
+        recover(helm, cluster, name, lock)
+        yield lock
+
+
 def recover(helm: Helm, cluster: Cluster, name: str, lock: Lock) -> None:
     """Repair a release that a killed helm left `pending` or `uninstalling`, which helm itself refuses to change.
 
@@ -76,8 +100,7 @@ def recover(helm: Helm, cluster: Cluster, name: str, lock: Lock) -> None:
         logger.info("%s: revision %d was left %s: rolling back to revision %d", name, stuck, status, good)
         helm.rollback(name, good)
         # The rollback undoes the objects, but the record would stay `pending` in the history.
-        delete = cluster.core.delete_namespaced_secret
-        cluster.ask(delete, f"sh.helm.release.v1.{name}.v{stuck}", cluster.namespace)
+        records.delete(cluster, name, stuck)
     lock.end()
 
 
@@ -87,34 +110,89 @@ class Change:
     def __init__(self, cluster: Cluster, helm: Helm, name: str, lock: Lock, deadline: Deadline) -> None:
         self._cluster, self._helm, self._name = cluster, helm, name
         self._lock, self._deadline = lock, deadline
-        self._before = helm.history(name)
-        self.good = good_revision(self._before, lock.trying)
+        before = helm.history(name)
+        self._before = latest(before)
+        self._own = (self._before or 0) + 1
+        """The revision that helm makes."""
+        self.good = good_revision(before, lock.trying)
 
-    def make(self, act: Callable[[], None], check: Callable[[str, list[Json]], None], *, proved: bool = True) -> int:
+    def upgrade(self, chart: str, values: Json, check: Check = unchecked, *, proved: bool = True) -> int:
+        """Upgrade to a chart with values, and return the new revision. See `_make`."""
+        return self._make(lambda: self._helm.upgrade(self._name, chart, values), values, check, proved)
+
+    def rollback(self, target: int, *, proved: bool) -> int:
+        """Restore an earlier revision, and return the new one. See `_make`."""
+        values = self._helm.values(self._name, target)
+        return self._make(lambda: self._helm.rollback(self._name, target), values, unchecked, proved)
+
+    def _make(self, act: Callable[[], None], values: Json, check: Check, proved: bool) -> int:
         """Make the change and return the new revision.
 
         Args:
             act: runs helm.
-            check: takes a component and its ready pods; raises Refused.
+            values: those that the new revision must have.
+            check: takes a component, and what waits for its pods and returns them; raises Refused.
             proved: whether a later rollback may return to the result.
 
         Raises:
+            Busy: another command has taken over the release, so it's left alone.
             K8sError: the change failed and is undone, as the message says.
         """
         self._lock.begin(self.good)
         try:
             act()
-            for component in COMPONENTS:
-                if deployment(self._cluster, self._name, component):
-                    check(component, self._wait(component, self._deadline))
+            released = self._images()
+            for component in released:
+                look = partial(self._wait, component, self._deadline)
+                look()
+                check(component, look)
+            self._read_back(values, released)
+        except Busy:
+            raise
         except K8sError as error:
             raise type(error)(f"{error}; {self._undo(error)}") from error
         except KeyboardInterrupt as error:
             logger.warning("interrupted: %s", self._undo(error))
             raise
-        revision = latest(self._helm.history(self._name)) or 0
-        self._lock.end(revision if proved else None)
-        return revision
+        self._lock.end(self._own if proved else None)
+        records.prune(self._cluster, self._name, self._lock.proved)
+        return self._own
+
+    def _read_back(self, values: Json, released: dict[str, list[str]]) -> None:
+        """Check that what runs is what this command has released.
+
+        Raises:
+            Busy: it's another command's, or that of somebody who doesn't take the lock, such as helm itself.
+            Refused: a Deployment has been given another image.
+        """
+        self._lock.hold()
+        history = self._helm.history(self._name)
+        newest = (latest(history), history[-1]["status"] if history else "")
+        if newest != (self._own, "deployed") or filled(self._helm.values(self._name)) != filled(values):
+            raise self._taken_over()
+        self._check_images(released)
+
+    def _images(self) -> dict[str, list[str]]:
+        """Return the images of each component, as the cluster has them; an admission rule may have rewritten them."""
+        found = {component: deployment(self._cluster, self._name, component) for component in COMPONENTS}
+        pods = {component: each["spec"]["template"]["spec"] for component, each in found.items() if each}
+        return {
+            component: [container["image"] for container in pod.get("initContainers", []) + pod["containers"]]
+            for component, pod in pods.items()
+        }
+
+    def _check_images(self, released: dict[str, list[str]]) -> None:
+        for component, images in self._images().items():
+            if images != released.get(component):
+                raise Refused(
+                    f"{self._name}: {component} has been given another image than the release's: {images[-1]}"
+                )
+
+    def _taken_over(self) -> Busy:
+        return Busy(
+            f"{self._name}: revision {self._own} isn't the newest any more: somebody else has changed the release "
+            f"meanwhile, so it's left as it is ({self._helm.by_hand('history', self._name)})"
+        )
 
     def _wait(self, component: str, deadline: Deadline) -> list[Json]:
         return wait_for_rollout(self._cluster, self._name, component, deadline, self._lock.check)
@@ -124,16 +202,24 @@ class Change:
         name, good = self._name, self.good
         logger.info("%s: undoing", name)
         try:
-            if latest(self._helm.history(name)) == latest(self._before):
+            self._lock.hold()
+            now = latest(self._helm.history(name))
+            if now == self._before:
                 done = "nothing was changed"
+            elif now != self._own:
+                raise self._taken_over()
             elif good is None:
                 self._helm.uninstall(name)
                 done = f"the new release {name} is removed"
             else:
                 self._helm.rollback(name, good)
+                restored = self._images()
                 self._wait("server", self._deadline.for_undoing())
+                self._check_images(restored)
                 done = f"rolled back to revision {good}"
             self._lock.end()
+        except Busy as error:
+            raise Busy(f"{str(why) or 'interrupted'}; not undone: {error}") from error
         except K8sError as error:
             self._fail(why, error)
         except KeyboardInterrupt:
@@ -141,5 +227,6 @@ class Change:
         return done
 
     def _fail(self, why: BaseException, error: object) -> NoReturn:
-        back = f"helm rollback {self._name} {self.good}" if self.good else f"helm uninstall {self._name}"
-        raise NotUndone(f"{str(why) or 'interrupted'}; undoing the change failed too: {error}; by hand: {back}")
+        back = ("rollback", self._name, str(self.good)) if self.good else ("uninstall", self._name)
+        by_hand = self._helm.by_hand(*back)
+        raise NotUndone(f"{str(why) or 'interrupted'}; undoing the change failed too: {error}; by hand: {by_hand}")

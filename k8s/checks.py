@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from k8s import golden
 from k8s import load as loading
 from k8s.cluster import Cluster, Json
-from k8s.errors import Refused
+from k8s.errors import K8sError, Refused
 from k8s.forward import Forward
 from k8s.service import Service
 from k8s.waiting import Deadline
 from model_format.golden import GoldenImage
 
 logger = logging.getLogger(__name__)
+
+Look = Callable[[], list[Json]]
 
 
 @dataclass
@@ -33,40 +36,73 @@ class Checks:
     _examples: list[GoldenImage] = field(default_factory=list)
     """The golden set that was sent last."""
 
-    def answers(self, pods: list[Json]) -> None:
-        """Send the golden set to each pod.
+    def answers(self, look: Look) -> None:
+        """Send the golden set to each pod. A pod that goes meanwhile, scaled down or drained, proves nothing.
+
+        Args:
+            look: waits until all pods are ready, and returns them.
 
         Raises:
-            Refused: a pod's answers differ.
+            Refused: a pod's answers differ, or there is no pod and none was asked before.
         """
-        self._examples = []
-        for name in [pod["metadata"]["name"] for pod in pods] if self.with_golden else []:
-            with Forward(self.cluster, [name]) as forward, Service(forward.url, self.deadline) as service:
+        if not self.with_golden:
+            return
+        asked, pods = set[str](), look()
+        if not pods and not self._examples:
+            raise Refused("no pod runs (replicas: 0), so nothing was checked; start one, or pass --golden none")
+        if not pods:
+            logger.warning("no pod runs, so only the candidate was checked")
+        while pending := [pod for pod in pods if pod["metadata"]["uid"] not in asked]:
+            for pod in pending:
+                asked.add(pod["metadata"]["uid"])
                 try:
-                    about = service.version()
-                    if not self._examples:
-                        self._examples = self._find(name, about["model"])
-                    line = golden.check(service, self._examples, about["runtime"])
-                except Refused as error:
-                    if forward.error:
-                        raise forward.error from error
-                    raise Refused(f"pod {name}: {error}") from error
-            self._pass(f"{name}: {line}")
+                    self._ask(pod["metadata"]["name"], first=len(asked) == 1)
+                except K8sError as error:
+                    if not _gone(pod, look()):
+                        raise
+                    logger.info("pod %s is gone (%s); looking again", pod["metadata"]["name"], error)
+            pods = look()
 
-    def levels(self, pods: list[Json]) -> None:
+    def _ask(self, name: str, *, first: bool) -> None:
+        with Forward(self.cluster, [name]) as forward, Service(forward.url, self.deadline) as service:
+            try:
+                about = service.version()
+                if first or not self._examples:
+                    self._examples = self._find(name, about["model"])
+                line = golden.check(service, self._examples, about["runtime"])
+            except Refused as error:
+                if forward.error:
+                    raise forward.error from error
+                raise Refused(f"pod {name}: {error}") from error
+        self._pass(f"{name}: {line}")
+
+    def levels(self, look: Look) -> None:
         """Load pods that users can't reach, and compare the result with the service levels.
+
+        Args:
+            look: waits until all pods are ready, and returns them.
 
         Raises:
             Refused: a service level isn't kept.
         """
-        if self.load.slo:
+        if not self.load.slo:
+            return
+        while True:
+            pods = look()
             if self.deadline.left < self.load.seconds:
                 raise Refused(
                     f"load: --timeout leaves {self.deadline.left:.0f} s, but the load takes {self.load.seconds:g} s"
                 )
             logger.info("load: %g requests/s for %g s", self.load.rate, self.load.seconds)
-            with Forward(self.cluster, [pod["metadata"]["name"] for pod in pods]) as forward:
-                self._pass(f"service levels: {loading.run(forward.url, self.load, self.deadline, self.images)}")
+            try:
+                with Forward(self.cluster, [pod["metadata"]["name"] for pod in pods]) as forward:
+                    self._pass(f"service levels: {loading.run(forward.url, self.load, self.deadline, self.images)}")
+                return
+            except Refused as error:
+                now = look()
+                if not any(_gone(pod, now) for pod in pods):
+                    raise
+                logger.info("a pod went under the load (%s); loading again", error)
 
     def door(self, url: str) -> None:
         """Send the golden set that the pods have answered to a gateway, as users would.
@@ -89,3 +125,8 @@ class Checks:
     def _pass(self, line: str) -> None:
         logger.info("%s", line)
         self.passed.append(line)
+
+
+def _gone(pod: Json, pods: list[Json]) -> bool:
+    """Return whether a pod isn't among those that are ready now, which its own failure alone can't bring about."""
+    return pod["metadata"]["uid"] not in {other["metadata"]["uid"] for other in pods}

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from k8s.errors import Forbidden, NotFound, Unreachable, from_api, one_line, unreachable
+from k8s.errors import Forbidden, K8sError, NotFound, Unreachable, from_api, one_line, unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,18 +23,30 @@ _SECONDS = 30
 
 @dataclass(frozen=True)
 class Cluster:
-    """The cluster and namespace of a command; the helm CLI gets the same flags."""
+    """The cluster and namespace of a command, resolved once. Every process that the command starts is held to them."""
 
     client: Any
     """The `kubernetes` package's ApiClient."""
     namespace: str
-    kubeconfig: str | None = None
+    kubeconfig: str = os.devnull
+    """Value of KUBECONFIG for processes; the null device in a pod that uses its service account."""
     context: str | None = None
+    """Name of the context; None in a pod that uses its service account."""
 
     @property
     def host(self) -> str:
         """The API server's URL."""
         return str(self.client.configuration.host)
+
+    @property
+    def helm_flags(self) -> list[str]:
+        """The flags by which a person's helm finds this namespace of this cluster."""
+        return ["--namespace", self.namespace, *(["--kube-context", self.context] if self.context else [])]
+
+    @property
+    def kubectl_flags(self) -> list[str]:
+        """The flags by which a person's kubectl finds this namespace of this cluster."""
+        return ["--namespace", self.namespace, *(["--context", self.context] if self.context else [])]
 
     @cached_property
     def core(self) -> Any:
@@ -117,10 +129,12 @@ def connect(namespace: str | None, kubeconfig: str | None, context: str | None) 
 
     Raises:
         Unreachable: there is neither, or the kubeconfig is invalid.
+        K8sError: a variable would direct helm elsewhere.
     """
     import yaml
     from kubernetes import client, config
 
+    _refuse_helms_own(namespace, context)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # it logs each of its retries
     configuration = client.Configuration()
     given = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
@@ -130,10 +144,10 @@ def connect(namespace: str | None, kubeconfig: str | None, context: str | None) 
         if "KUBERNETES_SERVICE_HOST" in os.environ and given.startswith("~") and not Path(given).expanduser().exists():
             config.load_incluster_config(client_configuration=configuration)
             own = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-            default = own.read_text().strip() if own.exists() else "default"
+            files, chosen, default = os.devnull, None, own.read_text().strip() if own.exists() else "default"
         else:
-            config.load_kube_config(given, context, configuration)
-            default = _namespace(given, context)
+            files = os.pathsep.join(str(Path(file).expanduser()) for file in given.split(os.pathsep) if file)
+            chosen, default = _load(files, context, configuration)
     except (config.ConfigException, OSError, ValueError) as error:
         if "No configuration found" in str(error):
             message = f"no cluster: {given} doesn't exist or is empty; set KUBECONFIG or --kubeconfig"
@@ -146,7 +160,35 @@ def connect(namespace: str | None, kubeconfig: str | None, context: str | None) 
     if complaints.first:
         raise Unreachable(f"kubeconfig: its credential command failed: {complaints.first}")
     configuration.retries = _retries()
-    return Cluster(client.ApiClient(configuration), namespace or default, kubeconfig, context)
+    return Cluster(client.ApiClient(configuration), namespace or default, files, chosen)
+
+
+def _load(files: str, context: str | None, configuration: Any) -> tuple[str, str]:
+    """Configure the client by a kubeconfig, read once; return the names of the context and of its namespace."""
+    from kubernetes.config.config_exception import ConfigException
+    from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
+
+    merged = KubeConfigMerger(files)
+    if merged.config is None:
+        raise ConfigException("No configuration found.")
+    loader = KubeConfigLoader(
+        merged.config, active_context=context, config_base_path=None, config_persister=merged.save_changes
+    )
+    loader.load_and_set(configuration)
+    chosen = loader.current_context
+    return str(chosen["name"]), str(chosen["context"].get("namespace") or "default")
+
+
+def _refuse_helms_own(namespace: str | None, context: str | None) -> None:
+    """Refuse variables that direct helm alone, unless a flag says what they would say."""
+    flags = {"HELM_KUBECONTEXT": context, "HELM_NAMESPACE": namespace}
+    for name, value in os.environ.items():
+        if value and (name.startswith("HELM_KUBE") or name in flags) and not flags.get(name):
+            raise K8sError(
+                f"{name} is set, which only helm reads; unset it, and pass --context, --namespace or --kubeconfig"
+            )
+    if os.environ.get("HELM_DRIVER", "") not in ("", "secret", "secrets"):
+        raise K8sError(f"HELM_DRIVER={os.environ['HELM_DRIVER']}: helm's records must be Secrets; unset it")
 
 
 class _Complaints(logging.Handler):
@@ -165,11 +207,3 @@ def _retries() -> Any:
 
     # Connecting and reading again is harmless. urllib3 doesn't repeat a POST that may have arrived.
     return Retry(connect=2, read=2, redirect=0, status=0, other=0, backoff_factor=0.3)
-
-
-def _namespace(kubeconfig: str, context: str | None) -> str:
-    from kubernetes import config
-
-    contexts, active = config.list_kube_config_contexts(kubeconfig)
-    chosen = next((entry for entry in contexts if entry["name"] == context), active)
-    return str(chosen["context"].get("namespace") or "default")

@@ -75,12 +75,17 @@ def forbidden(message: str) -> Forbidden | None:
     return Forbidden(f"{found['user']} has no permission to {found['verb']} {resource} {where}; see docs/kubernetes.md")
 
 
+def message_of(body: str) -> str:
+    """Return the message of a Status, in which the API server refuses; any other text as it is."""
+    try:
+        return str(json.loads(body)["message"])
+    except (ValueError, TypeError, KeyError):
+        return body
+
+
 def from_api(error: ApiException) -> K8sError:
     """Return the error for an answer of the API server."""
-    try:
-        message = str(json.loads(error.body or "")["message"])
-    except (ValueError, TypeError, KeyError):
-        message = one_line(error.body or error.reason or error.status)
+    message = message_of(error.body or "") or str(error.reason or error.status)
     if error.status == 401:
         return Unreachable("the cluster doesn't accept these credentials (expired?); log in again")
     if error.status == 403:

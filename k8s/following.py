@@ -5,19 +5,22 @@ from __future__ import annotations
 import codecs
 import logging
 import re
+import shlex
 import sys
 import time
 from typing import Any
 
 from k8s import workers
 from k8s.cluster import Cluster, Json
-from k8s.errors import Forbidden, K8sError, Refused, from_api
+from k8s.errors import Forbidden, K8sError, Refused, from_api, one_line
 from k8s.rollout import Trouble, rollout_state
 from k8s.waiting import Deadline
 
 logger = logging.getLogger(__name__)
 
 _INTERVAL = 1.0
+_ROOM = 60
+"""Seconds for a quota to allow another pod, or for somebody to change a rule that forbids it."""
 _TAG = re.compile(r"[\w.-]+:[\w.-]+")
 """The line in which `python -m training` reports the model that it has published."""
 
@@ -53,7 +56,7 @@ def follow(cluster: Cluster, name: str, deadline: Deadline) -> dict[str, Any]:
                 if ended(found) == "Failed" and (other := _culprit(pods)) and other["metadata"]["name"] not in logged:
                     said += "\n" + _log(cluster, other["metadata"]["name"], deadline)
                 return _verdict(name, found, pods, said.strip().splitlines())
-            _give_up_on(name, pods, troubled)
+            _give_up_on(cluster, found, pods, troubled)
             time.sleep(_INTERVAL)
         if deadline.left <= 0:
             raise Refused(f"job {name} hasn't ended after {deadline.seconds:.0f} s (--timeout); it keeps running")
@@ -133,14 +136,31 @@ def _exit(pods: list[Json]) -> tuple[int | None, str]:
     return int(ended["exitCode"]), "" if reason == "Error" else f" ({reason})"
 
 
-def _give_up_on(name: str, pods: list[Json], troubled: dict[str, float]) -> None:
-    """Raise Refused if no pod of the Job can start."""
+def _give_up_on(cluster: Cluster, job: Json, pods: list[Json], troubled: dict[str, float]) -> None:
+    """Raise Refused if no pod of the Job can be made, or none can start."""
+    name = job["metadata"]["name"]
     waiting = [pod for pod in pods if pod.get("status", {}).get("phase") == "Pending"]
     probe: Json = {"metadata": {}, "spec": {}, "status": {"observedGeneration": 1}}
     trouble: Trouble | None = rollout_state(probe, waiting).trouble
+    if trouble is None and len(pods) < job["spec"].get("parallelism", 1):
+        trouble = _not_made(cluster, job)
     if trouble is None:
         troubled.clear()
         return
     now = time.monotonic()
+    if trouble.cause not in troubled:
+        logger.warning("job %s: %s", name, trouble)
     if now - troubled.setdefault(trouble.cause, now) >= trouble.patience:
-        raise Refused(f"job {name} can't start: {trouble}; delete it: kubectl delete job {name}")
+        away = shlex.join(["kubectl", "delete", "job", name, *cluster.kubectl_flags])
+        raise Refused(f"job {name} can't start: {trouble}; delete it: {away}")
+
+
+def _not_made(cluster: Cluster, job: Json) -> Trouble | None:
+    """Return why the Job's controller can't make a pod, such as a quota or an admission rule, from the Job's events."""
+    about = f"involvedObject.uid={job['metadata']['uid']}"
+    try:
+        events = cluster.ask(cluster.core.list_namespaced_event, cluster.namespace, field_selector=about)["items"]
+    except Forbidden as error:
+        return Trouble("no pod has been made", f"the reason can't be read: {error}", _ROOM)
+    failed = [event for event in events if event.get("reason") == "FailedCreate"]
+    return Trouble("no pod can be created", one_line(failed[-1].get("message", "")), _ROOM) if failed else None

@@ -86,8 +86,10 @@ def check(service: Service, examples: list[GoldenImage], runtime: str) -> str:
     """Send each image to the service; return one line with figures.
 
     Raises:
-        Refused: a class differs, or a confidence differs by more than the tolerance.
+        Refused: a class differs, a confidence differs by more than the tolerance, or there is no image to send.
     """
+    if not examples:
+        raise Refused("golden set: no image, so nothing was checked")
     allowed, largest, wrong = tolerance(runtime), 0.0, list[str]()
     for example in examples:
         answer = service.predict(example.image, example.file)

@@ -7,10 +7,12 @@ import json
 import logging
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 
 from k8s.cluster import Cluster, Json
@@ -21,6 +23,11 @@ logger = logging.getLogger(__name__)
 CHART = Path(__file__).parents[1] / "helm" / "image-classifier"
 """The chart of this checkout, the default of `--chart`."""
 
+Sets = list[tuple[str, str]]
+"""Values of the command line, each with helm's flag for it: `--set`, `--set-string`, `--set-json` or `--set-file`."""
+
+_KEEP_ALL = ("--history-max", "0")
+"""Flags by which helm deletes no record. `records` deletes them, except those of proved revisions."""
 _OWN = CHART.parents[1] / "scripts" / "helm"
 
 
@@ -56,11 +63,21 @@ class Helm:
 
     def __init__(self, cluster: Cluster | None = None) -> None:
         self._command = [executable()]
+        self.fence: Callable[[], None] = lambda: None
+        """Called before each change; raises if this command may no longer make it."""
+        self._by_hand: list[str] = []
         self._connection: list[str] = []
+        self._environment = dict(os.environ)
         if cluster is not None:
-            self._connection += ["--namespace", cluster.namespace]
-            self._connection += ["--kubeconfig", cluster.kubeconfig] if cluster.kubeconfig else []
-            self._connection += ["--kube-context", cluster.context] if cluster.context else []
+            self._by_hand = cluster.helm_flags
+            self._connection += self._by_hand
+            # The kubeconfig may change while the command runs. A service account has no context to override.
+            if cluster.context:
+                self._connection += ["--kube-apiserver", cluster.host]
+                name = cluster.client.configuration.tls_server_name
+                self._connection += ["--kube-tls-server-name", name] if name else []
+            kept = {key: value for key, value in os.environ.items() if not key.startswith("HELM_KUBE")}
+            self._environment = kept | {"KUBECONFIG": cluster.kubeconfig}
 
     def history(self, name: str) -> list[Json]:
         """Return the revisions, oldest first; an empty list if there is no such release."""
@@ -70,9 +87,10 @@ class Helm:
             return []
         return history
 
-    def values(self, name: str) -> Json:
-        """Return the values set for the release, without the chart's defaults."""
-        return json.loads(self._run("get", "values", name, "--output", "json")) or {}
+    def values(self, name: str, revision: int | None = None) -> Json:
+        """Return the values set for a revision, by default the newest, without the chart's defaults."""
+        which = ["--revision", str(revision)] if revision else []
+        return json.loads(self._run("get", "values", name, "--output", "json", *which)) or {}
 
     def chart(self, reference: str) -> str:
         """Return NAME-VERSION of a chart, in the form of `history`."""
@@ -81,25 +99,28 @@ class Helm:
         about = yaml.safe_load(self._run("show", "chart", reference))
         return f"{about['name']}-{about['version']}"
 
-    def resolve(self, base: Json, files: list[str], sets: list[str]) -> Json:
-        """Return `base` overlaid with values files, then with --set, as helm reads them.
+    def resolve(self, base: Json, files: list[str], sets: Sets) -> Json:
+        """Return `base` overlaid with values files, then with `sets`, as helm reads them.
 
         Raises:
-            K8sError: a file or a --set can't be read.
+            K8sError: a file or one of `sets` can't be read.
         """
         given = [part for file in files for part in ("--values", file)]
-        given += [part for entry in sets for part in ("--set", entry)]
+        given += [part for entry in sets for part in entry]
         with _as_file(base) as file, tempfile.TemporaryDirectory() as chart:
             # An empty chart: the real one validates the values later, when the cluster is known.
             Path(chart, "Chart.yaml").write_text("{apiVersion: v2, name: values, version: 0.0.0}\n")
             options = ["--values", file, *given, "--dry-run=client", "--output", "json"]
             return json.loads(self._run("install", "values", chart, *options)).get("config") or {}
 
-    def upgrade(self, name: str, chart: str, values: Json, *, dry_run: bool = False) -> None:
-        """Install or upgrade, and return once the API server has accepted the objects."""
+    def upgrade(
+        self, name: str, chart: str, values: Json, *, dry_run: bool = False, labels: dict[str, str] | None = None
+    ) -> None:
+        """Install or upgrade, and return once the API server has accepted the objects. `labels` are the record's."""
         with _as_file(values) as file:
             options = ["--install", "--reset-values", "--values", file, *(["--dry-run=server"] if dry_run else [])]
-            self._run("upgrade", name, chart, *options)
+            options += [f"--labels={key}={value}" for key, value in (labels or {}).items()]
+            (self._run if dry_run else self._change)("upgrade", name, chart, *options, *_KEEP_ALL, *self._owning)
 
     def template(self, name: str, chart: str, base: Json, files: list[str], *options: str) -> str:
         """Return the rendered objects without tests and hooks. `base` overrides `files`. Needs no cluster."""
@@ -109,18 +130,40 @@ class Helm:
 
     def rollback(self, name: str, revision: int) -> None:
         """Restore the objects of an earlier revision, as a new revision."""
-        self._run("rollback", name, str(revision))
+        self._change("rollback", name, str(revision), *_KEEP_ALL, *self._owning)
 
     def uninstall(self, name: str) -> None:
         """Delete the release if it exists."""
-        self._run("uninstall", name, "--ignore-not-found")
+        self._change("uninstall", name, "--ignore-not-found")
+
+    @cached_property
+    def _owning(self) -> list[str]:
+        """The flags by which a release takes back a field that somebody else has set, such as `kubectl scale`.
+
+        Helm 3 always does. Helm 4 does so for releases of Helm 3 too, whose objects it would otherwise go on patching.
+        """
+        three = self._run("version", "--template", "{{.Version}}").startswith("v3.")
+        return [] if three else ["--server-side=true", "--force-conflicts"]
+
+    def by_hand(self, *arguments: str) -> str:
+        """Return a command for a person to type, which acts on the same cluster and namespace."""
+        return shlex.join(["helm", *arguments, *self._by_hand])
+
+    def _change(self, *arguments: str) -> None:
+        self.fence()
+        self._run(*arguments)
 
     def _run(self, *arguments: str) -> str:
         command = [*self._command, *arguments, *self._connection]
         logger.debug("%s", " ".join(command))
         # A session of its own, so that the terminal's Ctrl-C doesn't stop helm between two objects.
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env=self._environment,
         )
         try:
             out, err = process.communicate()

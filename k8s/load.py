@@ -29,7 +29,6 @@ class Load:
     rate: float
     """Requests per second, of all users together."""
     seconds: float
-    users: int = 8
 
 
 def check_slo(text: str) -> str:
@@ -57,8 +56,19 @@ def run(url: str, load: Load, deadline: Deadline, images: Path | None = None) ->
     with tempfile.TemporaryDirectory() as folder:
         verdict = Path(folder, "verdict")
         command = [sys.executable, "-m", "locust", "--locustfile", str(LOCUSTFILE), "--headless", "--only-summary"]
-        command += ["--host", url, "--users", str(load.users), "--spawn-rate", str(load.users), "--tags", "predict"]
-        command += ["--run-time", f"{load.seconds:g}s", "--rate", f"{load.rate:g}", "--slo", load.slo]
+        # The number of connections is the locustfile's own, so that one is free whenever a request is due.
+        command += [
+            "--host",
+            url,
+            "--tags",
+            "predict",
+            "--run-time",
+            f"{load.seconds:g}s",
+            "--rate",
+            f"{load.rate:g}",
+            "--slo",
+            load.slo,
+        ]
         command += ["--verdict", str(verdict), *(["--images", str(images)] if images else [])]
         # A session of its own, as for helm: this process handles Ctrl-C.
         process = subprocess.Popen(

@@ -1,7 +1,8 @@
 """Lock a release with a Lease, so that one command changes it at a time. The Lease also records proved revisions.
 
 The holder renews the Lease. A command that finds it held watches it: if it is renewed, another command is at work; if
-it stays silent for its whole duration, the holder is dead and the Lease is taken over. No clocks are compared.
+it stays silent for its whole duration, the holder is dead and the Lease is taken over. No clocks are compared. A holder
+that was only stalled finds out before its next change, because it renews the Lease before each.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import time
 import uuid
 from datetime import UTC, datetime
 
+from k8s import records
 from k8s.cluster import Cluster, Json
 from k8s.errors import Busy, Conflict, K8sError, NotFound
 
@@ -38,7 +40,7 @@ class Lock:
         self._lease: Json = {}
         self._guard = threading.Lock()
         self._ended = threading.Event()
-        self._lost: str | None = None
+        self._lost = False
         self._thread = threading.Thread(target=self._renew, daemon=True)
 
     def __enter__(self) -> Lock:
@@ -49,9 +51,11 @@ class Lock:
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join()
-        if self._lost is None:
+        if not self._lost:
             try:
                 self._write("")
+            except Busy as error:
+                logger.debug("%s", error)
             except K8sError as error:
                 logger.warning(
                     "the lock of %s can't be released and expires in %d s: %s", self._release, self._duration, error
@@ -63,28 +67,47 @@ class Lock:
         return self
 
     def check(self) -> None:
-        """Raise Busy if another command has taken the Lease, or if it couldn't be renewed in time."""
-        if self._lost is not None:
-            raise Busy(f"lost the lock of {self._release}: {self._lost}")
+        """Raise Busy if another command has taken the Lease, as far as is known."""
+        if self._lost:
+            raise Busy(f"another command is changing {self._release}, so this one has stopped; try again later")
+
+    def hold(self) -> None:
+        """Renew the Lease; call it before each change.
+
+        Raises:
+            Busy: another command has taken the Lease.
+        """
+        self.check()
+        self._write(self._identity)
 
     @property
     def proved(self) -> list[int]:
-        """The revisions that passed all their checks, oldest first."""
-        return [int(revision) for revision in self._annotation(_PROVED).split(",") if revision]
+        """The revisions that passed all their checks, oldest first. Those that are gone aren't among them."""
+        return self._existing(_PROVED)
 
     @property
     def trying(self) -> int | None:
         """The revision to roll back to if an attempt was killed; None if no attempt is unfinished."""
-        return int(self._annotation(_TRYING) or 0) or None
+        return next(iter(self._existing(_TRYING)), None)
 
     def begin(self, good: int | None) -> None:
         """Record that an attempt starts, and the revision to roll back to."""
-        self._write(self._identity, {_TRYING: str(good or "")})
+        self._write(self._identity, {_TRYING: self._entries([good] if good else [])})
 
     def end(self, proved: int | None = None) -> None:
         """Record that the attempt has ended, undone or with `proved`, a revision that passed all its checks."""
         revisions = [*self.proved, *([proved] if proved else [])]
-        self._write(self._identity, {_TRYING: "", _PROVED: ",".join(map(str, revisions[-_KEPT:]))})
+        self._write(self._identity, {_TRYING: "", _PROVED: self._entries(revisions[-_KEPT:])})
+
+    def _entries(self, revisions: list[int]) -> str:
+        """Return REVISION=UID of each revision. A release that was uninstalled can't lend them to the next one."""
+        uids = records.uids(self._cluster, self._release) if revisions else {}
+        return ",".join(f"{revision}={uids[revision]}" for revision in revisions if revision in uids)
+
+    def _existing(self, name: str) -> list[int]:
+        entries = [entry.partition("=")[::2] for entry in self._annotation(name).split(",") if entry]
+        uids = records.uids(self._cluster, self._release) if entries else {}
+        return [int(revision) for revision, uid in entries if uids.get(int(revision)) == uid]
 
     def _annotation(self, name: str) -> str:
         return str(self._lease["metadata"].get("annotations", {}).get(name, ""))
@@ -119,18 +142,12 @@ class Lock:
         return None
 
     def _renew(self) -> None:
-        renewed = time.monotonic()
-        while not self._ended.wait(self._duration / 3):
+        while not self._lost and not self._ended.wait(self._duration / 3):
             try:
                 self._write(self._identity)
-                renewed = time.monotonic()
-            except Busy as error:
-                self._lost = str(error)
-                return
             except K8sError as error:
-                if time.monotonic() - renewed > self._duration:
-                    self._lost = str(error)
-                    return
+                # Without an answer, the Lease is still this command's until another one takes it.
+                logger.debug("%s", error)
 
     def _read(self) -> Json | None:
         try:
@@ -143,12 +160,12 @@ class Lock:
         with self._guard:
             try:
                 self._lease = self._replaced(holder, annotations or {})
-            except Conflict as error:
+            except (Conflict, NotFound):
                 # If an answer was lost, the client repeats a write that has already succeeded.
                 now = self._read()
-                if now is None or now["spec"].get("holderIdentity") != self._identity:
-                    raise Busy(f"another command is changing {self._release}; try again later") from error
-                self._lease = now
+                self._lost = now is None or now["spec"].get("holderIdentity") != self._identity
+                self.check()
+                self._lease = now or {}
                 self._lease = self._replaced(holder, annotations or {})
 
     def _replaced(self, holder: str, annotations: dict[str, str]) -> Json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from functools import partial
 from pathlib import Path
 
 from k8s import load
@@ -17,6 +18,13 @@ from k8s.waiting import Deadline
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
+
+_SETS = (
+    ("--set", "VALUE", ""),
+    ("--set-string", "TEXT", " to a text, even if it looks like a number"),
+    ("--set-json", "JSON", " to JSON"),
+    ("--set-file", "FILE", " to a file's content"),
+)
 
 
 def connection(parser: argparse.ArgumentParser) -> None:
@@ -62,13 +70,20 @@ def values(parser: argparse.ArgumentParser) -> None:
         metavar="CHART",
         help="chart: a folder, an archive or oci://... (default: this checkout's)",
     )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="PATH=VALUE",
-        help="set a value of the chart, as helm's --set does; may be repeated",
-    )
+    for flag, value, what in _SETS:
+        parser.add_argument(
+            flag,
+            dest="set",
+            action="append",
+            default=[],
+            type=partial(_set, flag),
+            metavar=f"PATH={value}",
+            help=f"set a value of the chart{what}, as helm's {flag} does; may be repeated",
+        )
+
+
+def _set(flag: str, entry: str) -> tuple[str, str]:
+    return flag, entry
 
 
 def checks(parser: argparse.ArgumentParser) -> None:

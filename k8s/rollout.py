@@ -69,11 +69,14 @@ def rollout_state(deployment: Json, pods: list[Json]) -> Rollout:
     progress = f"{updated} of {wanted} updated, {available} available" + (f", {old} old" if old > 0 else "")
     if updated >= wanted and old <= 0 and available >= updated:
         return Rollout(True, progress)
-    return Rollout(False, progress, _of_deployment(status) or next(filter(None, map(_of_pod, pods)), None))
+    return Rollout(False, progress, _of_deployment(deployment) or next(filter(None, map(_of_pod, pods)), None))
 
 
-def _of_deployment(status: Json) -> Trouble | None:
-    for condition in status.get("conditions", []):
+def _of_deployment(deployment: Json) -> Trouble | None:
+    if deployment["spec"].get("paused"):
+        resume = f"kubectl rollout resume deployment/{deployment['metadata']['name']}"
+        return Trouble("paused", f"somebody has paused the Deployment, so no pod is replaced; first {resume}", 0)
+    for condition in deployment.get("status", {}).get("conditions", []):
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
             return Trouble("no pod can be created", condition.get("message", ""), _QUOTA)
     return None

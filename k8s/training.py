@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import logging
 import re
+import shlex
 from typing import Any
 
 from k8s import following, images, job, options, workers
@@ -126,7 +127,7 @@ def submit(args: argparse.Namespace, manifest: Json) -> dict[str, Any]:
     except Conflict as error:
         found = cluster.ask(cluster.batch.read_namespaced_job, args.name, cluster.namespace)
         if following.ended(found):
-            away = f"kubectl delete job {args.name} --namespace {cluster.namespace}"
+            away = shlex.join(["kubectl", "delete", "job", args.name, *cluster.kubectl_flags])
             raise K8sError(f"job {args.name} has already ended; choose another NAME, or run: {away}") from error
         logger.info("job %s is already running; following it", args.name)
     if workers.in_job(found):

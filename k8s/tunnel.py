@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from k8s.cluster import Cluster
-from k8s.errors import K8sError, forbidden, one_line
+from k8s.errors import K8sError, forbidden, message_of, one_line
 
 STDOUT, NONE = 1, -1
 """Channels: the output of exec, and the channel of frames without data, such as pings."""
@@ -31,7 +31,7 @@ def open_tunnel(cluster: Cluster, pod: str, action: str, query: list[tuple[str, 
     try:
         return create_websocket(configuration, host + path, headers)
     except WebSocketBadStatusException as error:
-        text = (error.resp_body or b"").decode("utf-8", "replace").replace('\\"', '"')
+        text = message_of((error.resp_body or b"").decode("utf-8", "replace"))
         raise forbidden(text) or K8sError(f"{action} to pod {pod}: {one_line(text or error)}") from error
     except (WebSocketException, OSError) as error:
         raise K8sError(f"{action} to pod {pod}: {one_line(error)}") from error

@@ -7,9 +7,8 @@ from typing import Any
 
 from k8s import candidate, options
 from k8s.canary import same_chart, without_canary
-from k8s.change import Change, recover, required
+from k8s.change import Change, changing, required
 from k8s.helm import Helm
-from k8s.lock import Lock
 from k8s.waiting import Deadline
 
 HELP = "remove the canary, and what a killed command left behind"
@@ -35,18 +34,16 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         canary = helm.values(name).get("canary", {}).get("enabled")
         text = "would remove the canary" if canary else "there is no canary"
         return {"release": name, "dry_run": True, "message": f"{name}: {text}; nothing was changed"}
-    with Lock(cluster, name) as lock:
-        recover(helm, cluster, name, lock)
-        candidate.remove(helm, name)
+    with changing(helm, cluster, name) as lock:
+        candidate.remove(helm, cluster, name)
         change = Change(cluster, helm, name, lock, deadline)
         if lock.trying and change.good:
-            change.make(lambda: helm.rollback(name, change.good or 0), lambda *_: None, proved=False)
+            change.rollback(change.good, proved=False)
             done.append(f"rolled back to revision {change.good}")
         base = helm.values(name)
         if base.get("canary", {}).get("enabled"):
             same_chart(helm, args.chart, required(helm, name, cluster)[-1])
             alone = without_canary(helm.resolve(base, [], args.set))
-            change = Change(cluster, helm, name, lock, deadline)
-            change.make(lambda: helm.upgrade(name, args.chart, alone), lambda *_: None)
+            Change(cluster, helm, name, lock, deadline).upgrade(args.chart, alone)
             done.append("removed the canary")
     return {"release": name, "done": done, "message": f"{name}: {', '.join(done) or 'there was nothing to abort'}"}

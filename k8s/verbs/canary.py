@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from k8s import candidate, images, options
 from k8s.canary import PARTS, promoted, same_chart
-from k8s.change import Change, recover, required
+from k8s.change import Change, changing, required
+from k8s.checks import Look
 from k8s.cluster import Cluster, Json
 from k8s.errors import K8sError
 from k8s.helm import Helm, overlaid
-from k8s.lock import Lock
 from k8s.waiting import Deadline, deployment
 
 HELP = "send a share of the requests to a second version"
@@ -52,20 +52,19 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             "dry_run": True,
             "message": f"{name}: the canary would be accepted; nothing was changed",
         }
-    with Lock(cluster, name) as lock:
-        recover(helm, cluster, name, lock)
+    with changing(helm, cluster, name) as lock:
         plan = _plan(cluster, helm, name, image, args)
         if plan.new_version:
-            candidate.prove(helm, name, args.chart, promoted(plan.last), checks, deadline, lock)
+            plan = plan.pinned(candidate.prove(helm, name, args.chart, promoted(plan.last), checks, deadline, lock))
 
-        def check(component: str, pods: list[Json]) -> None:
+        def check(component: str, look: Look) -> None:
             if component == "canary" and plan.new_version:
-                checks.answers(pods)
+                checks.answers(look)
 
         change = Change(cluster, helm, name, lock, deadline)
-        change.make(lambda: helm.upgrade(name, args.chart, plan.first), check, proved=False)
+        change.upgrade(args.chart, plan.first, check, proved=False)
         change = Change(cluster, helm, name, lock, deadline)
-        revision = change.make(lambda: helm.upgrade(name, args.chart, plan.last), lambda *_: None, proved=False)
+        revision = change.upgrade(args.chart, plan.last, proved=False)
     message = f"{name}: revision {revision}: the canary gets {args.weight}% of the requests, with {plan.replicas} pods"
     figures = {"release": name, "revision": revision, "weight": args.weight, "replicas": plan.replicas}
     return figures | {"message": message}
@@ -81,6 +80,12 @@ class _Plan:
     new_version: bool
     replicas: int
 
+    def pinned(self, digest: str) -> _Plan:
+        """Return the plan with the canary's own image, if it has one, held to the digest that was proved."""
+        image = images.pinned(self.last["canary"].get("image") or {}, digest)
+        own = {"canary": {"image": image}} if image else {}
+        return replace(self, first=overlaid(self.first, own), last=overlaid(self.last, own))
+
 
 def _plan(cluster: Cluster, helm: Helm, name: str, image: images.Image | None, args: argparse.Namespace) -> _Plan:
     """Plan the two steps from the release's present values.
@@ -93,6 +98,8 @@ def _plan(cluster: Cluster, helm: Helm, name: str, image: images.Image | None, a
     values = overlaid(helm.resolve(base, [], args.set), {"canary": {"enabled": True}})
     if image:
         values = overlaid(values, {"canary": {"image": image.values()}})
+    elif values["canary"].get("image"):
+        values["canary"]["image"] = images.unpinned(values["canary"]["image"], old.get("image") or {})
     runs = {part: values["canary"].get(part) for part in PARTS}
     if not any(runs.values()):
         raise K8sError(f"{name} has no canary yet; pass --image IMAGE, or --set canary.model.tag=NAME:VERSION")

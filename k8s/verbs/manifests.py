@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         K8sError: a value is wrong, or the file can't be written.
     """
     image = {"image": images.parse(args.image).values()} if args.image else {}
-    flags = [part for entry in args.set for part in ("--set", entry)]
+    flags = [part for entry in args.set for part in entry]
     flags += ["--namespace", args.namespace] if args.namespace else []
     flags += [f"--api-versions={group}" for group in _OPTIONAL]
     rendered = Helm().template(args.name, args.chart, image, args.values, "--kube-version", KUBE_VERSION, *flags)

@@ -7,11 +7,11 @@ from typing import Any
 
 from k8s import options
 from k8s.canary import promoted, same_chart, without_canary
-from k8s.change import Change, recover, required
+from k8s.change import Change, changing, required
+from k8s.checks import Look
 from k8s.cluster import Json
 from k8s.errors import K8sError
 from k8s.helm import Helm
-from k8s.lock import Lock
 from k8s.waiting import Deadline
 
 HELP = "make the canary's version the stable one"
@@ -48,19 +48,18 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             "dry_run": True,
             "message": f"{name}: the promotion would be accepted; nothing was changed",
         }
-    with Lock(cluster, name) as lock:
-        recover(helm, cluster, name, lock)
+    with changing(helm, cluster, name) as lock:
         both = values()
 
-        def check(component: str, pods: list[Json]) -> None:
+        def check(component: str, look: Look) -> None:
             if component == "server":
-                checks.answers(pods)
+                checks.answers(look)
                 if args.url:
                     checks.door(args.url)
 
         change = Change(cluster, helm, name, lock, deadline)
-        change.make(lambda: helm.upgrade(name, args.chart, both), check, proved=False)
+        change.upgrade(args.chart, both, check, proved=False)
         last = Change(cluster, helm, name, lock, deadline)
-        revision = last.make(lambda: helm.upgrade(name, args.chart, without_canary(both)), lambda *_: None)
+        revision = last.upgrade(args.chart, without_canary(both))
     message = f"{name}: revision {revision}: the canary's version is now the stable one"
     return {"release": name, "revision": revision, "checks": checks.passed, "message": message}

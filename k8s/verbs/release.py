@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from k8s import candidate, images, options
-from k8s.change import Change, recover
+from k8s.change import Change, changing
+from k8s.checks import Look
 from k8s.cluster import Json
 from k8s.errors import K8sError
 from k8s.helm import Helm, overlaid
-from k8s.lock import Lock
 from k8s.waiting import Deadline
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     helm, checks = Helm(cluster), options.checks_of(args, cluster, deadline)
 
     def values() -> Json:
-        found = helm.resolve(_kept(helm, name, args.values), args.values, args.set)
+        kept = _kept(helm, name, args.values)
+        found = helm.resolve(kept, args.values, args.set)
+        found |= {"image": images.unpinned(found["image"], kept.get("image", {}))} if "image" in found else {}
         return overlaid(found, {"image": image.values()}) if image else found
 
     if args.dry_run:
@@ -65,21 +67,22 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             "dry_run": True,
             "message": f"{name}: chart and values would be accepted; nothing was changed",
         }
-    with Lock(cluster, name) as lock:
-        recover(helm, cluster, name, lock)
+    with changing(helm, cluster, name) as lock:
         wanted = values()
-        candidate.prove(helm, name, args.chart, wanted, checks, deadline, lock)
+        digest = candidate.prove(helm, name, args.chart, wanted, checks, deadline, lock)
+        wanted |= {"image": images.pinned(wanted["image"], digest)} if "image" in wanted else {}
+        same = bool(helm.history(name)) and wanted == helm.values(name)
         change = Change(cluster, helm, name, lock, deadline)
 
-        def check(component: str, pods: list[Json]) -> None:
+        def check(component: str, look: Look) -> None:
             if component == "server":
-                checks.answers(pods)
+                checks.answers(look)
                 if args.url:
                     checks.door(args.url)
 
-        revision = change.make(lambda: helm.upgrade(name, args.chart, wanted), check)
+        revision = change.upgrade(args.chart, wanted, check)
     return {"release": name, "revision": revision, "before": change.good, "checks": checks.passed} | {
-        "message": f"{name}: revision {revision} is rolled out"
+        "message": f"{name}: revision {revision} is rolled out" + (", with the same image and values" if same else "")
     }
 
 

@@ -6,8 +6,8 @@ import argparse
 from typing import Any
 
 from k8s import options
-from k8s.change import Change, latest, recover, required
-from k8s.cluster import Json
+from k8s.change import Change, changing, latest, required
+from k8s.cluster import Cluster, Json
 from k8s.errors import K8sError
 from k8s.helm import Helm
 from k8s.lock import Lock
@@ -36,25 +36,37 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """
     name, cluster, deadline = options.release_name(args.name), options.cluster_of(args), Deadline(args.timeout)
     helm = Helm(cluster)
-    lock = Lock(cluster, name)
-    target = args.revision or earlier(required(helm, name, cluster), lock.look().proved)
-    if target is None:
-        raise K8sError(f"{name} has no earlier revision (helm history {name})")
-    if target not in {int(entry["revision"]) for entry in required(helm, name, cluster)}:
-        raise K8sError(f"{name} has no revision {target} (helm history {name})")
     if args.dry_run:
+        target = _target(helm, cluster, name, args.revision, Lock(cluster, name).look())
         return {"release": name, "dry_run": True, "message": f"{name}: would roll back to revision {target}"}
-    with lock:
-        recover(helm, cluster, name, lock)
+    with changing(helm, cluster, name) as lock:
+        target = _target(helm, cluster, name, args.revision, lock)
         change = Change(cluster, helm, name, lock, deadline)
-        revision = change.make(lambda: helm.rollback(name, target), lambda *_: None)
+        revision = change.rollback(target, proved=target in lock.proved)
     message = f"{name}: revision {revision} restores revision {target}"
     return {"release": name, "revision": revision, "target": target, "message": message}
 
 
+def _target(helm: Helm, cluster: Cluster, name: str, wanted: int | None, lock: Lock) -> int:
+    """Return the revision to roll back to: `wanted`, or the newest earlier one that passed all its checks.
+
+    Raises:
+        K8sError: there is no such revision.
+    """
+    history = required(helm, name, cluster)
+    by_hand = helm.by_hand("history", name)
+    target = wanted or earlier(history, lock.proved)
+    if target is None:
+        raise K8sError(
+            f"no earlier revision of {name} is known to have passed its checks; name one to go back to ({by_hand})"
+        )
+    if target not in {int(entry["revision"]) for entry in history}:
+        raise K8sError(f"{name} has no revision {target} ({by_hand})")
+    return target
+
+
 def earlier(history: list[Json], proved: list[int]) -> int | None:
-    """Return the newest earlier revision that passed all its checks, otherwise the newest that was deployed."""
-    current = latest(history)
+    """Return the newest earlier revision that was deployed and passed all its checks."""
+    current = latest(history) or 0
     before = [int(entry["revision"]) for entry in history if entry["status"] == "superseded"]
-    before = [revision for revision in before if current is None or revision < current]
-    return max([revision for revision in before if revision in proved] or before, default=None)
+    return max([revision for revision in before if revision in proved and revision < current], default=None)

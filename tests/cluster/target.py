@@ -41,6 +41,10 @@ class Target:
     def routed(self) -> bool:
         return httpx.get(f"{self.release.cluster.http}/readyz", headers={"Host": self.host}).status_code == 200
 
+    def settled(self) -> bool:
+        """Return whether no pod is ending. A rollout is done while old pods still end."""
+        return not any("deletionTimestamp" in pod["metadata"] for pod in self.release.pods())
+
     def restore(self) -> None:
         """Undo the changes to the release's values, if there are any."""
         if json.loads(self.release.helm("get", "values", self.release.name, "--output", "json")) != self.values:

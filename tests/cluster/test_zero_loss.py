@@ -17,6 +17,7 @@ from cluster.settings import REPOSITORY
 from tests.cluster.prober import Probe
 from tests.cluster.product import CHART, Product
 from tests.cluster.target import Target
+from tests.cluster.waiting import eventually
 
 Figure = Callable[[str], None]
 
@@ -70,6 +71,7 @@ def models_by_pod(target: Target) -> dict[str, set[str]]:
 
 
 def test_a_deleted_pod_loses_nothing(target: Target, figure: Figure) -> None:
+    eventually(target.settled, "no pod that is still ending, whose deletion would prove nothing")
     with target.probe() as probe:
         time.sleep(2)
         (gone, *_) = target.release.pods()
@@ -89,6 +91,7 @@ def test_a_drained_node_loses_nothing_and_the_disruption_budget_is_kept(target: 
     with cluster.cordoned(*others):
         cluster.kubectl(*here, "rollout", "restart", f"deployment/{target.release.fullname}")
         cluster.kubectl(*here, "rollout", "status", f"deployment/{target.release.fullname}")
+        eventually(target.settled, "no pod that is still ending, which a drain would evict too")
     # Drain our pods only, since others may use the cluster too.
     ours = f"--pod-selector=app.kubernetes.io/instance={target.release.name}"
     with target.probe() as probe, cluster.cordoned(node):

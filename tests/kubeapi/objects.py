@@ -14,6 +14,7 @@ Json = dict[str, Any]
 RESOURCES = [
     ("", "v1", "namespaces", "Namespace", False),
     ("", "v1", "pods", "Pod", True),
+    ("", "v1", "events", "Event", True),
     ("", "v1", "secrets", "Secret", True),
     ("", "v1", "services", "Service", True),
     ("", "v1", "configmaps", "ConfigMap", True),

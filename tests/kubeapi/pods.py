@@ -23,6 +23,8 @@ class Fate:
     log: str = ""
     endless: bool = False
     """Whether the container keeps logging."""
+    image_id: str = ""
+    """What the kubelet reports as the image's identity; empty for an image of no registry."""
     home: str = ""
     """Folder that stands for the container's BENTOML_HOME."""
 
@@ -38,18 +40,24 @@ def reconcile(objects: Objects, fates: dict[str, Fate], most_pods: int) -> None:
         if entry["metadata"]["labels"].get("set", "job") not in {*sets, "job"}:
             objects.delete("pods", entry["metadata"]["name"])
     for job in objects.all("jobs"):
-        _run(objects, job, fates)
+        _run(objects, job, fates, most_pods)
     for deployment in deployments.values():
         _roll(objects, deployment, fates, most_pods)
 
 
-def _run(objects: Objects, job: Json, fates: dict[str, Fate]) -> None:
+def _run(objects: Objects, job: Json, fates: dict[str, Fate], most_pods: int) -> None:
     name, template = job["metadata"]["name"], job["spec"]["template"]["spec"]
     fate = _fate(fates, template)
     indexes = range(job["spec"]["completions"]) if job["spec"].get("completionMode") == "Indexed" else [None]
     for index in indexes:
         called = f"{name}-abcde" if index is None else f"{name}-{index}-abcde"
         pod = objects.get("pods", called)
+        if pod is None and len(objects.all("pods")) >= most_pods:
+            metadata, about = {"name": f"{called}.event"}, {"kind": "Job", "name": name, "uid": job["metadata"]["uid"]}
+            text = f"Error creating: {_exceeded(called, most_pods)}"
+            failed = {"type": "Warning", "reason": "FailedCreate", "message": text, "involvedObject": about}
+            objects.put("events", {"kind": "Event", "metadata": metadata} | failed)
+            return
         if pod is None:
             labels = {"set": "job", "batch.kubernetes.io/job-name": name}
             labels |= {} if index is None else {"batch.kubernetes.io/job-completion-index": str(index)}
@@ -88,10 +96,8 @@ def _roll(objects: Objects, deployment: Json, fates: dict[str, Fate], most_pods:
     for index in range(wanted):
         called = f"{newest['metadata']['name']}-{index}"
         if not objects.get("pods", called) and len(objects.all("pods")) >= most_pods:
-            text = (
-                f'pods "{called}" is forbidden: exceeded quota: few, used: pods={most_pods}, limited: pods={most_pods}'
-            )
-            failure = [{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": text}]
+            why = {"reason": "FailedCreate", "message": _exceeded(called, most_pods)}
+            failure = [{"type": "ReplicaFailure", "status": "True"} | why]
             break
         pod = objects.get("pods", called)
         if pod is None:
@@ -116,6 +122,10 @@ def _roll(objects: Objects, deployment: Json, fates: dict[str, Fate], most_pods:
     }
 
 
+def _exceeded(pod: str, most: int) -> str:
+    return f'pods "{pod}" is forbidden: exceeded quota: few, used: pods={most}, limited: pods={most}'
+
+
 def _is_ready(pod: Json) -> bool:
     return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in pod["status"]["conditions"])
 
@@ -126,7 +136,7 @@ def _fate(fates: dict[str, Fate], template: Json) -> Fate:
 
 def _status(fate: Fate, template: Json) -> Json:
     container: Json = {key: template["containers"][0][key] for key in ("name", "image")}
-    container |= {"ready": fate.state == "ready", "restartCount": 0}
+    container |= {"ready": fate.state == "ready", "restartCount": 0, "imageID": fate.image_id}
     conditions = [{"type": "Ready", "status": "True" if fate.state == "ready" else "False"}]
     states: dict[str, Any] = {
         "missing": {"waiting": {"reason": "ErrImageNeverPull", "message": "not present with pull policy of Never"}},

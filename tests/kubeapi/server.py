@@ -16,6 +16,7 @@ import yaml
 from tests.kubeapi import protobuf, tunnels
 from tests.kubeapi.http import QuietHandler, QuietServer
 from tests.kubeapi.objects import RESOURCES, Json, Objects
+from tests.kubeapi.ownership import Ownership
 from tests.kubeapi.patches import merged
 from tests.kubeapi.pods import Fate, reconcile
 
@@ -28,6 +29,7 @@ class KubeApi:
 
     def __init__(self) -> None:
         self.objects = Objects()
+        self.ownership = Ownership()
         self.fates: dict[str, Fate] = {}
         self.most_pods = 100
         self.token = "secret"
@@ -142,6 +144,9 @@ class _Handler(QuietHandler):
     def _list(self, resource: str, _: str) -> tuple[int, Json]:
         group, version, kind = _GROUPS[resource]
         found = self.api.objects.all(resource, self.query.get("labelSelector", [""])[0])
+        field, _, uid = self.query.get("fieldSelector", [""])[0].partition("=")
+        if field == "involvedObject.uid":
+            found = [entry for entry in found if entry["involvedObject"]["uid"] == uid]
         about = {"apiVersion": f"{group}/{version}" if group else version, "kind": f"{kind}List", "metadata": {}}
         return 200, about | {"items": found}
 
@@ -166,12 +171,18 @@ class _Handler(QuietHandler):
 
     def _patch(self, resource: str, name: str) -> tuple[int, Json]:
         found = self.api.objects.get(resource, name)
+        manager = self.query.get("fieldManager", ["unknown"])[0]
         if "apply-patch" in self.headers["Content-Type"]:
+            force = self.query.get("force") == ["true"]
+            refusal = self.api.ownership.applied(resource, found, self.body, manager, force=force)
+            if refusal:
+                return 409, _status(409, refusal, "Conflict")
             return 200, self.api.objects.put(resource, self.body)
         if found is None:
             return self._missing(resource, name)
-        strategic = "strategic" in self.headers["Content-Type"]
-        return 200, self.api.objects.put(resource, merged(found, self.body, strategic=strategic))
+        new = merged(found, self.body, strategic="strategic" in self.headers["Content-Type"])
+        self.api.ownership.written(resource, found, new, manager)
+        return 200, self.api.objects.put(resource, new)
 
     def _delete(self, resource: str, name: str) -> tuple[int, Json]:
         found = self.api.objects.delete(resource, name)

@@ -112,6 +112,6 @@ def test_rollback_returns_to_the_given_revision(release: Run, k8s: Run, api: Kub
     assert serving(api) == {"reg.local/ic:1"}
     wrong = k8s("rollback", "demo", "9")
     assert wrong.code == 1
-    assert wrong.error == "demo has no revision 9 (helm history demo)"
+    assert wrong.error == "demo has no revision 9 (helm history demo --namespace default --kube-context stub)"
     assert k8s("rollback", "demo", "--dry-run").out.strip() == "demo: would roll back to revision 3"
     assert max(statuses(api)) == 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,32 @@ def test_a_release_keeps_its_values_unless_a_file_replaces_them(release: Run, ap
     (tmp_path / "values.yaml").write_text("podLabels: {team: a}\n")
     assert release("3", "--values", str(tmp_path / "values.yaml")).code == 0
     assert api.objects.all("deployments")[0]["spec"]["replicas"] == 2
+
+
+def test_a_tag_that_is_pushed_again_is_rolled_out_by_the_digest_that_was_proved(release: Run, api: KubeApi) -> None:
+    for letter in "ab":
+        name = f"reg.local/ic@sha256:{letter * 64}"
+        api.fates[name] = api.fates["reg.local/ic:1"] = replace(api.fates["reg.local/ic:1"], image_id=name)
+        done = release("1")
+        assert done.code == 0, done.err
+        assert "same image" not in done.out
+        assert serving(api) == {name}
+    assert release("1").out == "demo: revision 3 is rolled out, with the same image and values\n"
+    assert release("2").code == 0
+    assert serving(api) == {"reg.local/ic:2"}
+
+
+def test_every_flag_of_helm_that_sets_a_value_is_taken(release: Run, k8s: Run, api: KubeApi, tmp_path: Path) -> None:
+    (tmp_path / "note").write_text("by hand")
+    note = f"podAnnotations.note={tmp_path / 'note'}"
+    sets = ("--set-string", "podLabels.build=12", "--set-json", 'podLabels={"team": "a"}', "--set-file", note)
+    assert release("1", *sets).code == 0
+    metadata = api.objects.all("deployments")[0]["spec"]["template"]["metadata"]
+    assert metadata["labels"].items() >= {("build", "12"), ("team", "a")}
+    assert metadata["annotations"]["note"] == "by hand"
+    shown = k8s("manifests", *sets).out
+    assert 'build: "12"' in shown
+    assert "note: by hand" in shown
 
 
 @pytest.mark.parametrize(
@@ -91,7 +118,7 @@ def test_the_golden_set_of_the_local_store_is_preferred_to_the_pods(release: Run
 
 
 def test_service_levels_are_measured_with_locust(k8s: Run, api: KubeApi) -> None:
-    common = ("--rate", "40", "--load-time", "3s", "--timeout", "120s")
+    common = ("--rate", "40", "--load-time", "5s", "--timeout", "120s")
     good = k8s("release", "demo", "--image", "reg.local/ic:1", "--slo", "p99=20s,errors=0", *common)
     assert good.code == 0, good.err
     assert "service levels: p99" in good.err

@@ -49,7 +49,7 @@ def test_a_rollback_that_never_gets_ready_ends_at_the_timeout(release: Run, api:
     done = release("2", "--timeout", "10m")
     assert done.code == 7
     assert "undoing the change failed too" in done.error
-    assert done.error.endswith("by hand: helm rollback demo 1")
+    assert done.error.endswith("by hand: helm rollback demo 1 --namespace default --kube-context stub")
     assert 600 <= clock.now <= 605 + STEP
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import yaml
 
+from k8s import following
+from tests.integration.k8s.clock import Clock
 from tests.integration.k8s.conftest import Done, Run
 from tests.kubeapi.pods import Fate
 from tests.kubeapi.roles import Permission, permissions
@@ -50,6 +52,19 @@ def test_a_missing_image_is_named(train: Run) -> None:
     done = train("none")
     assert done.code == 3
     assert "job photos can't start: ErrImageNeverPull: reg.local/t:none" in done.error
+
+
+def test_a_rule_that_lets_no_pod_be_made_is_named(train: Run, api: KubeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(following, "time", clock)
+    api.most_pods = 0
+    done = train("1")
+    assert done.code == 3
+    why = "exceeded quota: few, used: pods=0, limited: pods=0"
+    assert "job photos can't start: no pod can be created: Error creating: pods " in done.error
+    assert done.error.endswith(f"{why}; delete it: kubectl delete job photos --namespace default --context stub")
+    assert f"{why}\n" in done.err  # at once
+    assert 60 <= clock.now < 80
 
 
 def test_a_dry_run_prints_the_manifest(train: Run, api: KubeApi) -> None:

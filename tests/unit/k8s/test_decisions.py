@@ -12,7 +12,7 @@ from k8s.change import good_revision
 from k8s.errors import Forbidden, K8sError, NotFound, Unreachable
 from k8s.golden import compare, tolerance
 from k8s.helm import explain, overlaid
-from k8s.images import parse
+from k8s.images import digest_of, parse, pinned, unpinned
 from k8s.options import duration
 from k8s.verbs.canary import canary_replicas
 from k8s.verbs.rollback import earlier
@@ -43,6 +43,35 @@ def test_an_image_reference_is_split_into_its_parts(text: str, values: dict[str,
 def test_an_invalid_or_unversioned_image_reference_is_refused(text: str) -> None:
     with pytest.raises(K8sError, match="--image"):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("image", "identity", "digest"),
+    [
+        ("reg.io/a/ic:1", f"reg.io/a/ic@{DIGEST}", DIGEST),
+        ("ic:1", f"docker.io/library/ic@{DIGEST}", DIGEST),
+        ("docker.io/a/ic:1", f"docker-pullable://a/ic@{DIGEST}", DIGEST),
+        ("reg.io/ic:1", DIGEST, ""),
+        ("ic:1", f"docker.io/library/import-2026-01-01@{DIGEST}", ""),
+        ("reg.io/ic:1", "", ""),
+    ],
+)
+def test_a_pod_shows_the_digest_of_an_image_that_a_registry_has(image: str, identity: str, digest: str) -> None:
+    proxy = {"name": "proxy", "image": "envoy:1", "imageID": f"envoy@{DIGEST[:-1]}0"}
+    server = {"name": "server", "image": image, "imageID": identity}
+    assert digest_of([{"status": {"containerStatuses": [proxy, server]}}]) == digest
+
+
+def test_only_a_tag_is_held_to_the_digest_that_was_proved_and_a_new_tag_is_not() -> None:
+    tagged = {"repository": "ic", "tag": "1"}
+    held = tagged | {"digest": DIGEST}
+    assert pinned(tagged | {"digest": ""}, DIGEST) == held
+    assert pinned(tagged, "") == tagged
+    assert pinned({"repository": "ic"}, DIGEST) == {"repository": "ic"}  # the chart's own tag moves with the chart
+    assert pinned(held, "sha256:other") == held
+    assert unpinned(held, held) == held
+    assert unpinned(held | {"tag": "2"}, held) == {"repository": "ic", "tag": "2", "digest": ""}
+    assert unpinned(held | {"tag": "2"}, tagged) == held | {"tag": "2"}
 
 
 @pytest.mark.parametrize(
@@ -122,10 +151,11 @@ def test_undoing_returns_to_the_last_good_revision(
     assert good_revision(history(*statuses), trying) == good
 
 
-def test_rollback_prefers_a_proved_revision() -> None:
+def test_rollback_goes_to_a_proved_revision_only() -> None:
     found = history("superseded", "superseded", "superseded", "failed", "deployed")
     assert earlier(found, [1, 2]) == 2
-    assert earlier(found, []) == 3
+    assert earlier(found, []) is None
+    assert earlier(found, [4, 5]) is None
     assert earlier(history("deployed"), [1]) is None
 
 

@@ -104,6 +104,17 @@ def test_an_exceeded_quota_is_read_from_the_deployment() -> None:
     assert str(trouble) == "no pod can be created: exceeded quota: few, limited: pods=3"
 
 
+def test_a_paused_deployment_fails_at_once_unless_there_is_nothing_to_do() -> None:
+    paused = deployment(replicas=2, updatedReplicas=0, availableReplicas=2)
+    paused["spec"]["paused"] = True
+    trouble = rollout_state(paused, []).trouble
+    assert trouble is not None
+    assert trouble.patience == 0
+    assert str(trouble).endswith("first kubectl rollout resume deployment/demo")
+    paused["status"] |= {"replicas": 2, "updatedReplicas": 2}
+    assert rollout_state(paused, []).done
+
+
 def test_a_terminating_pod_is_not_ready() -> None:
     going = pod(ready=True)
     assert is_ready(going)
