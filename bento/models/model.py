@@ -88,7 +88,7 @@ def newest(name: str) -> tuple[ServedModel | None, list[str]]:
     from bentoml._internal.configuration.containers import BentoMLContainer
 
     store = Path(BentoMLContainer.model_store_dir.get(), name)
-    refused = []
+    refused: list[str] = []
     for entry in sorted(store.glob("*/"), key=lambda entry: entry.stat().st_mtime, reverse=True):
         tag = f"{name}:{entry.name}"
         try:
