@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 
+from commandline import protect
+
 if __name__ == "__main__":
+    protect()
+    for stopping in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(stopping) != signal.SIG_IGN:  # as `nohup` leaves it
+            signal.signal(stopping, signal.default_int_handler)
     # Without this, BentoML would report each stored model to its makers.
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
     from training.cli import PROGRAM
