@@ -33,6 +33,8 @@ from training.data.source import Rejected, Source, Stat
 from training.errors import DataError
 from training.progress import Bar
 
+logger = logging.getLogger(__name__)
+
 _UNUSED_DAYS = 30
 
 Failure = tuple[int, str, str]
@@ -93,7 +95,11 @@ def _alone(cache_dir: Path) -> Iterator[None]:
     handle = os.open(cache_dir, os.O_RDONLY)
     try:
         with contextlib.suppress(OSError):  # some file systems have no locks
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                logger.info("waiting: another process decodes images into %s", cache_dir)
+                fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
         os.close(handle)
@@ -151,7 +157,11 @@ def _results(tasks: list[Task], decoders: int) -> Iterator[tuple[int, np.ndarray
     # Spawned, because a fork of a process with threads (a notebook's, TensorFlow's) can hang.
     context = multiprocessing.get_context("spawn")
     ended, end = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(min(decoders, len(tasks)), context, initializer=_end_with_parent, initargs=(ended,))
+    try:
+        pool = ProcessPoolExecutor(min(decoders, len(tasks)), context, initializer=_end_with_parent, initargs=(ended,))
+    except OSError as error:  # its queues need semaphores
+        advice = "make it writable, or pass --decoders 1"
+        raise DataError(f"decoder processes need /dev/shm: {error.strerror}; {advice}") from error
     try:
         # Submit a few tasks at a time: the queue holds a copy of each list of files.
         waiting = iter(tasks)
