@@ -59,7 +59,18 @@ ROOMS: dict[str, dict[str, set[str]]] = {
 All may import the ground."""
 
 GROUND = {
-    "training": {"backend", "config", "environment", "errors", "memory", "options", "progress", "recipes", "url"},
+    "training": {
+        "backend",
+        "config",
+        "environment",
+        "errors",
+        "folders",
+        "memory",
+        "options",
+        "progress",
+        "recipes",
+        "url",
+    },
     "bento": {"cpus", "errors", "memory", "settings", "startup", "version"},
     "k8s": {path.stem for path in Path("k8s").glob("*.py")} - {"__init__", "__main__", "cli"},
 }

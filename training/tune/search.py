@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from training import environment
+from training import environment, folders
 from training.config import DATASETS, Config
 from training.data.dataset import load
 from training.errors import Interrupted, ModelError, UsageError
@@ -78,7 +76,7 @@ def search(request: Request, show: Callable[[StudyReport], None]) -> Result | No
         request.study or "study",
         data.summary["fingerprint"],
     )
-    with _locked(out), storage.problems(url):
+    with folders.claimed(out, "tune"), storage.problems(url):
         study = studies.begin(plan, storage.connect(url))
         interrupted = _run(plan, study)
         found = record.document(plan, study, data.summary, Environment(**environment.describe()))
@@ -167,19 +165,3 @@ def _retrain(plan: Plan, found: StudyReport) -> Result:
     )
     report.write(plan.out, replace(found, retrained=retrained))
     return result
-
-
-@contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """Lock the folder against other searches.
-
-    Raises:
-        ModelError: another search uses it.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / "tune.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ModelError(f"another search is running in {out}; choose another --out") from None
-        yield
