@@ -64,6 +64,10 @@ def search(request: Request, show: Callable[[StudyReport], None]) -> Result | No
         raise UsageError("--study NAME: a database holds many studies; name yours")
     if request.search == "grid":
         chosen.grid()  # reports its mistakes before images are decoded
+    if request.retrain:
+        from training.train import check_store
+
+        check_store(config)
     data = load(config)
     plan = Plan(
         replace(config.for_images(len(data.parts["train"])), out=None),

@@ -16,6 +16,8 @@ from training.distributed.workers import Workers
 from training.errors import Interrupted, StoreError, TrainingError
 from training.export import publish
 from training.report import record
+from training.tune import search
+from training.tune.space import DEFAULT
 
 TAG = "image_classifier:abc123"
 
@@ -112,3 +114,11 @@ def test_a_full_disk_is_named_whatever_the_library_says(run: Path, free: int, mo
         raise error
     full = f"{run}: No space left on device; continue with: python -m training --resume {run}"
     assert str(raised.value) == (full if free == 0 else str(error))
+
+
+def test_a_search_that_publishes_tries_the_store_before_its_trials(home: Path, tmp_path: Path) -> None:
+    home.write_text("no folder")
+    config = Config(data="photos", out=str(tmp_path / "study"))
+    request = search.Request(config, frozenset(), DEFAULT, "tpe", 1, 1, None, None, retrain=True)
+    with pytest.raises(StoreError, match="can't be stored"):
+        search.search(request, lambda report: None)
