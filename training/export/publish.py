@@ -85,7 +85,12 @@ _STAGING = "image-classifier-staging-"
 def _bentoml_home() -> Path:
     from bentoml._internal.configuration.containers import BentoMLContainer
 
-    return Path(BentoMLContainer.bentoml_home.get())
+    try:
+        return Path(BentoMLContainer.bentoml_home.get())
+    except OSError as error:  # BentoML makes the folder
+        raise StoreError(
+            f"the model store can't be used: {error.filename}: {error.strerror}; set BENTOML_HOME"
+        ) from error
 
 
 @contextlib.contextmanager

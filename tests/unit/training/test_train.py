@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -122,3 +125,11 @@ def test_a_search_that_publishes_tries_the_store_before_its_trials(home: Path, t
     request = search.Request(config, frozenset(), DEFAULT, "tpe", 1, 1, None, None, retrain=True)
     with pytest.raises(StoreError, match="can't be stored"):
         search.search(request, lambda report: None)
+
+
+def test_a_store_that_can_not_be_made_is_named() -> None:
+    code = "from training.export import publish; publish.check('image_classifier')"
+    environment = os.environ | {"BENTOML_HOME": "/proc/nowhere"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    said = "StoreError: the model store can't be used: /proc/nowhere: No such file or directory; set BENTOML_HOME\n"
+    assert done.stderr.endswith(said)
