@@ -30,6 +30,7 @@ import psutil
 from benchmarks import openloop
 from tests.integration.conftest import Server, Store, serving
 from tests.stored import CLASSES, SIZE, picture, write_entry
+from training.report.pictures.style import library
 
 WARM_UP = 0.2
 CLIENTS = 8
@@ -258,6 +259,7 @@ def verdict(result: Soak) -> str:
 
 def draw(result: Soak, path: Path) -> None:
     """Write a picture of the quantities over time, with their lines."""
+    library()
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 9), layout="constrained")

@@ -9,7 +9,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from cluster import settings
-from commandline import Command, ExitCode, Program, write
+from commandline import Command, ExitCode, Program, protect, write
 
 
 def _up(args: Namespace) -> None:
@@ -98,4 +98,5 @@ PROGRAM = Program(
 )
 
 if __name__ == "__main__":
+    protect()
     sys.exit(PROGRAM.main(sys.argv[1:]))

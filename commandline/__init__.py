@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from commandline.errors import CommandError, Interrupted, UsageError
 from commandline.exitcodes import ExitCode
-from commandline.output import show_error, write
+from commandline.output import protect, show_error, write
 from commandline.program import Command, Program
 
-__all__ = ["Command", "CommandError", "ExitCode", "Interrupted", "Program", "UsageError", "show_error", "write"]
+__all__ = [
+    "Command",
+    "CommandError",
+    "ExitCode",
+    "Interrupted",
+    "Program",
+    "UsageError",
+    "protect",
+    "show_error",
+    "write",
+]

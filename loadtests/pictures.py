@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 from typing import TYPE_CHECKING, Any
 
 from loadtests.run import Run
@@ -98,7 +99,12 @@ def _plain_numbers(axes: Axes, axis: str) -> None:
 
 def _svg(draw: Any) -> str:
     """Return the <svg> element of what `draw` draws."""
-    import matplotlib
+    named = os.environ.pop("MPLBACKEND", None)  # a notebook's, which isn't installed here, makes the import fail
+    try:
+        import matplotlib
+    finally:
+        if named is not None:
+            os.environ["MPLBACKEND"] = named
     from matplotlib.figure import Figure
 
     settings: Any = {

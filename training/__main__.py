@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 
+from commandline import protect
+
 if __name__ == "__main__":
+    protect()
+    for stopping in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(stopping) != signal.SIG_IGN:  # as `nohup` leaves it
+            signal.signal(stopping, signal.default_int_handler)
     from training.cli import PROGRAM
     from training.distributed.supervisor import run
 

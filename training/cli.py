@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from commandline import Command, CommandError, ExitCode, Program, write
-from training.errors import TrainingError, UsageError
+from training.errors import UsageError, of_system
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -65,13 +66,16 @@ def _add_evaluate(parser: ArgumentParser) -> None:
 
 
 def _evaluate(args: Namespace) -> None:
+    from training import folders
     from training.evaluation import evaluate
     from training.options import merge
     from training.report.summary import table
 
     given = dict(vars(args))
     tag, runtime = given.pop("tag"), given.pop("runtime")
-    report, out = evaluate(tag, runtime, merge(given, None))
+    config = merge(given, None)
+    with folders.claimed(Path(config.out), "evaluate") if config.out else contextlib.nullcontext():
+        report, out = evaluate(tag, runtime, config)
     _show(table(report.test))
     if out is not None:
         _note(f"Report: {out / 'report.html'}")
@@ -130,20 +134,20 @@ def _note(line: str) -> None:
     console.print(line, markup=False)
 
 
-def _start_logging(args: Namespace) -> None:
+def _prepare(args: Namespace) -> None:
     from training.progress import ConsoleHandler
 
+    try:
+        Path.home()  # cache, model store and Keras' files are below it
+    except RuntimeError:
+        raise UsageError("this user has no home; set HOME to a folder that can be written") from None
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[ConsoleHandler()])
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _explain(error: Exception) -> CommandError | None:
-    if not isinstance(error, OSError):
-        return None
-    # Every problem with the images is a DataError by now. What is left is a full disk or a folder without write access.
-    where = error.filename or "the run's folder, the model store or the temporary folder"
-    return TrainingError(f"{where}: {error.strerror or error}")
+    return of_system(error) if isinstance(error, OSError) else None
 
 
 PROGRAM = Program(
@@ -194,6 +198,7 @@ PROGRAM = Program(
         ExitCode.USAGE: "wrong options",
         ExitCode.REFUSED: "the test accuracy is below --min-accuracy, so the model is not published",
         ExitCode.UNREACHABLE: "tune: the storage of the study can't be reached",
+        ExitCode.BUSY: "another process uses the folder for the results",
         ExitCode.WORKERS_APART: "training by several workers (docs/distributed-training.md): not all connected in time",
         ExitCode.WORKERS_LOST: "training by several workers: one was lost or all were stopped; --resume all of them",
         ExitCode.INTERRUPTED: "interrupted; but `train` exits with 0 if it published the best epoch so far",
@@ -201,6 +206,6 @@ PROGRAM = Program(
     default="train",
     epilog="Options without a command belong to `train`: python -m training --data photos",
     abbreviations=True,
-    prepare=_start_logging,
+    prepare=_prepare,
     explain=_explain,
 )

@@ -273,6 +273,11 @@ class Config:
             object.__setattr__(self, "image_size", 32)
         for f in fields(self):
             _check(f.name, getattr(self, f.name), f.metadata)
+        if self.test_data is None and self.validation_fraction + self.test_fraction >= 1:
+            raise UsageError(
+                f"--validation-fraction {self.validation_fraction:g} and --test-fraction {self.test_fraction:g} leave "
+                "no images to train on; their sum must be below 1"
+            )
         if self.backbone and self.optimizer == "muon":
             raise UsageError("--optimizer muon is for networks without --backbone; use adamw")
         for name in ("data", "validation_data", "test_data"):

@@ -23,6 +23,28 @@ class ModelError(TrainingError):
     """A stored model, or a run to resume, is missing or damaged."""
 
 
+class StoreError(TrainingError):
+    """The model store can't take a model."""
+
+
+class FolderInUse(TrainingError):
+    """Another process uses the folder for the results."""
+
+    exit_code = ExitCode.BUSY
+
+
+class Diverged(TrainingError):
+    """The loss or the network's answers are not finite any more.
+
+    Args:
+        what: what isn't finite, and when.
+        rate: the peak learning rate.
+    """
+
+    def __init__(self, what: str, rate: float) -> None:
+        super().__init__(f"the training diverged: {what} not finite; give a --learning-rate below {rate:g}")
+
+
 class BelowMinimumAccuracy(TrainingError):
     """The model was trained and evaluated, but its test accuracy is too low to publish it."""
 
@@ -42,6 +64,13 @@ class WorkersApart(TrainingError):
 
 
 class Interrupted(TrainingError):
-    """Ctrl-C was pressed before the first epoch was complete, or twice."""
+    """The run was stopped before the first epoch was complete, after training, or twice."""
 
     exit_code = ExitCode.INTERRUPTED
+
+
+def of_system(error: OSError) -> TrainingError:
+    """Return an error of the operating system, such as a full disk, as one line."""
+    # Every problem with the images is a DataError by now. What is left is a full disk or a folder without write access.
+    where = error.filename or "the run's folder, the model store or the temporary folder"
+    return TrainingError(f"{where}: {error.strerror or error}")

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from training import backend, environment, options
+from training import backend, environment, folders, options
 from training.checks.run import of_training
 from training.config import Config
-from training.data.dataset import Dataset, Part, load
+from training.data.dataset import Dataset, load
 from training.data.locations import keep_outside
 from training.distributed.workers import Workers, here, join, part_from, shares
-from training.errors import BelowMinimumAccuracy, Interrupted, ModelError, UsageError
-from training.export import calibration, entry
-from training.export.publish import publish
+from training.errors import (
+    BelowMinimumAccuracy,
+    Diverged,
+    Interrupted,
+    ModelError,
+    StoreError,
+    TrainingError,
+    UsageError,
+    of_system,
+)
+from training.export import calibration, entry, publish
 from training.input.parts import batches, training_batches, validation_batches
 from training.loop import phases
 from training.loop.checkpoint import Checkpoint, Progress
@@ -27,9 +40,12 @@ from training.network import backbone
 from training.network.served import for_serving
 from training.report import calibration as calibrated
 from training.report import course, explaining, metrics, record
-from training.report.document import Data, Environment, Model, TrainingReport, Validation
+from training.report.document import Data, Environment, TrainingReport, Validation
 
 logger = logging.getLogger(__name__)
+
+_LEAST_SPACE = 1 << 20
+"""With fewer bytes free after an error, the disk counts as full."""
 
 
 @dataclass(frozen=True)
@@ -54,22 +70,24 @@ def train(config: Config) -> Result:
     group = here()
     if group.count > 1 and not config.out:
         raise UsageError("several workers need --out DIR, a folder that all of them see")
-    out = Path(config.out) if config.out else Path("runs", datetime.now().strftime("%Y%m%d-%H%M%S"))
-    if group.leads and (out / "config.toml").exists():
-        raise UsageError(f"{out} holds a run already; resume it with --resume {out}, or give another --out")
-    keep_outside(out, config)
-    config = backbone.settle(config)
-    data = load(config)
-    config = group.settle(config.for_images(len(data.parts["train"])), given=config.batch_size)
+    keep_outside(Path(config.out or folders.RUNS), config)
     if group.leads:
-        out.mkdir(parents=True, exist_ok=True)
-        options.write(config.relocatable(), out / "config.toml")
-    try:
-        return _run(config, data, out, group)
-    except (UsageError, ModelError):
-        if group.leads and not (out / "checkpoint").exists():  # missing weights leave no run behind
-            (out / "config.toml").unlink()
-        raise
+        check_store(config)
+    out = Path(config.out) if config.out else folders.new_run()
+    with _claimed(out, group):
+        if group.leads and (out / folders.CONFIG).exists():
+            raise UsageError(f"{out} holds a run already; resume it with --resume {out}, or give another --out")
+        config = backbone.settle(config)
+        data = load(config)
+        config = group.settle(config.for_images(len(data.parts["train"])), given=config.batch_size)
+        if group.leads:
+            options.write(config.relocatable(), out / folders.CONFIG)
+        try:
+            return _run(config, data, out, group)
+        except (UsageError, ModelError):
+            if group.leads and not (out / "checkpoint").exists():  # missing weights leave no run behind
+                (out / folders.CONFIG).unlink()
+            raise
 
 
 def resume(out: Path) -> Result:
@@ -78,20 +96,69 @@ def resume(out: Path) -> Result:
     Raises:
         TrainingError: see `training.errors`.
     """
-    if not (out / "config.toml").exists():
+    if not (out / folders.CONFIG).exists():
         raise ModelError(f"{out} holds no run to resume (no config.toml)")
-    report = record.read(out)
-    if report and report.model.published and report.train.stopped != "interrupted":
-        logger.info("%s is complete already; nothing to do", out)
-        return Result(out, report)
-    progress = Checkpoint(out).load()
-    if progress:
-        backend.resume_with(progress.backend)
     group = here()
-    config = options.merge({}, out / "config.toml")
-    if progress and phases.ended(config, progress):
-        group = group.disbanded()  # the remaining steps need one process
-    return _run(config, load(config), out, group)
+    with _claimed(out, group):
+        report = _published(out) if group.leads else record.read(out)
+        if report and report.model.published and report.train.stopped != "interrupted":
+            logger.info("%s is complete already; nothing to do", out)
+            return Result(out, report)
+        progress = Checkpoint(out).load()
+        if progress:
+            backend.resume_with(progress.backend)
+        config = options.merge({}, out / folders.CONFIG)
+        if group.leads:
+            check_store(config)
+        if progress and phases.ended(config, progress):
+            group = group.disbanded()  # the remaining steps need one process
+        return _run(config, load(config), out, group)
+
+
+def check_store(config: Config) -> None:
+    """Try what publishing will need, before anything takes long.
+
+    Raises:
+        StoreError: the model store can't be written, or refuses the model's name.
+    """
+    if config.publish:
+        publish.check(config.name)
+
+
+@contextlib.contextmanager
+def _claimed(out: Path, group: Workers) -> Iterator[None]:
+    """Keep the run to this process, and name `--resume` in an error that a resumed run can get over."""
+    with folders.claimed(out, "train") if group.leads else contextlib.nullcontext():
+        try:
+            yield
+        except (KeyboardInterrupt, Exception) as error:
+            ended = _outside(error, out)
+            if ended is None or not (out / folders.CONFIG).exists():
+                raise
+            raise type(ended)(f"{ended}; continue with: {folders.resuming(out)}") from error
+
+
+def _outside(error: BaseException, out: Path) -> TrainingError | None:
+    """Return an error that comes from outside the run, so that a resumed one may get over it; None for another one."""
+    if isinstance(error, KeyboardInterrupt):
+        return Interrupted("interrupted")
+    if isinstance(error, OSError):
+        return of_system(error)
+    if isinstance(error, TrainingError):
+        return error if isinstance(error, (Interrupted, StoreError)) else None
+    # The libraries that write models report a full disk in many ways.
+    for folder in (out, Path(tempfile.gettempdir())):
+        if shutil.disk_usage(folder).free < _LEAST_SPACE:
+            return of_system(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)))
+    return None
+
+
+def _published(out: Path) -> TrainingReport | None:
+    """Return the report of the run in `out`. A run that was killed while it published may have a prepared one."""
+    prepared = record.read(out, prepared=True)
+    if prepared and prepared.model.tag and publish.stored(prepared.model.tag):
+        record.settle(out)
+    return record.read(out)
 
 
 def _run(config: Config, data: Dataset, out: Path, group: Workers) -> Result:
@@ -111,24 +178,50 @@ def _run(config: Config, data: Dataset, out: Path, group: Workers) -> Result:
     temperature, uncalibrated = _calibrate(model, data, config)
     test = data.parts["test"]
     probabilities = model.predict(batches(test, data), verbose=0)
+    if not np.isfinite(probabilities).all():
+        raise Diverged("the network's answers are", config.peak_learning_rate)
     exported = entry.write(model, probabilities, data, config, out / "model")
     explanations, explained = explaining.explain(model, test, probabilities, data.class_names)
+    evaluation = metrics.evaluate(test.labels, probabilities, data.class_names)
     report = TrainingReport(
-        test=metrics.evaluate(test.labels, probabilities, data.class_names),
+        test=evaluation,
         calibration=calibrated.describe(temperature, uncalibrated, test.labels, probabilities),
         validation=validation,
         data=Data.from_json(data.summary),
         checks=checked.section,
         train=course.describe(config, progress, data.balance),
-        model=exported,
+        model=replace(exported, refused=_refused(evaluation.accuracy, config)),
         environment=Environment(**described),
         explanations=explanations,
     )
-    report = replace(report, model=_publish(report, config, test, probabilities, out / "model"))
-    record.write(out, report, data, config, probabilities, explained | checked.pictures)
+    shown = record.draw(report, data, config, probabilities) | explained | checked.pictures
+    record.write(out, report, shown)
     if report.model.refused:
         raise BelowMinimumAccuracy(f"not published: {report.model.refused}; report: {out / 'report.html'}")
+    if config.publish:
+        metadata = entry.metadata(config, report, test, probabilities)
+        report = _publish(report, config, metadata, out, shown)
     return Result(out, report)
+
+
+def _refused(accuracy: float, config: Config) -> str | None:
+    if accuracy >= config.min_accuracy:
+        return None
+    return f"test accuracy {accuracy:.4f} is below --min-accuracy {config.min_accuracy}"
+
+
+def _publish(
+    report: TrainingReport, config: Config, metadata: dict[str, Any], out: Path, shown: dict[str, bytes]
+) -> TrainingReport:
+    """Put the model into the store and say so in the report, as the last step; return the report."""
+    tag = publish.new_tag(config.name)
+    report = replace(report, model=replace(report.model, tag=tag, published=True))
+    # The report that names the tag is complete before the store is, so that a resumed run knows what it published.
+    record.prepare(out, report, shown)
+    labels = {"task": "image-classification", "framework": "keras", "data": report.data.name}
+    publish.publish(tag, out / "model", labels, metadata)
+    record.settle(out)
+    return report
 
 
 def _train(config: Config, data: Dataset, out: Path, group: Workers) -> tuple[Any, Progress]:
@@ -142,9 +235,10 @@ def _train(config: Config, data: Dataset, out: Path, group: Workers) -> tuple[An
         raise ModelError(f"the images have changed since {out} was begun; start a new run")
     held_out = validation_batches(data, copies=shares() // group.count)
     model, progress = phases.run(config, len(data.class_names), train_batches, held_out, checkpoint, progress, group)
-    if part_from(group):
-        if not progress.best_epoch:
-            raise Interrupted("interrupted before there was anything to keep")
+    separated = part_from(group)
+    if not progress.best_epoch:
+        raise Interrupted("interrupted before an epoch was complete: nothing was published")
+    if separated:
         model = checkpoint.load_model(progress)  # on this process's devices alone
         checkpoint.restore_best(model, progress)
     return model, progress
@@ -165,16 +259,3 @@ def _calibrate(model: Any, data: Dataset, config: Config) -> tuple[float, str | 
         return 1.0, "with --refit no image was held out to fit a temperature on"
     validation = data.parts["validation"]
     return calibration.calibrate(model, batches(validation, data), validation.labels)
-
-
-def _publish(report: TrainingReport, config: Config, test: Part, probabilities: np.ndarray, files: Path) -> Model:
-    """Put `files` into the model store, if the model is good enough; return its section of the report."""
-    accuracy = report.test.accuracy
-    if accuracy < config.min_accuracy:
-        refused = f"test accuracy {accuracy:.4f} is below --min-accuracy {config.min_accuracy}"
-        return replace(report.model, refused=refused)
-    if not config.publish:
-        return report.model
-    labels = {"task": "image-classification", "framework": "keras", "data": report.data.name}
-    metadata = entry.metadata(config, report, test, probabilities)
-    return replace(report.model, tag=publish(config.name, files, labels, metadata), published=True)

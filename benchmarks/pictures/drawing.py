@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from benchmarks.pictures.board import Panel, text
+from training.report.pictures.style import library
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,7 +26,7 @@ _COLOURS = ("#73bf69", "#f2cc0c", "#5794f2", "#ff9830", "#f2495c", "#b877d9", "#
 
 def draw(panels: list[Panel], title: str, seconds: float) -> Image.Image:
     """Return a picture of panels that show a run of so many seconds."""
-    import matplotlib
+    matplotlib = library()
     from matplotlib.figure import Figure
 
     settings: Any = _style()

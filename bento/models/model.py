@@ -89,6 +89,23 @@ def find(name: str, tag: str | None, runtime: Form | None) -> ServedModel:
     return ServedModel(model_tag, runtime, entry / FILES[runtime], about.class_names, about.image_size, about.baseline)
 
 
+def newest(name: str) -> tuple[ServedModel | None, list[str]]:
+    """Return the newest model called `name` that can be served, and one line about each newer one that can't."""
+    from bentoml._internal.configuration.containers import BentoMLContainer
+
+    store = Path(BentoMLContainer.model_store_dir.get(), name)
+    refused: list[str] = []
+    for entry in sorted(store.glob("*/"), key=lambda entry: entry.stat().st_mtime, reverse=True):
+        tag = f"{name}:{entry.name}"
+        try:
+            return find(name, tag, None), refused
+        except ModelError as error:
+            refused.append(str(error))
+        except Exception as error:  # BentoML reports a damaged entry in many ways
+            refused.append(f"{tag} can't be read: {type(error).__name__}")
+    return None, refused
+
+
 def _stored(tag: str) -> Any:
     import bentoml
     from bentoml._internal.configuration.containers import BentoMLContainer

@@ -64,6 +64,7 @@ GROUND = {
         "config",
         "environment",
         "errors",
+        "folders",
         "memory",
         "options",
         "progress",

@@ -7,7 +7,7 @@ from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
-from training import options
+from training import folders, options
 from training.checks import run as checks
 from training.checks.collection import CheckedPart, Collection
 from training.config import Config
@@ -72,7 +72,9 @@ def run(args: Namespace) -> Done:
     """
     given = dict(vars(args))
     labels, fix = given.pop("labels"), given.pop("fix")
-    return check(options.merge(given, None), labels, fix)
+    config = options.merge(given, None)
+    with folders.claimed(Path(config.out or DEFAULT_OUT), "check"):
+        return check(config, labels, fix)
 
 
 def check(config: Config, labels: bool, fix: bool) -> Done:

@@ -34,6 +34,8 @@ from training.data.source import Rejected, Source, Stat
 from training.errors import DataError, UsageError
 from training.progress import Bar
 
+logger = logging.getLogger(__name__)
+
 _UNUSED_DAYS = 30
 _UNGUARDED = 77
 """Exit code of a decoder that ran the caller's script again instead of decoding."""
@@ -106,7 +108,11 @@ def _alone(cache_dir: Path) -> Iterator[None]:
     handle = os.open(cache_dir, os.O_RDONLY)
     try:
         with contextlib.suppress(OSError):  # some file systems have no locks
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                logger.info("waiting: another process decodes images into %s", cache_dir)
+                fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
         os.close(handle)
@@ -166,7 +172,11 @@ def _results(tasks: list[Task], decoders: int) -> Iterator[tuple[int, np.ndarray
     context = multiprocessing.get_context("spawn")
     ended, end = context.Pipe(duplex=False)
     decoding: list[BaseProcess] = []
-    pool = ProcessPoolExecutor(min(decoders, len(tasks)), context, initializer=_end_with_parent, initargs=(ended,))
+    try:
+        pool = ProcessPoolExecutor(min(decoders, len(tasks)), context, initializer=_end_with_parent, initargs=(ended,))
+    except OSError as error:  # its queues need semaphores
+        advice = "make it writable, or pass --decoders 1"
+        raise DataError(f"decoder processes need /dev/shm: {error.strerror}; {advice}") from error
     try:
         # Submit a few tasks at a time: the queue holds a copy of each list of files.
         waiting = iter(tasks)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import io
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -57,8 +59,15 @@ def read(path: Path) -> dict[str, set[str]]:
     """
     found: dict[str, set[str]] = {option: set() for option in OPTIONS}
     try:
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            table = csv.DictReader(file)
+        content = path.read_bytes()
+        if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            text = content.decode("utf-16", "replace")
+        else:
+            text = content.decode("utf-8-sig", "surrogateescape")
+        # A spreadsheet separates the columns by its country's habit. No name of ours has these characters.
+        separator = next((mark for mark in ";\t" if mark in text.partition("\n")[0]), ",")
+        with io.StringIO(text, newline="") as file:
+            table = csv.DictReader(file, delimiter=separator)
             if "file" not in (table.fieldnames or ()):
                 raise UsageError(f"--exclude {path} has no column `file`; pass a list that `check --fix` wrote")
             for row in table:

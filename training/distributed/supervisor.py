@@ -18,6 +18,7 @@ from collections.abc import Callable
 from types import FrameType
 
 from commandline import show_error
+from commandline.output import stream
 from training.distributed import workers
 from training.errors import WorkersApart, WorkersLost
 
@@ -51,10 +52,13 @@ def _supervise(arguments: list[str]) -> int:
             os.close(number)
 
         def pass_on(signum: int, frame: FrameType | None) -> None:
-            process.send_signal(signum)
+            # A terminal that is closed stops the workers from outside, as the end of a pod does.
+            process.send_signal(signal.SIGTERM if signum == signal.SIGHUP else signum)
 
         signal.signal(signal.SIGINT, pass_on)
         signal.signal(signal.SIGTERM, pass_on)
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, pass_on)
         code = process.wait()
         os.close(ours)
         if code >= 0:
@@ -83,9 +87,7 @@ def _below(main: Callable[[list[str]], int], arguments: list[str]) -> int:
     alive, *said = (int(number) for number in os.environ.pop(_PIPES).split())
     for inherited in (alive, *said):
         os.set_inheritable(inherited, False)  # decoders must not inherit them
-    sys.stdout, sys.stderr = (
-        os.fdopen(number, "w", buffering=1, encoding="utf-8", errors="backslashreplace") for number in said
-    )
+    sys.stdout, sys.stderr = (stream(number, "utf-8") for number in said)
 
     def end_with_parent() -> None:
         os.read(alive, 1)

@@ -50,6 +50,7 @@ class Checkpoint:
     """The folder `checkpoint/` of a run. After `kill -9` at any moment, the previous state is readable."""
 
     def __init__(self, run: Path, *, writes: bool = True) -> None:
+        self.run = run
         self._folder = run / "checkpoint"
         self._writes = writes
         """Of several workers, one writes for all."""

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 import keras
 
 from training.config import Config
 from training.distributed.workers import Workers, guarded
-from training.errors import TrainingError
+from training.errors import Diverged
 from training.input.batches import Batches
 from training.loop import image_losses
 from training.loop.checkpoint import Checkpoint, Progress
-from training.loop.interruption import Interruption, ctrl_c
+from training.loop.interruption import Interruption, stoppable
 from training.progress import Bar, console
 
 # With a small network, drawing at every step would take up to a tenth of the time.
@@ -30,7 +30,7 @@ def fit(
     progress: Progress,
     workers: Workers = Workers(),  # noqa: B008 - it is frozen
 ) -> Progress:
-    """Train until the last epoch, early stopping or Ctrl-C. Then `model` has the best epoch's weights.
+    """Train until the last epoch, early stopping, Ctrl-C, SIGTERM or SIGHUP. Then `model` has the best epoch's weights.
 
     Args:
         model: compiled; when resuming, with the weights and optimiser state of `progress`.
@@ -44,15 +44,15 @@ def fit(
         The final progress; `stopped` is "finished", "early_stopping" or "interrupted".
 
     Raises:
-        Interrupted: Ctrl-C was pressed twice.
+        Interrupted: Ctrl-C was pressed twice, or SIGTERM or SIGHUP came twice.
         WorkersLost: another worker has stopped, or all were stopped from outside.
-        TrainingError: the loss is not finite.
+        Diverged: the loss is not finite.
     """
     early_stopping = None
     if validation is not None:
         early_stopping = keras.callbacks.EarlyStopping("val_loss", patience=config.patience)
-    with ctrl_c(workers) as interruption, guarded(workers):
-        loop = _Loop(train, checkpoint, progress, early_stopping, interruption)
+    with stoppable(workers, checkpoint.run) as interruption, guarded(workers):
+        loop = _Loop(train, checkpoint, progress, early_stopping, interruption, config, workers)
         if not _out_of_patience(progress, config):
             model.fit(
                 train,
@@ -91,8 +91,11 @@ class _Loop(keras.callbacks.Callback):  # type: ignore[misc]
         progress: Progress,
         early_stopping: Any,
         interruption: Interruption,
+        config: Config,
+        workers: Workers,
     ) -> None:
         super().__init__()
+        self._rate, self._several = config.peak_learning_rate, workers.count > 1
         self._train, self._checkpoint, self._progress = train, checkpoint, progress
         self._early_stopping, self._interruption = early_stopping, interruption
 
@@ -108,6 +111,7 @@ class _Loop(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self._train.start_epoch(epoch)
+        self._epoch = epoch
         self._started = self._shown = time.perf_counter()
         label = f"Epoch {epoch + 1}/{self.params['epochs']}"
         self._bar = Bar(label, self._train.images_an_epoch)
@@ -122,6 +126,9 @@ class _Loop(keras.callbacks.Callback):  # type: ignore[misc]
             logs = logs or {}
             done = (batch + 1) * self._train.batch_size
             self._bar.show(done, f"loss {logs['loss']:.3f} accuracy {logs['accuracy']:.3f}")
+            # Several workers must end at the same step; theirs is the end of the epoch.
+            if not math.isfinite(logs["loss"]) and not self._several:
+                self._end_diverged(self._epoch)
         if self._interruption.step():
             self.model.stop_training = True
 
@@ -138,7 +145,7 @@ class _Loop(keras.callbacks.Callback):  # type: ignore[misc]
         logs = dict(logs or {})
         held_out = "val_loss" in logs
         if not math.isfinite(logs["loss"] + logs.get("val_loss", 0)):
-            raise TrainingError(f"the loss is not finite after epoch {epoch + 1}; try a lower --learning-rate")
+            self._end_diverged(epoch)
         progress = self._progress
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         logs.setdefault("learning_rate", rate)
@@ -158,3 +165,7 @@ class _Loop(keras.callbacks.Callback):  # type: ignore[misc]
             f"loss {logs['loss']:.4f}  accuracy {logs['accuracy']:.4f}  {validated}"
             f"{self._train.images_an_epoch / self._train_seconds:,.0f} images/s{'  *' if better else ''}"
         )
+
+    def _end_diverged(self, epoch: int) -> NoReturn:
+        self._bar.__exit__(None, None, None)
+        raise Diverged(f"in epoch {epoch + 1} the loss is", self._rate)

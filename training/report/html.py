@@ -1,4 +1,4 @@
-"""Write report.html: one page about a run or an evaluation that needs no other file."""
+"""Render report.html: one page about a run or an evaluation that needs no other file."""
 
 from __future__ import annotations
 
@@ -21,32 +21,14 @@ _LISTED_PAIRS = 10
 _CLASSES_IN_LABEL_ORDER = 20
 
 
-def write(out: Path, report: Report, pictures: dict[str, bytes]) -> Path:
-    """Write `out`/report.html and each picture as `out`/NAME.png.
+def render(report: Report, pictures: dict[str, bytes]) -> str:
+    """Return the page. Every text of `report` is untrusted, so it is escaped.
 
     Args:
-        out: folder, created if it is missing.
         report: what the page is about.
         pictures: PNG by name; the page shows learning_curves, confusion_matrix, roc_curves,
             reliability, reliability_before, mistakes, explanations, class_balance and samples.
-
-    Returns:
-        The path of report.html.
-
-    Raises:
-        OSError: `out` can't be written.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    for name, png in pictures.items():
-        (out / f"{name}.png").write_bytes(png)
-    path = out / "report.html"
-    # A file name may be no UTF-8; its invalid bytes are shown as \udcff and the like.
-    path.write_bytes(render(report, pictures).encode("utf-8", "backslashreplace"))
-    return path
-
-
-def render(report: Report, pictures: dict[str, bytes]) -> str:
-    """Return the page. Every text of `report` is untrusted, so it is escaped."""
     test = report.test
     return template("report.html.j2").render(
         **vars(report),

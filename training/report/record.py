@@ -17,40 +17,51 @@ from training.report.document import Calibration, Report, TrainingReport
 logger = logging.getLogger(__name__)
 
 _SAMPLES = 24
+_METRICS, _ASIDE = "metrics.json", ".new"
 
 
-def write(
-    out: Path,
-    report: TrainingReport,
-    data: Dataset,
-    config: Config,
-    probabilities: np.ndarray,
-    more_pictures: dict[str, bytes],
-) -> None:
-    """Write the record of a training run; `probabilities` (N, C) are those of the test part."""
-    shown = _training_pictures(report, data, config) | more_pictures
-    shown |= _before_calibration(report.calibration, data.parts["test"].labels, probabilities)
-    write_evaluation(out, report, data.parts["test"], probabilities, shown)
+def draw(report: TrainingReport, data: Dataset, config: Config, probabilities: np.ndarray) -> dict[str, bytes]:
+    """Return the pictures of a training run, as PNG by name; `probabilities` (N, C) are those of the test part."""
+    test = data.parts["test"]
+    shown = pictures.of_evaluation(report.test, test.labels, probabilities, test, data.class_names)
+    shown |= _training_pictures(report, data, config)
+    return shown | _before_calibration(report.calibration, test.labels, probabilities)
 
 
-def write_evaluation(
-    out: Path,
-    report: Report,
-    part: Part,
-    probabilities: np.ndarray,
-    more_pictures: dict[str, bytes] | None = None,
-) -> None:
-    """Write metrics.json, report.html and the pictures of the evaluation on `part`."""
+def write(out: Path, report: Report, shown: dict[str, bytes]) -> None:
+    """Write metrics.json, report.html and the pictures."""
     out.mkdir(parents=True, exist_ok=True)
+    for name, content in (_documents(report, shown) | {f"{name}.png": png for name, png in shown.items()}).items():
+        (out / name).write_bytes(content)
+
+
+def write_evaluation(out: Path, report: Report, part: Part, probabilities: np.ndarray) -> None:
+    """Write metrics.json, report.html and the pictures of the evaluation on `part`."""
+    write(out, report, pictures.of_evaluation(report.test, part.labels, probabilities, part, report.data.classes))
+
+
+def prepare(out: Path, report: Report, shown: dict[str, bytes]) -> None:
+    """Write metrics.json and report.html aside, so that `settle` needs no space to put them in place."""
+    for name, content in _documents(report, shown).items():
+        (out / f"{name}{_ASIDE}").write_bytes(content)
+
+
+def settle(out: Path) -> None:
+    """Put the prepared metrics.json and report.html in place."""
+    for name in ("report.html", _METRICS):  # the one that `read` looks at comes last
+        (out / f"{name}{_ASIDE}").replace(out / name)
+
+
+def _documents(report: Report, shown: dict[str, bytes]) -> dict[str, bytes]:
     text = json.dumps(report.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
-    (out / "metrics.json").write_text(text, encoding="utf-8")
-    shown = pictures.of_evaluation(report.test, part.labels, probabilities, part, report.data.classes)
-    html.write(out, report, shown | (more_pictures or {}))
+    # A file name may be no UTF-8; its invalid bytes become \udcff and the like, which JSON takes as well.
+    documents = {"report.html": html.render(report, shown), _METRICS: text}
+    return {name: document.encode("utf-8", "backslashreplace") for name, document in documents.items()}
 
 
-def read(out: Path) -> TrainingReport | None:
-    """Return the report that `write` wrote; None if there is no metrics.json, or one of another form."""
-    path = out / "metrics.json"
+def read(out: Path, *, prepared: bool = False) -> TrainingReport | None:
+    """Return the report that `write` or `prepare` wrote; None if there is no metrics.json, or one of another form."""
+    path = out / f"{_METRICS}{_ASIDE if prepared else ''}"
     try:
         return TrainingReport.from_json(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:

@@ -50,7 +50,7 @@ def run(plan: Plan, study: Study, look: Callable[[], None]) -> bool:
     """Do the trials of the plan; call `look` about every second. Return whether Ctrl-C ended the search early.
 
     Raises:
-        Interrupted: a second Ctrl-C, or SIGTERM; the running trials are queued again.
+        Interrupted: a second Ctrl-C, SIGTERM or SIGHUP; the running trials are queued again.
         WorkerFailed: a process gave up.
     """
     context = multiprocessing.get_context("spawn")
@@ -114,15 +114,18 @@ def _queue_again(plan: Plan, study: Study, names: set[str]) -> int:
 
 @contextmanager
 def _signals(stop: Any) -> Iterator[None]:
-    """Turn the first Ctrl-C into a request to stop; raise `Interrupted` at the second and at SIGTERM."""
+    """Turn the first Ctrl-C into a request to stop; raise `Interrupted` at the second, SIGTERM and SIGHUP."""
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGTERM or stop.is_set():
+        if number != signal.SIGINT or stop.is_set():
             raise Interrupted("interrupted")
         stop.set()
         console.print("Ctrl-C: stopping after the trials that are running. Press Ctrl-C again to stop at once.")
 
-    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    ours = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        ours.append(signal.SIGHUP)
+    previous = {number: signal.signal(number, handle) for number in ours}
     try:
         yield
     finally:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from training import environment
+from training import environment, folders
 from training.config import DATASETS, Config
 from training.data.dataset import load
 from training.data.locations import keep_outside
@@ -68,6 +66,10 @@ def search(request: Request, show: Callable[[StudyReport], None]) -> Result | No
     if request.search == "grid":
         chosen.grid()  # reports its mistakes before images are decoded
     keep_outside(out, config)
+    if request.retrain:
+        from training.steps import check_store
+
+        check_store(config)
     data = load(config)
     plan = Plan(
         replace(config.for_images(len(data.parts["train"])), out=None),
@@ -80,7 +82,7 @@ def search(request: Request, show: Callable[[StudyReport], None]) -> Result | No
         request.study or "study",
         data.summary["fingerprint"],
     )
-    with _locked(out), storage.problems(url):
+    with folders.claimed(out, "tune"), storage.problems(url):
         study = studies.begin(plan, storage.connect(url))
         interrupted = _run(plan, study)
         found = record.document(plan, study, data.summary, Environment(**environment.describe()))
@@ -169,19 +171,3 @@ def _retrain(plan: Plan, found: StudyReport) -> Result:
     )
     report.write(plan.out, replace(found, retrained=retrained))
     return result
-
-
-@contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """Lock the folder against other searches.
-
-    Raises:
-        ModelError: another search uses it.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / "tune.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ModelError(f"another search is running in {out}; choose another --out") from None
-        yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from argparse import ArgumentParser, Namespace
@@ -192,3 +193,22 @@ def test_an_answer_that_nobody_reads_is_dropped_in_silence() -> None:
         process.stdout.read(10)
         process.stdout.close()
         assert (process.stderr.read(), process.wait()) == (b"", 0)
+
+
+@pytest.mark.parametrize("redirection", [">&-", "2>&-", ">&- 2>&-", ">/dev/full", "2>/dev/full", ">&- 2>/dev/full"])
+def test_what_is_printed_never_decides_the_exit_code(redirection: str) -> None:
+    """The kind: the work is done, and a line about it that can't be shown makes a failure of it."""
+    code = (
+        "import sys, commandline; commandline.protect(); commandline.write('\\u756a\\n'); "
+        "print('\\u756a', '\\udcff', file=sys.stderr); sys.exit(3)"
+    )
+    command = ["sh", "-c", f'"$0" -c "$1" {redirection}', sys.executable, code]
+    environment = {"PYTHONIOENCODING": "ascii", "PYTHONPATH": os.getcwd()}
+    assert subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 3
+
+
+def test_what_a_stream_can_not_encode_is_escaped() -> None:
+    code = "import commandline; commandline.protect(); commandline.write('\\u756a\\n')"
+    environment = {"PYTHONIOENCODING": "ascii", "PYTHONPATH": os.getcwd()}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True)
+    assert done.stdout == b"\\u756a\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -39,3 +40,13 @@ def test_an_unknown_command_is_one_line(capsys: pytest.CaptureFixture[str]) -> N
     assert PROGRAM.main(["evalute", "image_classifier"]) == 2
     message = "error: there is no command evalute; choose one of train, evaluate, check, tune\n"
     assert capsys.readouterr() == ("", message)
+
+
+def test_a_user_without_a_home_is_told_to_set_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The kind: what a machine lacks is shown as a traceback of a library that missed it."""
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    assert PROGRAM.main(["--data", "photos"]) == 2
+    assert capsys.readouterr() == ("", "error: this user has no home; set HOME to a folder that can be written\n")

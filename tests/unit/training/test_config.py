@@ -99,3 +99,9 @@ def test_few_images_get_small_batches_and_many_epochs(images: int, batch_size: i
 def test_given_values_are_never_changed() -> None:
     config = Config(data="x", batch_size=7, epochs=3, patience=2).for_images(45_000)
     assert (config.batch_size, config.epochs, config.patience) == (7, 3, 2)
+
+
+def test_fractions_that_leave_nothing_to_train_on_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"--validation-fraction 0.5 and --test-fraction 0.5 leave no images"):
+        Config(validation_fraction=0.5, test_fraction=0.5)
+    assert Config(validation_fraction=0.5, test_fraction=0.5, test_data="others").test_data

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from training.report.pictures.style import FAINT, PART_COLOURS, as_percent, canvas, png
+from training.report.pictures.style import FAINT, PART_COLOURS, as_percent, canvas, library, png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,6 +22,7 @@ def learning_curves(history: dict[str, list[float]], best_epoch: int, phases: Se
         best_epoch: the epoch whose weights were kept, counted from 1.
         phases: the epochs after which another phase began.
     """
+    library()
     from matplotlib.ticker import MaxNLocator
 
     with canvas(8.4, 4.4) as figure:

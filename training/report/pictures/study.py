@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from training.report.document import Option
-from training.report.pictures.style import BLUE, FAINT, GRID, ORANGE, SKY, VERMILION, canvas, captions, png
+from training.report.pictures.style import BLUE, FAINT, GRID, ORANGE, SKY, VERMILION, canvas, captions, library, png
 from training.report.study_document import Choices, Range, Trial
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ def history(trials: list[Trial]) -> bytes:
     Args:
         trials: at least one is complete.
     """
+    library()
     from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
     complete = [trial for trial in trials if trial.state == "complete"]
@@ -74,6 +75,7 @@ def parallel_coordinates(trials: list[Trial], space: dict[str, Choices | Range])
         trials: complete trials with a value for every option of `space`.
         space: the options that were searched.
     """
+    library()
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,10 +42,25 @@ _FAMILIES = (
 )
 
 
+def library() -> Any:
+    """Return the module matplotlib, imported without looking at MPLBACKEND.
+
+    A notebook's MPLBACKEND names a backend that isn't installed here, and matplotlib refuses to be imported then. The
+    pictures need no backend.
+    """
+    named = os.environ.pop("MPLBACKEND", None)
+    try:
+        import matplotlib
+    finally:
+        if named is not None:
+            os.environ["MPLBACKEND"] = named
+    return matplotlib
+
+
 @contextmanager
 def canvas(width: float, height: float) -> Iterator[Figure]:
     """Give a figure of this size in inches. Draw on it and call `png` before the block ends."""
-    import matplotlib
+    matplotlib = library()
     from matplotlib.figure import Figure
 
     settings: Any = {
@@ -69,7 +85,9 @@ def canvas(width: float, height: float) -> Iterator[Figure]:
         "legend.frameon": False,
         "lines.linewidth": 1.8,
     }
-    with matplotlib.rc_context(settings):
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # a matplotlibrc of the user's has no say
+        matplotlib.rcParams.update(settings)
         yield Figure(figsize=(width, height), layout="constrained")
 
 
@@ -109,6 +127,7 @@ def as_percent(axes: Axes, *axis_names: str) -> None:
 
 @functools.cache
 def _families() -> list[str]:
+    library()
     from matplotlib.font_manager import fontManager
 
     installed = set(fontManager.get_font_names())
@@ -117,6 +136,7 @@ def _families() -> list[str]:
 
 @functools.cache
 def _drawable() -> frozenset[int]:
+    library()
     from matplotlib.font_manager import findfont, get_font
 
     # Every font has "…" and the letters of escapes; no font draws the joiners that `printable` keeps.

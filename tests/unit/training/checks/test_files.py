@@ -170,3 +170,14 @@ def test_only_problems_that_were_found_get_a_picture() -> None:
     drawn = of_checks(images, section, [], np.array([1]), none, images.class_names)
     assert list(drawn) == ["doubtful_labels"]
     assert drawn["doubtful_labels"].startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_list_that_a_spreadsheet_saved_is_read(tmp_path: Path, encoding: str, separator: str) -> None:
+    """The kind: a file of ours is refused once a common program has saved it."""
+    path = tmp_path / "suspects.csv"
+    rows = [["file", "in", "why"], ["./cat/é.png", "data", "copy"], ["./dog/1.png", "test-data", "copy"]]
+    path.write_text("".join(separator.join(row) + "\r\n" for row in rows), encoding=encoding, newline="")
+    assert exclusions.read(path)["data"] == {"cat/é.png"}
+    assert exclusions.read(path)["test-data"] == {"dog/1.png"}

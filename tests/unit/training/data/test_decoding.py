@@ -1,18 +1,24 @@
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import ClassVar
+from types import SimpleNamespace
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 import pytest
 
 import imaging
 from tests.folders import write_tree
+from training.data import decoding
 from training.data.decoded import DecodedImages
 from training.data.decoding import decode_folder
 from training.data.disk import DiskSource
@@ -185,3 +191,30 @@ def test_decoders_exit_when_their_parent_is_killed(tmp_path: Path) -> None:
         # The children inherit the other end of the pipe, which closes when the last of them exits.
         process.communicate(timeout=60)
     assert process.returncode == -9
+
+
+def test_a_machine_without_shared_memory_is_named_and_not_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kind: an error is blamed on the first folder that comes to mind."""
+
+    def refuse(*args: Any, **kwargs: Any) -> NoReturn:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(decoding, "ProcessPoolExecutor", refuse)
+    source: Any = SimpleNamespace(waits=True)
+    with pytest.raises(DataError, match="decoder processes need /dev/shm: Read-only file system; make it writable"):
+        list(decoding._results([("pixels", 0, source, [], [], 8)], 2))
+
+
+def test_a_run_that_waits_for_another_one_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+    def wait() -> None:
+        with decoding._alone(tmp_path):
+            pass
+
+    with ThreadPoolExecutor(1) as pool, decoding._alone(tmp_path):
+        other = pool.submit(wait)
+        while not caplog.messages:
+            time.sleep(0.01)
+        assert caplog.messages == [f"waiting: another process decodes images into {tmp_path}"]
+        assert not other.done()

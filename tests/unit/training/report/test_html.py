@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.reports import evaluation_report, training_report
-from training.report import html, metrics
+from training.report import html, metrics, record
 from training.report.check_document import RejectedFile
 from training.report.document import LabelConflict, Report, TrainingReport
 from training.report.findings import findings
@@ -65,13 +65,13 @@ class Page(HTMLParser):
         return re.sub(r"\s+", " ", " ".join(self.words))
 
 
-def written(folder: Path, report: Report, drawn: dict[str, bytes] | None = None) -> Page:
-    return Page(html.write(folder / "run", report, drawn or {}).read_text(encoding="utf-8"))
+def written(report: Report, drawn: dict[str, bytes] | None = None) -> Page:
+    return Page(html.render(report, drawn or {}).encode("utf-8", "backslashreplace").decode())
 
 
 def test_everything_in_the_report_is_on_the_page(tmp_path: Path) -> None:
     report = training_report(["cat", "dog"])
-    text = written(tmp_path, report).text
+    text = written(report).text
 
     for expected in (
         *("leaves", "/data/leaves", "1,234", "48 x 48", "2.5 : 1", "class weights", "1.25", "17", "12.3 s"),
@@ -88,13 +88,16 @@ def test_everything_in_the_report_is_on_the_page(tmp_path: Path) -> None:
 
 def test_the_page_refers_to_nothing_outside_itself(tmp_path: Path) -> None:
     drawn = all_pictures()
-    page = written(tmp_path, training_report(["cat", "dog", "owl"]), drawn)
+    report = training_report(["cat", "dog", "owl"])
+    record.write(tmp_path / "run", report, drawn)
+    page = written(report, drawn)
 
     assert len(page.addresses) == len(drawn) == 9
     assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
     assert not {"script", "link", "iframe", "object", "base"} & set(page.tags)
     assert not re.search(r"url\(|@import", (tmp_path / "run/report.html").read_text(encoding="utf-8"))
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {"report.html", *(f"{n}.png" for n in drawn)}
+    names = {"report.html", "metrics.json", *(f"{n}.png" for n in drawn)}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == names
     for name, png in drawn.items():
         assert (tmp_path / "run" / f"{name}.png").read_bytes() == png
 
@@ -105,7 +108,7 @@ def test_hostile_names_are_shown_and_do_nothing(tmp_path: Path) -> None:
     report = changed(report, "data", name=HOSTILE[0], root=HOSTILE[0], rejected=rejected)
     report = changed(report, "model", published=False, tag=None, refused=HOSTILE[0])
     report = changed(report, "train", config={HOSTILE[0]: HOSTILE[1]})
-    page = written(tmp_path, report, all_pictures())
+    page = written(report, all_pictures())
 
     assert "script" not in page.tags
     assert page.tags.count("style") == 1
@@ -118,7 +121,7 @@ def test_a_file_name_that_is_not_utf8_is_shown_escaped(tmp_path: Path) -> None:
     rejected = [RejectedFile("cat/caf\udce9.jpg", "corrupt_image", "truncated")]
     conflicts = [LabelConflict(["\udcff<b>.png"], ["cat", "dog"])]
     report = changed(report, "data", rejected=rejected, label_conflicts=conflicts, root="/data/\udc80")
-    page = written(tmp_path, report)
+    page = written(report)
 
     assert "cat/caf\\udce9.jpg" in page.text
     assert "\\udcff<b>.png" in page.text
@@ -128,7 +131,7 @@ def test_a_file_name_that_is_not_utf8_is_shown_escaped(tmp_path: Path) -> None:
 def test_the_page_says_why_a_model_is_not_calibrated(tmp_path: Path) -> None:
     report = training_report(["cat", "dog"])
     report = changed(report, "calibration", reason="7 validation images are too few")
-    text = written(tmp_path, report).text
+    text = written(report).text
     assert "not calibrated: 7 validation images are too few." in text
     assert "divided by" not in text
 
@@ -136,21 +139,21 @@ def test_the_page_says_why_a_model_is_not_calibrated(tmp_path: Path) -> None:
 def test_the_page_says_why_nothing_is_explained(tmp_path: Path) -> None:
     report = training_report(["cat", "dog"])
     report = changed(report, "explanations", reason="the network has no convolutional feature map")
-    assert "No map can be shown: the network has no convolutional feature map." in written(tmp_path, report).text
+    assert "No map can be shown: the network has no convolutional feature map." in written(report).text
 
 
 def test_the_page_explains_the_learning_curves_of_a_training_that_leaves_images_out(tmp_path: Path) -> None:
     report = training_report(["cat", "dog"])
-    assert "left out until the last epochs" not in written(tmp_path, report, all_pictures()).text
+    assert "left out until the last epochs" not in written(report, all_pictures()).text
     report = changed(report, "train", config={"data_pruning": 0.5})
-    assert "left out until the last epochs" in written(tmp_path, report, all_pictures()).text
+    assert "left out until the last epochs" in written(report, all_pictures()).text
 
 
 def test_an_evaluation_has_a_page_without_the_sections_of_a_training(tmp_path: Path) -> None:
     headings = {"Images per class", "Test results", "Environment"}
     of_training = {"Training", "Configuration", "Data checks", "Temperature scaling", "Where the network looks"}
-    trained = written(tmp_path, training_report(["cat", "dog"])).text
-    evaluated = written(tmp_path, evaluation_report(["cat", "dog"])).text
+    trained = written(training_report(["cat", "dog"])).text
+    evaluated = written(evaluation_report(["cat", "dog"])).text
 
     assert {heading for heading in headings | of_training if heading in trained} == headings | of_training
     assert {heading for heading in headings | of_training if heading in evaluated} == headings
@@ -160,8 +163,8 @@ def test_an_evaluation_has_a_page_without_the_sections_of_a_training(tmp_path: P
 
 def test_a_training_without_validation_images_shows_no_validation_figures(tmp_path: Path) -> None:
     report = training_report(["cat", "dog"])
-    assert "validation loss" in written(tmp_path, report).text
-    assert "validation loss" not in written(tmp_path, replace(report, validation=None)).text
+    assert "validation loss" in written(report).text
+    assert "validation loss" not in written(replace(report, validation=None)).text
 
 
 @pytest.mark.parametrize(
@@ -175,7 +178,7 @@ def test_a_training_without_validation_images_shows_no_validation_figures(tmp_pa
 def test_the_verdict_says_whether_the_model_was_published(tmp_path: Path, model: dict[str, Any], verdict: str) -> None:
     report = training_report(["cat", "dog"])
     report = changed(report, "model", **model)
-    text = written(tmp_path, report).text
+    text = written(report).text
     assert verdict in text
     assert ("bentoml serve" in text) == model["published"]
 
@@ -184,7 +187,7 @@ def test_a_long_list_of_files_is_cut_off_with_a_count_of_the_rest(tmp_path: Path
     report = training_report(["cat", "dog"])
     rejected = [RejectedFile(f"file-{i}.jpg", "corrupt_image", "truncated") for i in range(1500)]
     report = changed(report, "data", rejected=rejected)
-    text = written(tmp_path, report).text
+    text = written(report).text
 
     assert "file-199.jpg" in text
     assert "file-200.jpg" not in text
@@ -196,14 +199,14 @@ def test_undefined_figures_are_shown_as_a_dash(tmp_path: Path) -> None:
     test = metrics.evaluate(np.array([0, 0]), np.array([[0.9, 0.1], [0.6, 0.4]]), ["cat", "dog"])
     report = replace(report, test=test)
 
-    assert "dog - - - - 0" in written(tmp_path, report).text
+    assert "dog - - - - 0" in written(report).text
 
 
 def test_many_classes_are_listed_worst_first(tmp_path: Path) -> None:
     names = [f"class-{i:02d}" for i in range(25)]
     report = training_report(names)
     f1 = {name: figures.f1 or 0 for name, figures in report.test.per_class.items()}
-    listed = re.findall(r"class-\d\d", written(tmp_path, report).text.split("worst F1 first")[1])[:25]
+    listed = re.findall(r"class-\d\d", written(report).text.split("worst F1 first")[1])[:25]
 
     assert [f1[name] for name in listed] == sorted(f1.values())
 

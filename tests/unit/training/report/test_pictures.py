@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 from copy import deepcopy
 
 import numpy as np
@@ -87,3 +90,31 @@ def test_a_caption_tells_its_class_from_all_others() -> None:
     ]
 
     assert style.captions(names, 16) == ["cat", "#1", "#2 the s…ame end", "#3 the s…ame end"]
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        "from training.report.pictures.style import captions; captions(['a'], 9)",
+        "from training.report import pictures; pictures.learning_curves({'loss': [1.0]}, 1)",
+        "from training.report import pictures; pictures.class_balance({'train': {'a': 1}}, ['a'])",
+        "from training.report.pictures import study; study.parallel_coordinates([], {})",
+        "from training.report.pictures import study; study.history([])",
+        "from loadtests import pictures; pictures._svg(lambda axes: axes.plot([1]))",
+    ],
+)
+def test_a_picture_does_not_depend_on_the_backend_that_a_notebook_names(draw: str) -> None:
+    """The kind: an environment variable that is meant for another program ends the run."""
+    environment = os.environ | {"MPLBACKEND": "module://not_installed.here"}
+    done = subprocess.run([sys.executable, "-c", draw], env=environment, capture_output=True, text=True, check=False)
+    assert "MPLBACKEND" not in done.stderr
+    assert "backend" not in done.stderr, done.stderr
+
+
+def test_a_picture_does_not_depend_on_a_matplotlibrc(monkeypatch: pytest.MonkeyPatch) -> None:
+    import matplotlib
+
+    plain = pictures.class_balance({"train": {"a": 1}}, ["a"])
+    monkeypatch.setitem(matplotlib.rcParams, "axes.facecolor", "red")
+    assert pictures.class_balance({"train": {"a": 1}}, ["a"]) == plain
+    assert matplotlib.rcParams["axes.facecolor"] == "red"

@@ -102,3 +102,11 @@ def test_an_option_on_the_command_line_is_not_searched(tmp_path: Path) -> None:
     assert set(whole.without({"depth", "epochs"}).dimensions) == {"width"}
     with pytest.raises(UsageError, match="nothing is left to search"):
         whole.without({"depth", "width"})
+
+
+def test_the_default_space_has_the_learning_rate_that_each_of_its_optimisers_has_by_default() -> None:
+    """The kind: the space's edge lies below a value that is the best for one of its choices."""
+    dimensions = space.read(space.DEFAULT).dimensions
+    for optimizer in dimensions["optimizer"].choices:
+        rate = Config(image_size=32, optimizer=optimizer).peak_learning_rate
+        assert dimensions["learning_rate"].contains(rate), optimizer

@@ -1,0 +1,135 @@
+"""The order of a training's steps: what can fail comes first, and publishing is last and once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NoReturn
+
+import pytest
+
+from tests.reports import training_report
+from training import options, steps
+from training.config import Config
+from training.distributed.workers import Workers
+from training.errors import Interrupted, StoreError, TrainingError
+from training.export import publish
+from training.report import record
+from training.tune import search
+from training.tune.space import DEFAULT
+
+TAG = "image_classifier:abc123"
+
+
+class Began(Exception):
+    """The images would be read now."""
+
+
+@pytest.fixture(autouse=True)
+def unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(config: Config) -> NoReturn:
+        raise Began
+
+    monkeypatch.setattr(steps, "load", load)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    home = tmp_path / "home"
+    monkeypatch.setattr(publish, "_bentoml_home", lambda: home)
+    return home
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run that was killed after it had prepared the report of its published model."""
+    out = tmp_path / "run"
+    out.mkdir()
+    options.write(Config(data="photos", image_size=32), out / "config.toml")
+    report = training_report(["cat", "dog"])
+    record.write(out, replace(report, model=replace(report.model, published=False, tag=None)), {})
+    record.prepare(out, report, {})
+    return out
+
+
+def test_a_run_that_was_killed_after_it_had_published_is_not_published_again(run: Path, home: Path) -> None:
+    """The kind: a step after publishing fails, and each resumed run publishes one more copy."""
+    (home / "models" / TAG.replace(":", "/")).mkdir(parents=True)
+    assert steps.resume(run).tag == TAG
+    report = record.read(run)
+    assert report is not None
+    assert report.model.published
+    assert TAG in (run / "report.html").read_text()
+    assert not list(run.glob("*.new"))
+
+
+def test_a_run_that_was_killed_before_it_had_published_goes_on(run: Path, home: Path) -> None:
+    with pytest.raises(Began):
+        steps.resume(run)
+    report = record.read(run)
+    assert report is not None
+    assert not report.model.published
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_store_that_can_take_no_model_is_found_before_the_images_are_read(
+    run: Path, home: Path, tmp_path: Path, resumed: bool
+) -> None:
+    """The kind: what publishing needs is found missing after hours of training."""
+    home.write_text("no folder")
+    with pytest.raises(StoreError, match=f"the model can't be stored in {home}"):
+        steps.resume(run) if resumed else steps.train(Config(data="photos", out=str(tmp_path / "new")))
+    assert not (tmp_path / "new").exists()
+
+
+def test_trying_the_store_leaves_nothing_in_it(home: Path) -> None:
+    publish.check("image_classifier")
+    assert sorted(path.name for path in home.rglob("*")) == [".image-classifier-publish.lock", "models"]
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (OSError(28, "No space left on device", "model.onnx"), TrainingError, "model.onnx: No space left on device"),
+        (StoreError("the model can't be stored"), StoreError, "the model can't be stored"),
+        (KeyboardInterrupt(), Interrupted, "interrupted"),
+    ],
+)
+def test_an_error_that_a_resumed_run_gets_over_names_the_command(
+    run: Path, error: BaseException, kind: type[Exception], words: str
+) -> None:
+    """The kind: a disk is full or a pod goes, and the user doesn't learn that the epochs are kept."""
+    with pytest.raises(kind) as raised, steps._claimed(run, Workers()):
+        raise error
+    assert str(raised.value) == f"{words}; continue with: python -m training --resume {run}"
+
+
+@pytest.mark.parametrize("free", [0, 1 << 30])
+def test_a_full_disk_is_named_whatever_the_library_says(run: Path, free: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kind: ONNX Runtime, HDF5 and protobuf each end a run on a full disk with an error of their own."""
+    monkeypatch.setattr("training.steps.shutil.disk_usage", lambda folder: SimpleNamespace(free=free))
+    error = RuntimeError("Fail: write")
+    with pytest.raises(TrainingError if free == 0 else RuntimeError) as raised, steps._claimed(run, Workers()):
+        raise error
+    full = f"{run}: No space left on device; continue with: python -m training --resume {run}"
+    assert str(raised.value) == (full if free == 0 else str(error))
+
+
+def test_a_search_that_publishes_tries_the_store_before_its_trials(home: Path, tmp_path: Path) -> None:
+    home.write_text("no folder")
+    config = Config(data="photos", out=str(tmp_path / "study"))
+    request = search.Request(config, frozenset(), DEFAULT, "tpe", 1, 1, None, None, retrain=True)
+    with pytest.raises(StoreError, match="can't be stored"):
+        search.search(request, lambda report: None)
+
+
+def test_a_store_that_can_not_be_made_is_named() -> None:
+    code = "from training.export import publish; publish.check('image_classifier')"
+    environment = os.environ | {"BENTOML_HOME": "/proc/nowhere"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    said = "StoreError: the model store can't be used: /proc/nowhere: No such file or directory; set BENTOML_HOME\n"
+    assert done.stderr.endswith(said)

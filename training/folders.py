@@ -1,0 +1,95 @@
+"""Keep a folder of results to one command, and to one process at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import shlex
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from training.errors import FolderInUse, UsageError
+
+CONFIG = "config.toml"
+RUNS = "runs"
+_LOCK = ".lock"
+_MARKS = {
+    "train": (CONFIG,),
+    "tune": ("study.json", "study.db"),
+    "check": ("check.json",),
+    "evaluate": ("metrics.json",),
+}
+"""Files by which a folder's command is recognised. A training writes metrics.json as well, so it comes first."""
+
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
+
+
+def owner(folder: Path) -> str | None:
+    """Return the command whose results `folder` holds; None if it holds none."""
+    return next((name for name, marks in _MARKS.items() if any((folder / mark).exists() for mark in marks)), None)
+
+
+def resuming(run: Path) -> str:
+    """Return the command that resumes the run in the folder `run`."""
+    return f"python -m training --resume {shlex.quote(str(run))}"
+
+
+def new_run() -> Path:
+    """Make and return a new folder for a training, runs/DATE-TIME; of several in one second, each gets its own."""
+    first = Path(RUNS, datetime.now().strftime("%Y%m%d-%H%M%S"))
+    first.parent.mkdir(exist_ok=True)
+    folder, number = first, 1
+    while True:
+        try:
+            folder.mkdir()
+            return folder
+        except FileExistsError:
+            number += 1
+            folder = first.with_name(f"{first.name}-{number}")
+
+
+@contextlib.contextmanager
+def claimed(folder: Path, command: str) -> Iterator[None]:
+    """Use `folder`, which is made if it is missing, for `command` alone. If nothing was written, it is removed again.
+
+    Raises:
+        UsageError: it holds the results of another command.
+        FolderInUse: another process uses it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder):
+        found = owner(folder)
+        if found not in (None, command):
+            raise UsageError(f"{folder} holds the results of `{found}`; give `{command}` another --out")
+        yield
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    path = folder / _LOCK
+    while True:
+        lock = path.open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise FolderInUse(f"another process uses {folder}; wait for its end, or give another --out") from None
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:  # a file system without locks is used without
+                lock.close()
+                raise
+        # Between these two steps its owner may have ended and removed the file.
+        if path.exists() and os.path.samestat(os.fstat(lock.fileno()), path.stat()):
+            break
+        lock.close()
+        folder.mkdir(parents=True, exist_ok=True)
+    with lock:
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # it holds results
+                folder.rmdir()
