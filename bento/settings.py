@@ -81,27 +81,26 @@ class Settings(BaseSettings):
     api_keys: SecretStr | None = Field(
         None,
         description="Comma-separated keys. If set, every POST needs one, as `X-API-Key` or as a bearer token. "
-        "Unset: everybody may send images. Without a key in it, the service doesn't start.",
+        "Unset: no key is needed. A value that holds no key is refused at start.",
     )
     receive_timeout: float = Field(
         20,
         gt=0,
         le=3600,
-        description="Longest pause, in seconds, of a request that is arriving. A client that reads nothing of its "
-        "answer for as long is disconnected.",
+        description="Longest pause, in seconds, while a request arrives. A client that reads nothing of its answer for "
+        "as long is disconnected.",
     )
     receive_rate: int = Field(
         16 * 2**10,
         ge=1,
-        description="Lowest rate of a body, in bytes per second, after its first `RECEIVE_TIMEOUT` seconds. A slower "
-        "one is refused.",
+        description="Lowest average rate of an upload, in bytes per second, not counting `RECEIVE_TIMEOUT` seconds. A "
+        "slower one is refused.",
     )
     keep_alive: float = Field(
         620,
         gt=0,
         le=86400,
-        description="Seconds that an idle connection stays open. It must be longer than the gateway keeps its "
-        "connections.",
+        description="Seconds that an idle connection stays open. Keep it longer than the gateway's idle timeout.",
     )
     drain_delay: float = Field(
         default_factory=_drain_delay,
@@ -119,7 +118,7 @@ class Settings(BaseSettings):
         100,
         ge=1,
         le=100_000,
-        description="Most classes with metrics of their own: the most frequent in the training's held-out images. "
+        description="Most classes with metrics of their own: those predicted most often for the model's test images. "
         "The rest are counted as `other`.",
     )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)] = Field(
