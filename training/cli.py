@@ -174,7 +174,7 @@ PROGRAM = Program(
         Command(
             name="check",
             help="look for copies, wrong labels, outliers and file names that give the class away",
-            usage="--data DIR [--test-data DIR] [options]",
+            usage="--data DIR [--validation-data DIR] [--test-data DIR] [options]",
             description="Look for copies, wrong labels, outliers and file names that give the class away. No image is "
             "changed.",
             add=_add_check,
