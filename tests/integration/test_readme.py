@@ -65,6 +65,8 @@ def server(command: str, checkout: Path, environment: dict[str, str]) -> Iterato
         end_tree(process)
 
 
+# Its trainings take the whole machine for minutes.
+@pytest.mark.alone
 def test_every_command_of_the_readme_works(checkout: Path, tmp_path: Path) -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl, which the README uses, is not installed")

@@ -29,13 +29,16 @@ class Interruption:
         self._steps = 0
         # In a Job nobody presses Ctrl-C: SIGINT and SIGTERM mean that the pod is removed, and a new pod resumes.
         self._pressed_by_nobody = workers.count > 1 and "JOB_COMPLETION_INDEX" in os.environ
+        self._in_pod = "KUBERNETES_SERVICE_HOST" in os.environ
 
     def ask(self, signum: int) -> None:
         """Note a Ctrl-C, or another signal that means the same.
 
         Raises:
-            Interrupted: it is the second one.
+            Interrupted: it is the second one, or the pod is removed and its successor resumes.
         """
+        if self._workers.count == 1 and self._in_pod and signum != signal.SIGINT:
+            raise Interrupted(f"stopped by {signal.Signals(signum).name}")
         if self._asked:
             raise Interrupted("interrupted twice: stopped at once, nothing was published")
         self._asked = True

@@ -47,8 +47,8 @@ def worker(index: int, where: str, count: int = 2) -> Mapping[str, str]:
 
 
 def ends(pair: Pair) -> list[tuple[int, str, str]]:
-    """Return exit code, output and error of both workers, which must exit by themselves within two minutes."""
-    said = [process.communicate(timeout=120) for process in pair]
+    """Return exit code, output and error of both workers, which must exit by themselves within four minutes."""
+    said = [process.communicate(timeout=240) for process in pair]
     return [(process.returncode, *texts) for process, texts in zip(pair, said, strict=True)]
 
 
@@ -98,7 +98,7 @@ def test_if_a_worker_is_killed_or_hangs_the_other_exits_and_the_run_resumes_exac
             for process in tree:
                 process.send_signal(how)
             try:
-                _, error = pair[1 - gone].communicate(timeout=120)
+                _, error = pair[1 - gone].communicate(timeout=240)
             finally:
                 for process in tree:
                     with contextlib.suppress(psutil.NoSuchProcess):

@@ -31,6 +31,15 @@ def test_every_signal_to_stop_keeps_the_best_epoch_and_names_the_command_to_resu
     assert signal.getsignal(signum) == before
 
 
+def test_a_pod_that_is_removed_publishes_nothing_because_its_successor_resumes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    with stoppable(Workers(), Path("run")) as interruption:
+        with pytest.raises(Interrupted, match="stopped by SIGTERM"):
+            os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)  # pressed by somebody in a notebook
+        assert interruption.requested
+
+
 def test_a_hang_up_that_nohup_ignores_stays_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
