@@ -76,7 +76,7 @@ PROGRAM = Program(
         ExitCode.REFUSED: "a check or the rollout failed, and the change is undone",
         ExitCode.UNREACHABLE: "no kubeconfig, no answer from the cluster, or credentials that it doesn't accept",
         ExitCode.FORBIDDEN: "a permission is missing",
-        ExitCode.BUSY: "another command is changing the release",
+        ExitCode.BUSY: "another command is changing the release, or somebody else has changed it meanwhile",
         ExitCode.NOT_UNDONE: "the change failed and couldn't be undone",
         ExitCode.INTERRUPTED: "interrupted, and undone",
     },
