@@ -51,6 +51,7 @@ def _one_line_for_the_address(kind: type[BaseException], error: BaseException, t
 
 # BentoML's supervisor imports this module before it binds the port, and doesn't handle a failed bind.
 sys.excepthook = _one_line_for_the_address
+logging.getLogger("circus").addFilter(lambda record: not record.getMessage().startswith("Could not bind"))
 
 # Checked here, a mistake ends `bentoml serve` and `bentoml build` before they start anything.
 try:

@@ -111,7 +111,7 @@ def test_more_images_than_a_batch_are_answered_in_order(client: Any) -> None:
     [
         (np.zeros((1, SIZE, SIZE + 1, 3), np.uint8), {}, "the shape of the input 'image' must be [n, 8, 8, 3]"),
         (np.zeros((1, SIZE, SIZE, 3), np.uint8), {"name": "picture"}, "the model has no input 'picture'"),
-        (np.zeros((1, SIZE, SIZE, 3), np.float32), {"datatype": "FP32"}, "must be UINT8, not 'FP32'"),
+        (np.zeros((1, SIZE, SIZE, 3), np.float32), {"datatype": "FP32"}, "must be UINT8 or BYTES, not 'FP32'"),
         (np.zeros((10_000, SIZE, SIZE, 3), np.uint8), {}, "10000 images in one request"),
     ],
 )

@@ -290,5 +290,5 @@ def test_a_run_from_a_bucket_is_like_any_other(sandbox: Sandbox, run: Run, s3: S
     assert 'data = "s3://colours"' in (out / "config.toml").read_text()
     assert "s3://colours" in (out / "report.html").read_text()
     evaluated = json.loads((out / "evaluated" / "metrics.json").read_text())
-    assert (evaluated["data"]["name"], evaluated["data"]["root"]) == ("colours", "s3://colours/")
+    assert (evaluated["data"]["name"], evaluated["data"]["root"]) == ("colours", "s3://colours")
     assert not [path for path in out.rglob("*") if path.is_file() and b"very-secret-key" in path.read_bytes()]

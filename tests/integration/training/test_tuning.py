@@ -81,7 +81,7 @@ def test_every_trial_is_done_and_one_that_fails_ends_nothing(searched: Searched)
     rates = {trial["params"].get("learning_rate"): trial["state"] for trial in found["trials"][1:]}
     assert rates == {0.01: "complete", 10.0: "failed"}
     failed = next(trial for trial in found["trials"] if trial["state"] == "failed")
-    assert failed["error"].startswith("the loss is not finite after epoch")
+    assert failed["error"].startswith("the training diverged: in epoch")
     assert "Traceback" not in done.stderr
     for number in states:
         assert f"Trial {number:3}  " in done.stderr
