@@ -21,14 +21,17 @@ def test_every_signal_to_stop_keeps_the_best_epoch_and_names_the_command_to_resu
     signum: signal.Signals, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The kind: a run that a scheduler or a closed terminal ends says nothing, and loses what it could have kept."""
-    before = signal.getsignal(signum)
-    with stoppable(Workers(), Path("my runs/1")) as interruption:
-        os.kill(os.getpid(), signum)
-        assert interruption.requested
-        with pytest.raises(Interrupted):
+    before = signal.signal(signum, signal.SIG_DFL)  # `nohup` would have it ignored
+    try:
+        with stoppable(Workers(), Path("my runs/1")) as interruption:
             os.kill(os.getpid(), signum)
-    assert "python -m training --resume 'my runs/1'" in capsys.readouterr().err
-    assert signal.getsignal(signum) == before
+            assert interruption.requested
+            with pytest.raises(Interrupted):
+                os.kill(os.getpid(), signum)
+        assert "python -m training --resume 'my runs/1'" in capsys.readouterr().err
+        assert signal.getsignal(signum) == signal.SIG_DFL
+    finally:
+        signal.signal(signum, before)
 
 
 def test_a_pod_that_is_removed_publishes_nothing_because_its_successor_resumes(monkeypatch: pytest.MonkeyPatch) -> None:
