@@ -49,8 +49,8 @@ test: setup  ## run every test that needs no cluster
 	@scripts/helm which >/dev/null || true
 	@scripts/build-tools scripts/tools/kubeconform >/dev/null || true
 	@$(BIN)/pytest --durations 25 --numprocesses 2 --dist loadfile --no-loadscope-reorder \
-		tests/integration/test_readme.py tests/integration/training tests/integration/bento tests/integration/k8s \
-		tests/integration/loadtests tests/unit tests/chart
+		tests/integration/test_readme.py tests/integration/training tests/integration/test_unasked.py \
+		tests/integration/bento tests/integration/k8s tests/integration/loadtests tests/unit tests/chart
 
 backends: setup  ## test training with every Keras backend; installs PyTorch once, 5 GB (docs/training.md)
 	@scripts/torch -c "import torch"
