@@ -21,8 +21,9 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from multiprocessing import connection
-from multiprocessing.process import BaseProcess
+from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL
@@ -168,10 +169,8 @@ def _results(tasks: list[Task], decoders: int) -> Iterator[tuple[int, np.ndarray
     if not source.waits and (decoders == 1 or len(tasks) == 1):
         yield from itertools.starmap(decode_files, tasks)
         return
-    # Spawned, because a fork of a process with threads (a notebook's, TensorFlow's) can hang.
-    context = multiprocessing.get_context("spawn")
+    context = _SpawnContext()
     ended, end = context.Pipe(duplex=False)
-    decoding: list[BaseProcess] = []
     try:
         pool = ProcessPoolExecutor(min(decoders, len(tasks)), context, initializer=_end_with_parent, initargs=(ended,))
     except OSError as error:  # its queues need semaphores
@@ -181,7 +180,6 @@ def _results(tasks: list[Task], decoders: int) -> Iterator[tuple[int, np.ndarray
         # Submit a few tasks at a time: the queue holds a copy of each list of files.
         waiting = iter(tasks)
         running = {pool.submit(decode_files, *task) for task in itertools.islice(waiting, 4 * decoders)}
-        decoding = multiprocessing.active_children()
         while running:
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
@@ -189,7 +187,8 @@ def _results(tasks: list[Task], decoders: int) -> Iterator[tuple[int, np.ndarray
                 yield future.result()
         pool.shutdown()
     except BrokenProcessPool:
-        if any(process.exitcode == _UNGUARDED for process in decoding):
+        pool.shutdown()  # until all have ended and left their exit codes
+        if any(process.exitcode == _UNGUARDED for process in context.started):
             raise UsageError(
                 "the script that calls a training runs it in each decoder process too; put the call below "
                 "if __name__ == '__main__':"
@@ -199,6 +198,21 @@ def _results(tasks: list[Task], decoders: int) -> Iterator[tuple[int, np.ndarray
         end.close()  # this stops decoders in the middle of their tasks
         pool.shutdown(cancel_futures=True)
         ended.close()
+
+
+class _SpawnContext(SpawnContext):
+    """Spawns processes, because a fork of one with threads (a notebook's, TensorFlow's) can hang; keeps them all.
+
+    `multiprocessing.active_children` forgets those that have ended.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started: list[SpawnProcess] = []
+
+    def Process(self, *args: Any, **options: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802
+        self.started.append(SpawnProcess(*args, **options))
+        return self.started[-1]
 
 
 def _end_with_parent(ended: connection.Connection) -> None:

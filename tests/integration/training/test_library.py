@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.folders import write_tree
 from tests.integration.training.conftest import Sandbox
 
@@ -31,11 +33,23 @@ def test_the_example_of_the_documentation_trains_and_publishes(tmp_path: Path) -
     assert 0 <= float(accuracy) <= 1
 
 
-def test_a_script_without_a_guard_ends_with_one_line(tmp_path: Path) -> None:
-    """Kind: a process that we start never runs the caller's script; where it would, one line says what to do."""
+@pytest.mark.parametrize("pause", [0, 5])
+def test_a_script_without_a_guard_ends_with_one_line(tmp_path: Path, pause: float) -> None:
+    """Also where the first decoder process has ended before the second is started.
+
+    Kind: a process that we start never runs the caller's script; where it would, one line says what to do.
+    """
     write_tree(tmp_path / "photos", {"red": 70, "blue": 70})
-    script = """
+    script = f"""
+import time
+from concurrent.futures import ProcessPoolExecutor
 from training import Config, TrainingError, train
+submit = ProcessPoolExecutor.submit
+def submit_and_pause(*arguments):
+    future = submit(*arguments)
+    time.sleep({pause})
+    return future
+ProcessPoolExecutor.submit = submit_and_pause
 try:
     train(Config(data="photos", decoders=2))
 except TrainingError as error:
