@@ -112,10 +112,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = _arguments(arguments)
     try:
         served = model.find(NAME, options.tag, options.runtime)
+        cost, decode_seconds, inline = _measured(served, options.max_batch_size, options.threads)
     except model.ModelError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
-    cost, decode_seconds, inline = _measured(served, options.max_batch_size, options.threads)
+    except Exception as error:  # a damaged file makes decoders and runtimes raise anything
+        sys.stderr.write(f"error: {served.tag} can't be measured: {' '.join(str(error).split())}\n")
+        return 1
     target = options.p99_ms / 1e3
     found = recommend(cost, decode_seconds, target, options.max_batch_size, inline)
     write = sys.stdout.write

@@ -36,8 +36,18 @@ class ServedModel:
 
     @property
     def golden_images(self) -> list[bytes]:
-        """The encoded golden images, for the warm-up."""
-        return [image.image for image in golden.read(golden.folder_of(self.path.parent))]
+        """The encoded golden images, for the warm-up.
+
+        Raises:
+            ModelError: the entry holds none.
+        """
+        try:
+            images = golden.read(golden.folder_of(self.path.parent))
+        except FormatError as error:
+            raise ModelError(f"{self.tag} can't be measured: {error}; train the model again") from error
+        if not images:
+            raise ModelError(f"{self.tag} can't be measured: its golden set is empty; train the model again")
+        return [image.image for image in images]
 
     def class_labels(self, most: int) -> list[str]:
         """Return the label of each class in the metrics, of which `most` have one of their own."""
@@ -58,24 +68,25 @@ def find(name: str, tag: str | None, runtime: Form | None) -> ServedModel:
         runtime: the form to serve; None takes the int8 form if the entry has one, otherwise fp32.
 
     Raises:
-        ModelError: there is no such model, it lacks that form, its schema is newer than this code, or training
-            decoded its images by other rules than this code does.
+        ModelError: there is no such model, it can't be read, it lacks that form, its schema is newer than this code,
+            or training decoded its images by other rules than this code does.
     """
     from bentoml.exceptions import BentoMLException
 
     try:
         stored = _stored(tag or name)
+        entry, model_tag = Path(stored.path), str(stored.tag)
+        about = Metadata.from_metadata(stored.info.metadata or {}, model_tag)
+    except FormatError as error:
+        raise ModelError(str(error)) from error
     except (BentoMLException, ValueError) as error:
         if tag is not None:
             advice = f"no model {tag} in the store; `bentoml models list` shows what there is"
         else:
             advice = f"the model store has no {name}; train one: python -m training --data DIR (or make run)"
         raise ModelError(advice) from error
-    entry, model_tag = Path(stored.path), str(stored.tag)
-    try:
-        about = Metadata.from_metadata(stored.info.metadata, model_tag)
-    except FormatError as error:
-        raise ModelError(str(error)) from error
+    except Exception as error:  # a damaged model.yaml fails in any way
+        raise ModelError(f"the stored model {tag or name} can't be read ({type(error).__name__})") from error
     if about.image_policy != imaging.POLICY_VERSION:
         raise ModelError(
             f"{model_tag} was trained on images decoded by policy {about.image_policy}, this code decodes by "
@@ -101,8 +112,6 @@ def newest(name: str) -> tuple[ServedModel | None, list[str]]:
             return find(name, tag, None), refused
         except ModelError as error:
             refused.append(str(error))
-        except Exception as error:  # BentoML reports a damaged entry in many ways
-            refused.append(f"{tag} can't be read: {type(error).__name__}")
     return None, refused
 
 

@@ -16,7 +16,7 @@ def find(name: str, tag: str | None, runtime: None) -> ServedModel:
     if tag == f"{name}:foreign":
         raise ModelError(f"{tag} was trained on images decoded by policy 1")
     if tag == f"{name}:damaged":
-        raise KeyError("metadata")
+        raise ModelError(f"the stored model {tag} can't be read")
     return ServedModel(str(tag), "onnx", Path("model.onnx"), ["a", "b"], 32)
 
 
@@ -36,7 +36,7 @@ def test_a_model_that_can_not_be_served_is_passed_over_for_the_next(
         BentoMLContainer.model_store_dir.reset()
     assert (found and found.tag) == tag
     lines = {
-        "damaged": "photos:damaged can't be read: KeyError",
+        "damaged": "the stored model photos:damaged can't be read",
         "foreign": "photos:foreign was trained on images decoded by policy 1",
     }
     assert refused == [lines[entry] for entry in reversed(entries) if entry in lines]
