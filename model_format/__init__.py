@@ -10,6 +10,6 @@ A model is one entry of the BentoML model store, a folder:
     model.yaml              BentoML's own file, which holds the metadata
 
 `layout` has the names of files and tensors, `golden` reads and writes the golden set, `metadata` describes the
-model. Nobody else spells these names. `usage_reports` keeps the libraries that open an entry from reporting to their
-makers. Needs the standard library alone.
+model. Nobody else spells these names. `staging` makes an entry appear in the store whole. `usage_reports` keeps the
+libraries that open an entry from reporting to their makers. Needs the standard library alone.
 """

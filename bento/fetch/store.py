@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from bento.fetch import archive, remote
+from model_format.staging import staging
 
 MAX_BYTES = 2 * 2**30
 
@@ -45,38 +41,20 @@ def fetch(
     """
     models = home / "models"
     try:
-        with _locked(home) as staging:
+        with staging(home, _STAGING) as aside:
             there = _already(models, sha256)
             if there:
                 return there, False
-            packed = staging / "archive"
+            packed = aside / "archive"
             with packed.open("wb") as out:
                 remote.download(url, sha256, out, plain_http=plain_http, max_bytes=max_bytes)
-            entry = staging / "entry"
+            entry = aside / "entry"
             name, version = archive.unpack(packed, entry, max_bytes=max_bytes)
             (entry / _RECEIPT).write_text(sha256)
-            _place(entry, models / name / version, staging)
+            _place(entry, models / name / version, aside)
             return f"{name}:{version}", True
     except OSError as error:
         raise StoreError(f"{error.filename or home}: {error.strerror}") from error
-
-
-@contextlib.contextmanager
-def _locked(home: Path) -> Iterator[Path]:
-    """Yield a staging folder in the store's file system, with a lock on the store.
-
-    Wait for other fetches, and remove the staging folders of killed ones.
-    """
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / f"{_STAGING}lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for abandoned in home.glob(f"{_STAGING}*/"):
-            shutil.rmtree(abandoned, ignore_errors=True)
-        staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=home))
-        try:
-            yield staging
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
 
 
 def _already(models: Path, sha256: str) -> str | None:
@@ -86,7 +64,7 @@ def _already(models: Path, sha256: str) -> str | None:
     return None
 
 
-def _place(entry: Path, target: Path, staging: Path) -> None:
+def _place(entry: Path, target: Path, aside: Path) -> None:
     if target.exists():
         tag = f"{target.parent.name}:{target.name}"
         raise StoreError(
@@ -98,6 +76,6 @@ def _place(entry: Path, target: Path, staging: Path) -> None:
     latest = target.parent / "latest"
     if not latest.exists():
         # Without this file BentoML lists no model of that name.
-        new = staging / "latest"
+        new = aside / "latest"
         new.write_text(target.name)
         new.replace(latest)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from model_format.staging import staging
 from training.errors import StoreError
 
 
@@ -32,17 +31,17 @@ def publish(tag: str, files: Path, labels: dict[str, str], metadata: dict[str, A
     from bentoml._internal.models import ModelStore
 
     home = _bentoml_home()
-    with _problems(home, tag), _locked(home) as staging:
-        store = ModelStore(staging)
+    with _problems(home, tag), staging(home, _STAGING) as aside:
+        store = ModelStore(aside)
         with bentoml.models.create(tag, labels=labels, metadata=metadata, _model_store=store) as model:
             shutil.copytree(files, model.path, dirs_exist_ok=True)
         version = str(model.tag.version)
         target = home / "models" / model.tag.name
         target.mkdir(parents=True, exist_ok=True)
-        newest = staging / "latest"
+        newest = aside / "latest"
         newest.write_text(version)
         # Nothing after this line needs space.
-        (staging / model.tag.name / version).rename(target / version)
+        (aside / model.tag.name / version).rename(target / version)
         newest.replace(target / "latest")
         return str(model.tag)
 
@@ -68,13 +67,13 @@ def check(name: str) -> None:
     import bentoml
 
     home = _bentoml_home()
-    with _problems(home, name), _locked(home) as staging:
+    with _problems(home, name), staging(home, _STAGING) as aside:
         target = home / "models" / bentoml.Tag(name).name
         (home / "models").mkdir(exist_ok=True)
-        probe = staging / "probe"
+        probe = aside / "probe"
         probe.touch()
         # A file, because readers of the store take every folder for a version.
-        moved = (target if target.exists() else target.parent) / f".{staging.name}"
+        moved = (target if target.exists() else target.parent) / f".{aside.name}"
         probe.rename(moved)
         moved.unlink()
 
@@ -108,22 +107,3 @@ def _problems(home: Path, tag: str) -> Iterator[None]:
         raise StoreError(f"the model can't be stored in {home}: {error.filename}: {error.strerror}") from error
     except (BentoMLException, ValueError) as error:
         raise StoreError(f"--name {tag.partition(':')[0]}: {error}") from error
-
-
-@contextlib.contextmanager
-def _locked(home: Path) -> Iterator[Path]:
-    """Yield a staging folder in the store's file system, with a lock on the store.
-
-    Wait for other publishers, and remove the staging folders of killed ones. The lock shows that they were killed;
-    a process ID would not, because containers that share a store may all run as process 1.
-    """
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / ".image-classifier-publish.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for abandoned in home.glob(f"{_STAGING}*/"):
-            shutil.rmtree(abandoned, ignore_errors=True)
-        staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=home))
-        try:
-            yield staging
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)

@@ -88,7 +88,7 @@ def test_a_store_that_can_take_no_model_is_found_before_the_images_are_read(
 
 def test_trying_the_store_leaves_nothing_in_it(home: Path) -> None:
     publish.check("image_classifier")
-    assert sorted(path.name for path in home.rglob("*")) == [".image-classifier-publish.lock", "models"]
+    assert sorted(path.name for path in home.rglob("*")) == ["image-classifier-staging-lock", "models"]
 
 
 @pytest.mark.parametrize(
