@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import imaging
-from model_format.layout import FILES
+from model_format.layout import FILES, Form, forms
 from training import environment
 from training.config import DATASETS, Config
 from training.data.dataset import load_part
@@ -27,7 +27,7 @@ from training.store import open_model
 logger = logging.getLogger(__name__)
 
 
-def evaluate(tag: str, runtime: str, config: Config) -> tuple[EvaluationReport, Path | None]:
+def evaluate(tag: str, runtime: Form, config: Config) -> tuple[EvaluationReport, Path | None]:
     """Evaluate the stored model `tag` on the folder `config.data`.
 
     Args:
@@ -39,7 +39,7 @@ def evaluate(tag: str, runtime: str, config: Config) -> tuple[EvaluationReport, 
         The report, and the folder that it was written to, if `config.out` names one.
 
     Raises:
-        ModelError: there is no such model, or it doesn't have that form, or takes images of another policy.
+        ModelError: there is no such model, it lacks that form, or it can't be used.
         UsageError: `config.out` is inside the folder.
         DataError: the folder can't be used, or has a class that the model doesn't know.
     """
@@ -84,14 +84,18 @@ def _test_source(config: Config) -> Source:
     return found.get("test", found["train"])
 
 
-def _predictor(folder: Path, runtime: str, tag: str) -> Any:
-    if runtime == "keras":
+def _predictor(folder: Path, runtime: Form, tag: str) -> Any:
+    there = forms(folder)
+    if runtime not in there:
+        raise ModelError(f"{tag} has no {FILES[runtime]}; pass --runtime {' or '.join(there)}")
+    file = folder / FILES[runtime]
+    try:
+        if runtime != "keras":
+            return onnx_model.OnnxModel(file)
         environment.start_keras(0)
         import keras
 
-        model = keras.saving.load_model(folder / FILES["keras"], compile=False)
-        return lambda images: model.predict(images, verbose=0)
-    file = folder / FILES["onnx" if runtime == "onnx" else "onnx-int8"]
-    if not file.exists():
-        raise ModelError(f"{tag} has no {file.name}; try --runtime onnx")
-    return onnx_model.OnnxModel(file)
+        model = keras.saving.load_model(file, compile=False)
+    except Exception as error:  # a damaged file makes Keras and ONNX Runtime raise anything
+        raise ModelError(f"{tag}: {file.name} can't be read: {' '.join(str(error).split())}") from error
+    return lambda images: model.predict(images, verbose=0)

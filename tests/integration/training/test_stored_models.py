@@ -73,6 +73,22 @@ def test_a_model_that_cannot_be_evaluated_is_refused_in_one_line(
     assert message in line
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "has no model.onnx; pass --runtime onnx-int8 or keras"), ("no model", "model.onnx can't be read: ")],
+)
+def test_a_form_that_is_missing_or_damaged_is_named_in_one_line(
+    own: Sandbox, content: str | None, message: str
+) -> None:
+    """The kind: a damaged store entry ends a command with a traceback."""
+    tag = place(own.root / "home")
+    file = own.root / "home" / "models" / tag.replace(":", "/") / "model.onnx"
+    file.unlink() if content is None else file.write_text(content)
+    line = told(own, "evaluate", tag, "--data", "data")
+    assert line.startswith("error: ")
+    assert message in line
+
+
 def test_files_whose_names_are_not_utf_8_are_evaluated(own: Sandbox) -> None:
     """Kind: names that aren't UTF-8, and a folder that is named by a dot, reach every report."""
     tag = place(own.root / "home")
