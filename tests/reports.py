@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from model_format.layout import FILES
-from training.report import document, metrics
+from training.report import document, figures, metrics
 from training.report.check_document import (
     Checks,
     ClassSizes,
@@ -20,7 +20,7 @@ from training.report.check_document import (
 from training.report.document import EvaluationReport, TrainingReport
 
 
-def evaluation(class_names: list[str]) -> document.Evaluation:
+def evaluation(class_names: list[str]) -> figures.Evaluation:
     """Return the figures of 12 test images per class, most of them right."""
     rng = np.random.default_rng(1)
     labels = np.repeat(np.arange(len(class_names)), 12)
@@ -69,13 +69,13 @@ def training_report(class_names: list[str]) -> TrainingReport:
     counts = dict.fromkeys(class_names, 12)
     return TrainingReport(
         test=evaluation(class_names),
-        calibration=document.Calibration(
+        calibration=figures.Calibration(
             temperature=1.375,
             reason=None,
-            before=document.CalibrationFigures(ece=0.0987, log_loss=0.7654),
-            after=document.CalibrationFigures(ece=0.0123, log_loss=0.5432),
+            before=figures.CalibrationFigures(ece=0.0987, log_loss=0.7654),
+            after=figures.CalibrationFigures(ece=0.0123, log_loss=0.5432),
         ),
-        validation=document.Validation(loss=0.4321, accuracy=0.8765),
+        validation=figures.Validation(loss=0.4321, accuracy=0.8765),
         data=document.Data(
             name="leaves",
             root="/data/leaves",

@@ -40,7 +40,8 @@ from training.network import backbone
 from training.network.served import for_serving
 from training.report import calibration as calibrated
 from training.report import course, explaining, metrics, record
-from training.report.document import Data, Environment, TrainingReport, Validation
+from training.report.document import Data, Environment, TrainingReport
+from training.report.figures import Validation
 
 logger = logging.getLogger(__name__)
 

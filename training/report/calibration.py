@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from training.report import metrics
-from training.report.document import Calibration, CalibrationFigures
+from training.report.figures import Calibration, CalibrationFigures
 
 
 def describe(temperature: float, reason: str | None, labels: np.ndarray, probabilities: np.ndarray) -> Calibration:

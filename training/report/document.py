@@ -5,89 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from training.report.check_document import Checks, RejectedFile
+from training.report.figures import Calibration, Evaluation, Validation
 from training.report.section import Section
 
 Option = str | int | float | bool | None
 """The value of an option of a training."""
-
-
-@dataclass(frozen=True)
-class Averages(Section):
-    """A figure averaged over the classes that have test images; null where it is defined for none."""
-
-    macro: float | None
-    """Mean over the classes."""
-    weighted: float | None
-    """Mean over the classes, each weighted by its number of test images."""
-
-
-@dataclass(frozen=True)
-class ClassFigures(Section):
-    """The figures of one class; null where they are undefined, as without test images of the class."""
-
-    precision: float | None
-    """Fraction of the images predicted as this class that are of it; 0 if the class is never predicted."""
-    recall: float | None
-    """Fraction of the images of this class that are predicted as it."""
-    f1: float | None
-    """Harmonic mean of precision and recall."""
-    auc: float | None
-    """Area under the ROC curve, this class against the rest."""
-    images: int
-    """Number of test images."""
-
-
-@dataclass(frozen=True)
-class Evaluation(Section):
-    """The figures on the test images."""
-
-    accuracy: float
-    """Fraction of the test images whose most probable class is right."""
-    precision: Averages
-    recall: Averages
-    f1: Averages
-    auc: Averages
-    ece: float
-    """Expected calibration error over 15 bins of equal width."""
-    log_loss: float
-    """Mean negative log-likelihood, in nats."""
-    images: int
-    """Number of test images."""
-    per_class: dict[str, ClassFigures]
-    """By class, in label order."""
-    confusion_matrix: list[list[int]]
-    """Number of test images by true class (rows) and predicted class (columns), both in label order."""
-
-
-@dataclass(frozen=True)
-class CalibrationFigures(Section):
-    """How far confidence is from accuracy on the test images."""
-
-    ece: float
-    """Expected calibration error."""
-    log_loss: float
-    """Mean negative log-likelihood, in nats."""
-
-
-@dataclass(frozen=True)
-class Calibration(Section):
-    """Temperature scaling, and what it did on the test images."""
-
-    temperature: float
-    """The scores are divided by it before the softmax; 1 if the model is not calibrated."""
-    reason: str | None
-    """Why the model is not calibrated; null if it is."""
-    before: CalibrationFigures
-    after: CalibrationFigures
-
-
-@dataclass(frozen=True)
-class Validation(Section):
-    """The kept weights on the validation images, before calibration."""
-
-    loss: float
-    """With L2 penalty and label smoothing, as trained."""
-    accuracy: float
 
 
 @dataclass(frozen=True)

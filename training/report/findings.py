@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from training.report.check_document import RejectedFile
 from training.report.check_findings import of_checks
 from training.report.display import percent, printable
-from training.report.document import Data, Evaluation, Report, Training, TrainingReport
+from training.report.document import Data, Report, Training, TrainingReport
+from training.report.figures import Evaluation
 from training.report.metrics import wilson_interval
 
 _FEW_IMAGES = 200

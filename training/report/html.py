@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from training.report import display
-from training.report.document import ClassFigures, Evaluation, Report, TrainingReport
+from training.report.document import Report, TrainingReport
+from training.report.figures import ClassFigures, Evaluation
 from training.report.findings import findings
 from training.report.metrics import wilson_interval
 

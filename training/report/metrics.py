@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from training.report.document import Averages, ClassFigures, Evaluation
+from training.report.figures import Averages, ClassFigures, Evaluation
 
 CALIBRATION_BINS = 15
 

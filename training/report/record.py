@@ -12,7 +12,8 @@ from training.config import Config
 from training.data.dataset import Dataset, Part
 from training.input.augment import Augmenter
 from training.report import calibration, html, metrics, pictures
-from training.report.document import Calibration, Report, TrainingReport
+from training.report.document import Report, TrainingReport
+from training.report.figures import Calibration
 
 logger = logging.getLogger(__name__)
 

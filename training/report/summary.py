@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from training.report.display import decimal, percent, shorten
-from training.report.document import Evaluation
+from training.report.figures import Evaluation
 from training.report.metrics import wilson_interval
 
 _LISTED_CLASSES = 20

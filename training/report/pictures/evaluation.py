@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from training.report import metrics
-from training.report.document import Evaluation
+from training.report.figures import Evaluation
 from training.report.pictures.confusion import confusion_matrix
 from training.report.pictures.images import mistakes
 from training.report.pictures.reliability import reliability_diagram

@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import log_loss, precision_recall_fscore_support, roc_auc_score
 
 from training.report import metrics
-from training.report.document import Averages, ClassFigures, Evaluation
+from training.report.figures import Averages, ClassFigures, Evaluation
 
 CATS_AND_DOGS = ["cat", "dog"]
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from tests.reports import evaluation
 from training.report import display, summary
-from training.report.document import Evaluation
+from training.report.figures import Evaluation
 
 HOSTILE = ["<script>alert(1)</script>", "\"quoted\" & 'so'", "[red]$x^2$", "a\nb\x1b[31m", "番茄叶片", "</style>"]
 
