@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import io
-import random
 import re
 import signal
 import subprocess
@@ -22,31 +19,9 @@ import pytest
 
 from bento.fetch import store
 from tests.integration.conftest import Store
+from tests.model_archives import BZIPPED, MODEL, MODEL_YAML, packed, sha256
 
-MODEL_YAML = b"name: image_classifier\nversion: abc123\nmodule: ''\n"
 COMMAND = [sys.executable, "-m", "bento.fetch"]
-
-
-def packed(files: dict[str, bytes], *more: tarfile.TarInfo, mode: str = "w:xz") -> bytes:
-    """Return an archive in the format of `bentoml models export`, with `more` members that it would never write."""
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode=mode) as tar:  # type: ignore[call-overload]
-        for name, content in files.items():
-            member = tarfile.TarInfo(f"./{name}")
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-        for member in more:
-            tar.addfile(member)
-    return out.getvalue()
-
-
-MODEL = packed({"model.yaml": MODEL_YAML, "model.onnx": b"weights", "golden/golden.json": b"[]"})
-
-BZIPPED = packed({"model.yaml": MODEL_YAML, "model.onnx": random.Random(0).randbytes(1_000_000)}, mode="w:bz2")
-
-
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 @dataclass

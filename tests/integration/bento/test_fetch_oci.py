@@ -14,7 +14,7 @@ import pytest
 from bento.fetch import __main__ as command
 from bento.fetch import archive, remote, store
 from tests import oci
-from tests.integration.bento.test_fetch import MODEL, sha256
+from tests.model_archives import MODEL, sha256
 from tests.registry import running_registry
 
 REPOSITORY = "models/image_classifier"
