@@ -12,13 +12,14 @@ import numpy as np
 import imaging
 from model_format.layout import FILES, Form, forms
 from training import environment
-from training.config import DATASETS, Config
+from training.config import Config
 from training.data.dataset import load_part
 from training.data.locations import data_name, data_root, keep_outside, sources
 from training.data.names import as_text
 from training.data.source import Source
 from training.errors import ModelError
 from training.export import onnx_model
+from training.fields import DATASETS
 from training.report import metrics, record
 from training.report.check_document import RejectedFile
 from training.report.document import Environment, EvaluatedData, EvaluatedModel, EvaluationReport

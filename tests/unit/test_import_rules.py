@@ -64,6 +64,7 @@ GROUND = {
         "config",
         "environment",
         "errors",
+        "fields",
         "folders",
         "memory",
         "options",

@@ -6,7 +6,7 @@ import logging
 import os
 from pathlib import Path
 
-from training.config import DATASETS, Config, flag
+from training.config import Config, flag
 from training.data import builtin
 from training.data.decoding import end_unguarded
 from training.data.disk import DiskSource
@@ -15,6 +15,7 @@ from training.data.names import as_text
 from training.data.remote import BucketSource
 from training.data.source import Source
 from training.errors import DataError, UsageError
+from training.fields import DATASETS
 from training.url import is_url, parse
 
 logger = logging.getLogger(__name__)

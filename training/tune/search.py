@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from training import environment, folders
-from training.config import DATASETS, Config
+from training.config import Config
 from training.data.dataset import load
 from training.data.locations import keep_outside
 from training.errors import Interrupted, ModelError, UsageError
+from training.fields import DATASETS
 from training.progress import Bar, console
 from training.report.document import Environment
 from training.report.study_document import Retrained, StudyReport, Trial
