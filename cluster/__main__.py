@@ -39,9 +39,9 @@ def _add_load(parser: ArgumentParser) -> None:
 
 
 def _load(args: Namespace) -> None:
-    from cluster import images
+    from cluster.images import programs
 
-    images.load(settings.load(), [Path(path).absolute() for path in args.archives])
+    programs.load(settings.load(), [Path(path).absolute() for path in args.archives])
 
 
 def _add_shell(parser: ArgumentParser) -> None:
@@ -50,7 +50,7 @@ def _add_shell(parser: ArgumentParser) -> None:
 
 
 def _shell(args: Namespace) -> None:
-    from cluster import enter
+    from cluster.namespaces import enter
 
     where, node = settings.load(), settings.NODES[args.node - 1]
     words = [*args.command, *args.rest] or [os.environ.get("SHELL", "/bin/sh")]

@@ -12,8 +12,10 @@ import signal
 import time
 from types import FrameType
 
-from cluster import api, daemons, mounts, network, settings, tools
-from cluster.daemons import Daemon
+from cluster import settings, tools
+from cluster.kubernetes import api, daemons
+from cluster.kubernetes.daemons import Daemon
+from cluster.namespaces import mounts, network
 
 LOG = logging.getLogger(__name__)
 # Seconds before a restart: the kubelet exits until containerd is ready for it, others until the API server is.

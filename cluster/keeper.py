@@ -16,8 +16,12 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from cluster import addons, api, certificates, cgroups, enter, forward, images, kubeconfigs, nodes, state
+from cluster import state
+from cluster.addons import objects
 from cluster.errors import ClusterError
+from cluster.images import programs
+from cluster.kubernetes import api, certificates, kubeconfigs, nodes
+from cluster.namespaces import cgroups, enter, forward
 from cluster.settings import NODES, REPOSITORY, Settings
 
 STAY = b"stay\n"
@@ -106,13 +110,13 @@ def _bring_up(settings: Settings, process: subprocess.Popen[bytes]) -> None:
     _report("daemons")
     sockets = [Path(f"/proc/{enter.pid(settings)}/root{node.runtime}") for node in NODES]
     _wait_for(process, "containerd", lambda: all(socket.exists() for socket in sockets))
-    images.import_missing(settings)
+    programs.import_missing(settings)
     _report("images")
     _wait_for(process, "the API server", lambda: api.ready(settings))
     _report("API server")
-    addons.create(settings)
+    objects.create(settings)
     _report("add-ons")
-    addons.wait(settings)
+    objects.wait(settings)
 
 
 def _wait_for(

@@ -12,8 +12,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from cluster import contour, images, keeper, state, tools
+from cluster import keeper, state, tools
+from cluster.addons import contour
 from cluster.errors import ClusterError
+from cluster.images import programs
 from cluster.settings import REPOSITORY, Settings
 
 LOG = logging.getLogger(__name__)
@@ -62,7 +64,7 @@ def down(settings: Settings) -> None:
 
 def _start(settings: Settings) -> subprocess.Popen[bytes]:
     tools.gather(settings)
-    images.write(settings)
+    programs.write(settings)
     contour.write(settings)
     with _log(settings).open("w") as log:
         return subprocess.Popen(

@@ -8,8 +8,8 @@ import os
 import shutil
 from collections.abc import Iterator
 
-from cluster import cgroups
 from cluster.errors import ClusterError
+from cluster.namespaces import cgroups
 from cluster.settings import Settings
 
 

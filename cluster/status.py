@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
-from cluster import enter
+from cluster.namespaces import enter
 from cluster.settings import Settings
 
 

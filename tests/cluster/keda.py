@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster import archive, tools
+from cluster import tools
+from cluster.images import archive
 from tests.cluster.kubectl import Cluster
 from tests.cluster.product import digest, push_archive
 

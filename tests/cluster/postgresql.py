@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cluster import archive, images
+from cluster.images import archive, programs
 from tests.cluster import workloads
 from tests.cluster.kubectl import Cluster
 from tests.cluster.product import digest, push_archive
@@ -52,17 +52,17 @@ def files() -> dict[str, Path]:
     """Return the image's files at Debian's paths, because the programs find the rest relative to themselves."""
     if not _PROGRAMS:
         pytest.skip("needs Debian's postgresql")
-    programs = [_PROGRAMS[-1] / name for name in ("postgres", "initdb", "pg_isready")]
+    binaries = [_PROGRAMS[-1] / name for name in ("postgres", "initdb", "pg_isready")]
     modules = [_PROGRAMS[-1].parent / "lib" / f"{name}.so" for name in ("dict_snowball", "plpgsql")]
     data = Path("/usr/share/postgresql", _PROGRAMS[-1].parent.name)
-    found = {str(file): file for file in (*programs, *modules, *data.rglob("*")) if file.is_file()}
-    for program in (*programs, *modules, Path("/bin/sh")):
-        found |= images.libraries(program)
+    found = {str(file): file for file in (*binaries, *modules, *data.rglob("*")) if file.is_file()}
+    for program in (*binaries, *modules, Path("/bin/sh")):
+        found |= programs.libraries(program)
     return found | {"/bin/sh": Path("/bin/sh"), "/etc/passwd": Path("/etc/passwd")}
 
 
 def _image(registry: str, folder: Path) -> str:
     packed, name = folder / "postgresql.tar", "localhost/postgresql:test"
-    archive.write(packed, name, files(), entrypoint=["/bin/sh"], user=images.NOBODY)
+    archive.write(packed, name, files(), entrypoint=["/bin/sh"], user=programs.NOBODY)
     push_archive(packed, name, f"{registry}/postgresql:test")
     return f"{registry}/postgresql@{digest(registry, 'postgresql', 'test')}"

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 import yaml
 
-from cluster import archive, images
+from cluster.images import archive, programs
 from tests.cluster import workloads
 from tests.cluster.kubectl import Cluster
 from tests.cluster.product import CHART, Release, digest, push_archive
@@ -44,9 +44,9 @@ def image(registry: str, folder: Path) -> str:
     program = shutil.which("prometheus")
     if program is None:
         pytest.skip("prometheus is not installed")
-    files = {"/bin/prometheus": Path(program), **images.libraries(Path(program))}
+    files = {"/bin/prometheus": Path(program), **programs.libraries(Path(program))}
     packed = folder / "prometheus.tar"
-    archive.write(packed, "localhost/prometheus:test", files, entrypoint=["/bin/prometheus"], user=images.NOBODY)
+    archive.write(packed, "localhost/prometheus:test", files, entrypoint=["/bin/prometheus"], user=programs.NOBODY)
     push_archive(packed, "localhost/prometheus:test", f"{registry}/prometheus:test")
     return f"{registry}/prometheus@{digest(registry, 'prometheus', 'test')}"
 

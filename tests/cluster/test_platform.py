@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster import archive
+from cluster.images import archive
 from cluster.settings import REPOSITORY
 from tests.cluster import workloads
 from tests.cluster.kubectl import Cluster

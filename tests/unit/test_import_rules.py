@@ -53,6 +53,14 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "top": {"http", "inference", "models", "telemetry"},
     },
     "k8s": {"ground": set(), "verbs": set(), "top": {"verbs"}},
+    "cluster": {
+        "ground": set(),
+        "namespaces": set(),
+        "images": {"namespaces"},
+        "kubernetes": {"images", "namespaces"},
+        "addons": {"images", "namespaces"},
+        "top": {"addons", "images", "kubernetes", "namespaces"},
+    },
 }
 """Each room of a package, a folder or a single module, from the ground up, and the others it may import.
 
@@ -75,6 +83,7 @@ GROUND = {
     },
     "bento": {"cpus", "errors", "memory", "settings", "startup", "version"},
     "k8s": {path.stem for path in Path("k8s").glob("*.py")} - {"__init__", "__main__", "cli"},
+    "cluster": {"errors", "settings", "tools"},
 }
 """The modules directly in a package that all of its rooms may import; the others are its top."""
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from cluster import archive, settings
+from cluster import settings
 from cluster.errors import ClusterError
+from cluster.images import archive
 
 
 def command(home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

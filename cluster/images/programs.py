@@ -8,8 +8,9 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from cluster import archive, enter
 from cluster.errors import ClusterError
+from cluster.images import archive
+from cluster.namespaces import enter
 from cluster.settings import NODES, Node, Settings
 
 # `pause` holds a pod's namespaces open.

@@ -6,7 +6,9 @@ import json
 import string
 from pathlib import Path
 
-from cluster import contour, enter, images
+from cluster.addons import contour
+from cluster.images import programs
+from cluster.namespaces import enter
 from cluster.settings import CONTROL_PLANE, DNS_SERVICE, NODES, Settings
 
 MANIFESTS = Path(__file__).parent / "manifests"
@@ -41,8 +43,8 @@ def wait(settings: Settings) -> None:
 
 def _values(settings: Settings) -> dict[str, str]:
     return {
-        "coredns": images.name(settings, "coredns"),
-        "metrics_server": images.name(settings, "metrics-server"),
+        "coredns": programs.name(settings, "coredns"),
+        "metrics_server": programs.name(settings, "metrics-server"),
         "dns": DNS_SERVICE,
         "address": CONTROL_PLANE.address,
         "registry_port": str(settings.registry_port),

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from cluster import images, tools
+from cluster import tools
+from cluster.images import programs
 from cluster.settings import CONTROL_PLANE, Settings
 
 GATEWAY = "gateway.networking.k8s.io/v1"
@@ -65,7 +66,7 @@ def _on_our_nodes(settings: Settings, document: dict[str, Any]) -> dict[str, Any
         specification["nodeSelector"] = {"kubernetes.io/hostname": CONTROL_PLANE.name}
         for container in (*specification["containers"], *specification.get("initContainers", ())):
             program = "envoy" if "envoyproxy" in container["image"] else "contour"
-            container["image"] = images.name(settings, program)
+            container["image"] = programs.name(settings, program)
             if program in container["name"]:
                 # Without a request, starting pods would take the CPU time first, and every HTTP request would wait.
                 container["resources"] = {"requests": {"cpu": "250m"}}

@@ -6,7 +6,9 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from cluster import images, network, tools
+from cluster import tools
+from cluster.images import programs
+from cluster.namespaces import network
 from cluster.settings import CONTROL_PLANE, DNS_SERVICE, NODES, POD_ADDRESSES, Node, Settings
 
 CONTAINERD = """\
@@ -56,7 +58,7 @@ def configure(settings: Settings) -> None:
                 root=settings.home / "containerd" / node.name,
                 node=node,
                 folder=folder,
-                pause=images.name(settings, "pause"),
+                pause=programs.name(settings, "pause"),
                 plugins=tools.plugins(),
             )
         )

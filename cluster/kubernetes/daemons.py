@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cluster import nodes
+from cluster.kubernetes import nodes
 from cluster.settings import CONTROL_PLANE, NODES, SERVICE_ADDRESSES, Settings
 
 

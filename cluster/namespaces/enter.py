@@ -7,8 +7,9 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from cluster import network, tools
+from cluster import tools
 from cluster.errors import ClusterError
+from cluster.namespaces import network
 from cluster.settings import CONTROL_PLANE, Node, Settings
 
 

@@ -1,0 +1,1 @@
+"""The namespaces and control groups that keep the cluster apart from the machine, and the ways into them."""
