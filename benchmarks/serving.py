@@ -19,11 +19,11 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks import contenders
-from benchmarks.contenders import BENTOML, BENTOML_BATCHING, LITSERVE, SEED, Running, on_core, ours, running
-from benchmarks.lag import Lag, probing
-from benchmarks.serving_models import Models, publish_models
-from benchmarks.verdict import verdict
+from benchmarks.servers import contenders
+from benchmarks.servers.contenders import BENTOML, BENTOML_BATCHING, LITSERVE, SEED, Running, on_core, ours, running
+from benchmarks.servers.lag import Lag, probing
+from benchmarks.servers.models import Models, publish_models
+from benchmarks.servers.verdict import verdict
 
 LUA = Path(__file__).with_name("wrk.lua")
 CLIENTS = (1, 16, 64)
@@ -66,9 +66,9 @@ class Bench:
         self._probe_core = rest[0] if rest else self._load_core
 
     def ceiling(self, model: str, image: str, *plain: str) -> float:
-        """Return the images per second without a server; `plain` is passed on to `benchmarks.ceiling`."""
+        """Return the images per second without a server; `plain` is passed on to `benchmarks.servers.ceiling`."""
         entry = self.models.entries[model]
-        command = [sys.executable, "-m", "benchmarks.ceiling", str(entry.onnx), str(entry.size)]
+        command = [sys.executable, "-m", "benchmarks.servers.ceiling", str(entry.onnx), str(entry.size)]
         with on_core(self._core):
             done = subprocess.run(
                 [*command, str(self.models.images[image]), str(self._seconds / 2), *plain],

@@ -11,9 +11,9 @@ import time
 import pytest
 
 from benchmarks import openloop, overload
-from benchmarks.lag import OWN_THREAD, Lag, probing, waited
+from benchmarks.servers.lag import OWN_THREAD, Lag, probing, waited
+from benchmarks.servers.verdict import Figure, verdict
 from benchmarks.serving import Row
-from benchmarks.verdict import Figure, verdict
 
 NONE = openloop.Latency(0, 0, 0, 0, 0)
 

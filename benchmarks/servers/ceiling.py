@@ -1,6 +1,6 @@
 """Measure the rate of decoding and inference in a loop, on one thread, without any server: the ceiling of all servers.
 
-    python -m benchmarks.ceiling MODEL SIZE IMAGE SECONDS [plain]
+    python -m benchmarks.servers.ceiling MODEL SIZE IMAGE SECONDS [plain]
 
 With `plain` the image is decoded at full size and then resized, as simple code does. Prints JSON.
 """

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.models import CNN_SIZE, describe, publish, write_cnn
-from benchmarks.networks import write_resnet50
+from benchmarks.servers.networks import write_resnet50
 from model_format.layout import FILES
 from tests.integration.conftest import Store
 from tests.slow_model import write_slow_entry

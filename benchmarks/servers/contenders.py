@@ -16,7 +16,7 @@ import psutil
 from tests.environments import environment
 from tests.integration.conftest import Store, end_tree, free_port, serving
 
-PEERS = Path(__file__).parent / "peers"
+PEERS = Path(__file__).parents[1] / "peers"
 
 
 @dataclass(frozen=True)

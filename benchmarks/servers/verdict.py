@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from benchmarks.lag import Lag
+from benchmarks.servers.lag import Lag
 
 
 class Measured(Protocol):
