@@ -7,14 +7,14 @@ import re
 from functools import partial
 from pathlib import Path
 
-from k8s import load
-from k8s.candidate import LONGEST_NAME
-from k8s.checks import Checks
+from k8s.checks import load
+from k8s.checks.pods import Checks
 from k8s.cluster import Cluster, connect
 from k8s.errors import K8sError
-from k8s.helm import CHART
-from k8s.service import Service
-from k8s.waiting import Deadline
+from k8s.pods.service import Service
+from k8s.pods.waiting import Deadline
+from k8s.releases.candidate import LONGEST_NAME
+from k8s.releases.helm import CHART
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
@@ -136,7 +136,7 @@ def checks_of(args: argparse.Namespace, cluster: Cluster, deadline: Deadline) ->
         raise K8sError(f"--images {args.images}: no such folder")
     folder = None if args.golden in (None, "none") else Path(args.golden)
     if folder is not None:
-        from k8s.golden import load as read
+        from k8s.checks.golden import load as read
 
         read(folder)
     if getattr(args, "url", None) is not None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from k8s import candidate, options
-from k8s.canary import same_chart, without_canary
-from k8s.change import Change, changing, required
-from k8s.helm import Helm
-from k8s.waiting import Deadline
+from k8s import options
+from k8s.pods.waiting import Deadline
+from k8s.releases import candidate
+from k8s.releases.canary import same_chart, without_canary
+from k8s.releases.change import Change, changing, required
+from k8s.releases.helm import Helm
 
 HELP = "remove the canary, and what a killed command left behind"
 

@@ -7,14 +7,15 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from k8s import candidate, images, options
-from k8s.canary import PARTS, promoted, same_chart
-from k8s.change import Change, changing, required
-from k8s.checks import Look
+from k8s import images, options
+from k8s.checks.pods import Look
 from k8s.cluster import Cluster, Json
 from k8s.errors import K8sError
-from k8s.helm import Helm, overlaid
-from k8s.waiting import Deadline, deployment
+from k8s.pods.waiting import Deadline, deployment
+from k8s.releases import candidate
+from k8s.releases.canary import PARTS, promoted, same_chart
+from k8s.releases.change import Change, changing, required
+from k8s.releases.helm import Helm, overlaid
 
 HELP = "send a share of the requests to a second version"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from k8s import images, options
 from k8s.errors import K8sError
-from k8s.helm import Helm
+from k8s.releases.helm import Helm
 
 HELP = "render the chart as plain YAML for kubectl apply"
 

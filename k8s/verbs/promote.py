@@ -6,13 +6,13 @@ import argparse
 from typing import Any
 
 from k8s import options
-from k8s.canary import promoted, same_chart, without_canary
-from k8s.change import Change, changing, required
-from k8s.checks import Look
+from k8s.checks.pods import Look
 from k8s.cluster import Json
 from k8s.errors import K8sError
-from k8s.helm import Helm
-from k8s.waiting import Deadline
+from k8s.pods.waiting import Deadline
+from k8s.releases.canary import promoted, same_chart, without_canary
+from k8s.releases.change import Change, changing, required
+from k8s.releases.helm import Helm
 
 HELP = "make the canary's version the stable one"
 

@@ -7,13 +7,14 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from k8s import candidate, images, options
-from k8s.change import Change, changing
-from k8s.checks import Look
+from k8s import images, options
+from k8s.checks.pods import Look
 from k8s.cluster import Json
 from k8s.errors import K8sError
-from k8s.helm import Helm, overlaid
-from k8s.waiting import Deadline
+from k8s.pods.waiting import Deadline
+from k8s.releases import candidate
+from k8s.releases.change import Change, changing
+from k8s.releases.helm import Helm, overlaid
 
 logger = logging.getLogger(__name__)
 

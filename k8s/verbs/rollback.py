@@ -6,12 +6,12 @@ import argparse
 from typing import Any
 
 from k8s import options
-from k8s.change import Change, changing, latest, required
 from k8s.cluster import Cluster, Json
 from k8s.errors import K8sError
-from k8s.helm import Helm
-from k8s.lock import Lock
-from k8s.waiting import Deadline
+from k8s.pods.waiting import Deadline
+from k8s.releases.change import Change, changing, latest, required
+from k8s.releases.helm import Helm
+from k8s.releases.lock import Lock
 
 HELP = "roll back to an earlier revision"
 

@@ -8,16 +8,17 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from k8s import metrics, options
-from k8s.change import COMPONENTS, required
+from k8s import options
 from k8s.cluster import Cluster, Json
 from k8s.errors import K8sError
-from k8s.forward import Forward
-from k8s.helm import Helm
-from k8s.lock import Lock
-from k8s.rollout import is_ready
-from k8s.service import Service
-from k8s.waiting import deployment, selector
+from k8s.pods import metrics
+from k8s.pods.forward import Forward
+from k8s.pods.rollout import is_ready
+from k8s.pods.service import Service
+from k8s.pods.waiting import deployment, selector
+from k8s.releases.change import COMPONENTS, required
+from k8s.releases.helm import Helm
+from k8s.releases.lock import Lock
 
 logger = logging.getLogger(__name__)
 

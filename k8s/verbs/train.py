@@ -6,8 +6,8 @@ import argparse
 from dataclasses import replace
 from typing import Any
 
-from k8s import job, training
 from k8s.errors import K8sError
+from k8s.jobs import job, training
 
 HELP = "train as a Job and follow it; options after -- go to `python -m training`"
 

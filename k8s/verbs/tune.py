@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from k8s import job, training
 from k8s.cluster import Json
 from k8s.errors import K8sError
-from k8s.workers import spread
+from k8s.jobs import job, training
+from k8s.jobs.workers import spread
 
 HELP = "search options as a Job of several workers; options after -- go to `python -m training tune`"
 

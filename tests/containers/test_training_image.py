@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from k8s.job import DATA, SCRATCH, STORE, Training, manifest
+from k8s.jobs.job import DATA, SCRATCH, STORE, Training, manifest
 from tests.containers.conftest import engine
 
 NAME = "image-classifier-training-test"

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from k8s import waiting
 from k8s.cli import PROGRAM
+from k8s.pods import waiting
 from tests.integration.k8s.clock import Clock
 from tests.kubeapi.classifier import Answers, Classifier, store
 from tests.kubeapi.pods import Fate

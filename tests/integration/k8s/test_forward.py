@@ -8,8 +8,8 @@ import time
 import pytest
 
 from k8s.cluster import connect
-from k8s.forward import Forward
-from k8s.service import Service
+from k8s.pods.forward import Forward
+from k8s.pods.service import Service
 from tests.integration.k8s.conftest import Run
 from tests.kubeapi.server import KubeApi
 

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from k8s.errors import Refused
-from k8s.service import Service
-from k8s.waiting import Deadline
+from k8s.pods.service import Service
+from k8s.pods.waiting import Deadline
 from tests.integration.k8s.clock import STEP, Clock
 from tests.integration.k8s.conftest import Run
 from tests.integration.k8s.records import serving, statuses

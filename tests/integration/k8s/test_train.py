@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from k8s import following
+from k8s.jobs import following
 from tests.integration.k8s.clock import Clock
 from tests.integration.k8s.conftest import Done, Run
 from tests.kubeapi.pods import Fate

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from k8s.canary import promoted, without_canary
-from k8s.candidate import alone
-from k8s.change import good_revision
+from k8s.checks.golden import compare, tolerance
 from k8s.errors import Forbidden, K8sError, NotFound, Unreachable
-from k8s.golden import compare, tolerance
-from k8s.helm import explain, overlaid
 from k8s.images import digest_of, parse, pinned, unpinned
 from k8s.options import duration
+from k8s.releases.canary import promoted, without_canary
+from k8s.releases.candidate import alone
+from k8s.releases.change import good_revision
+from k8s.releases.helm import explain, overlaid
 from k8s.verbs.canary import canary_replicas
 from k8s.verbs.rollback import earlier
 from model_format.golden import GoldenImage

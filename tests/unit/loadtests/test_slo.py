@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from k8s.load import check_slo
+from k8s.checks.load import check_slo
 from loadtests.slo import Figures, parse, verdict
 
 

@@ -17,9 +17,9 @@ import time
 import uuid
 from datetime import UTC, datetime
 
-from k8s import records
 from k8s.cluster import Cluster, Json
 from k8s.errors import Busy, Conflict, K8sError, NotFound
+from k8s.releases import records
 
 logger = logging.getLogger(__name__)
 

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from k8s import golden
-from k8s import load as loading
+from k8s.checks import golden
+from k8s.checks import load as loading
 from k8s.cluster import Cluster, Json
 from k8s.errors import K8sError, Refused
-from k8s.forward import Forward
-from k8s.service import Service
-from k8s.waiting import Deadline
+from k8s.pods.forward import Forward
+from k8s.pods.service import Service
+from k8s.pods.waiting import Deadline
 from model_format.golden import GoldenImage
 
 logger = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from k8s.cluster import Json
 from k8s.errors import K8sError
-from k8s.helm import Helm, overlaid
+from k8s.releases.helm import Helm, overlaid
 
 PARTS = ("image", "model")
 """Sections of `canary` that say what the canary runs. At the top, the same names say what the stable version runs."""

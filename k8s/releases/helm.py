@@ -20,7 +20,7 @@ from k8s.errors import K8sError, NotFound, Refused, Unreachable, forbidden, one_
 
 logger = logging.getLogger(__name__)
 
-CHART = Path(__file__).parents[1] / "helm" / "image-classifier"
+CHART = Path(__file__).parents[2] / "helm" / "image-classifier"
 """The chart of this checkout, the default of `--chart`."""
 
 Sets = list[tuple[str, str]]

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from k8s.errors import K8sError
-from k8s.job import Training, manifest
-from k8s.training import flags, request
-from k8s.workers import service
+from k8s.jobs.job import Training, manifest
+from k8s.jobs.training import flags, request
+from k8s.jobs.workers import service
 from training.distributed.workers import from_environment
 from training.errors import WorkersApart, WorkersLost
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from k8s.rollout import is_ready, rollout_state, unready
+from k8s.pods.rollout import is_ready, rollout_state, unready
 
 Json = dict[str, Any]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from k8s.cluster import Cluster
 from k8s.errors import K8sError, Refused
-from k8s.service import Service
-from k8s.tunnel import execute
+from k8s.pods.service import Service
+from k8s.pods.tunnel import execute
 from model_format import golden
 from model_format.errors import FormatError
 from model_format.golden import GoldenImage

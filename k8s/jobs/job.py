@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from k8s import workers
 from k8s.cluster import Json
+from k8s.jobs import workers
 
 DATA, STORE, SCRATCH = "/data", "/store", "/tmp"
 _USER = 1034

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k8s.errors import K8sError
-from k8s.metrics import figures, parse, quantile
+from k8s.pods.metrics import figures, parse, quantile
 
 TEXT = """# HELP image_classifier_requests_total Requests answered
 # TYPE image_classifier_requests_total counter

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from k8s.cluster import Cluster, Json
 from k8s.errors import K8sError, Refused, one_line
-from k8s.rollout import Trouble, is_ready, rollout_state, unready
+from k8s.pods.rollout import Trouble, is_ready, rollout_state, unready
 
 logger = logging.getLogger(__name__)
 

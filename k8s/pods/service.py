@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from k8s.errors import K8sError, Refused, one_line
-from k8s.waiting import Deadline
+from k8s.pods.waiting import Deadline
 
 _SECONDS = 30
 """Longest wait for the next byte of an answer."""

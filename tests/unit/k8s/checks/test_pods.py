@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from k8s import golden, load
-from k8s.checks import Checks
+from k8s.checks import golden, load
+from k8s.checks.pods import Checks
 from k8s.errors import K8sError, NotFound, Refused
 from k8s.errors import message_of as message
-from k8s.service import Service
-from k8s.waiting import Deadline
+from k8s.pods.service import Service
+from k8s.pods.waiting import Deadline
 from model_format.golden import GoldenImage
 
 Json = dict[str, Any]

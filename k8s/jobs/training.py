@@ -9,10 +9,11 @@ import re
 import shlex
 from typing import Any
 
-from k8s import following, images, job, options, workers
+from k8s import images, options
 from k8s.cluster import Json
 from k8s.errors import Conflict, K8sError
-from k8s.waiting import Deadline
+from k8s.jobs import following, job, workers
+from k8s.pods.waiting import Deadline
 
 logger = logging.getLogger(__name__)
 

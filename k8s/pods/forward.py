@@ -16,7 +16,7 @@ from typing import Any
 
 from k8s.cluster import Cluster
 from k8s.errors import K8sError, one_line
-from k8s.tunnel import frames, open_tunnel
+from k8s.pods.tunnel import frames, open_tunnel
 
 logger = logging.getLogger(__name__)
 

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NoReturn
 
-from k8s import records
-from k8s.canary import filled
-from k8s.checks import Look
+from k8s.checks.pods import Look
 from k8s.cluster import Cluster, Json
 from k8s.errors import Busy, K8sError, NotFound, NotUndone, Refused
-from k8s.helm import Helm
-from k8s.lock import Lock
-from k8s.waiting import Deadline, deployment, wait_for_rollout
+from k8s.pods.waiting import Deadline, deployment, wait_for_rollout
+from k8s.releases import records
+from k8s.releases.canary import filled
+from k8s.releases.helm import Helm
+from k8s.releases.lock import Lock
 
 logger = logging.getLogger(__name__)
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 import logging
 from functools import partial
 
-from k8s import records
-from k8s.checks import Checks
+from k8s.checks.pods import Checks
 from k8s.cluster import Cluster, Json
 from k8s.errors import Busy, K8sError, NotUndone
-from k8s.helm import Helm, overlaid
 from k8s.images import digest_of
-from k8s.lock import Lock
-from k8s.waiting import Deadline, wait_for_rollout, wait_until_gone
+from k8s.pods.waiting import Deadline, wait_for_rollout, wait_until_gone
+from k8s.releases import records
+from k8s.releases.helm import Helm, overlaid
+from k8s.releases.lock import Lock
 
 logger = logging.getLogger(__name__)
 

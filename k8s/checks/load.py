@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from k8s.errors import K8sError, Refused, one_line
-from k8s.waiting import Deadline
+from k8s.pods.waiting import Deadline
 
 _TO_START_AND_END = 60
 """Seconds that locust may take to start and to end, besides the load."""
 
-LOCUSTFILE = Path(__file__).parents[1] / "loadtests" / "locustfile.py"
+LOCUSTFILE = Path(__file__).parents[2] / "loadtests" / "locustfile.py"
 
 _SLO = re.compile(r"(p\d{1,2}(\.\d+)?=\d+(\.\d+)?(ms|s)|errors=\d+(\.\d+)?%?)")
 

@@ -10,11 +10,11 @@ import sys
 import time
 from typing import Any
 
-from k8s import workers
 from k8s.cluster import Cluster, Json
 from k8s.errors import Forbidden, K8sError, Refused, from_api, one_line
-from k8s.rollout import Trouble, rollout_state
-from k8s.waiting import Deadline
+from k8s.jobs import workers
+from k8s.pods.rollout import Trouble, rollout_state
+from k8s.pods.waiting import Deadline
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""What a version must show before users reach it: its golden answers, and service levels under load."""

@@ -1,0 +1,1 @@
+"""Training as a Job of Kubernetes, on one pod or several."""
