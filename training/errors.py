@@ -74,3 +74,9 @@ def of_system(error: OSError) -> TrainingError:
     # Every problem with the images is a DataError by now. What is left is a full disk or a folder without write access.
     where = error.filename or "the run's folder, the model store or the temporary folder"
     return TrainingError(f"{where}: {error.strerror or error}")
+
+
+def one_line(error: Exception, most: int = 200) -> str:
+    """Return a library's error as one line of at most `most` characters, or its type if it has no text."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= most else text[: most - 1] + "…"

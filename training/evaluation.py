@@ -17,7 +17,7 @@ from training.data.dataset import load_part
 from training.data.locations import data_name, data_root, keep_outside, sources
 from training.data.names import as_text
 from training.data.source import Source
-from training.errors import ModelError
+from training.errors import ModelError, one_line
 from training.export import onnx_model
 from training.fields import DATASETS
 from training.report import metrics, record
@@ -98,5 +98,5 @@ def _predictor(folder: Path, runtime: Form, tag: str) -> Any:
 
         model = keras.saving.load_model(file, compile=False)
     except Exception as error:  # a damaged file makes Keras and ONNX Runtime raise anything
-        raise ModelError(f"{tag}: {file.name} can't be read: {' '.join(str(error).split())}") from error
+        raise ModelError(f"{tag}: {file.name} can't be read: {one_line(error)}") from error
     return lambda images: model.predict(images, verbose=0)

@@ -13,7 +13,7 @@ from typing import Any
 
 from model_format.layout import FILES
 from training.config import Config
-from training.errors import ModelError, UsageError
+from training.errors import ModelError, UsageError, one_line
 from training.network.backbone import APPLICATIONS, IMAGENET, NONE, find, is_pretrained, is_stored, verified
 
 VIEWS = "views"
@@ -110,7 +110,7 @@ def _download(name: str) -> Iterator[None]:
             yield
     except Exception as error:  # Keras raises Exception itself for a failed download
         raise ModelError(
-            f"the ImageNet weights of {name} can't be downloaded ({_one_line(error)}); pass a local file instead: "
+            f"the ImageNet weights of {name} can't be downloaded ({one_line(error)}); pass a local file instead: "
             "--weights FILE"
         ) from error
     finally:
@@ -129,7 +129,7 @@ def _load(network: Any, file: Path, config: Config) -> None:
             warnings.simplefilter("ignore")  # Keras warns of weights that it skips; the check is below
             network.load_weights(file)
     except Exception as error:  # Keras, h5py and NumPy each raise their own
-        raise UsageError(f"--weights {file} holds no weights of {config.backbone}: {_one_line(error)}") from error
+        raise UsageError(f"--weights {file} holds no weights of {config.backbone}: {one_line(error)}") from error
     for name, kernel in _kernels(network).items():
         if (kernel == drawn[name]).all():
             raise UsageError(f"--weights {file} holds no weights of {config.backbone}: none for its layer {name}")
@@ -149,7 +149,7 @@ def _read(file: Path, option: str) -> Any:
     try:
         return keras.saving.load_model(file, compile=False)
     except Exception as error:  # zipfile, h5py, json and Keras each raise their own
-        raise UsageError(f"{option} is no Keras model: {_one_line(error)}") from error
+        raise UsageError(f"{option} is no Keras model: {one_line(error)}") from error
 
 
 def _same_network(network: Any, model: Any, file: Path) -> list[Any]:
@@ -217,8 +217,3 @@ def _models_within(model: Any) -> Iterator[Any]:
 def _assign(network: Any, values: list[Any]) -> None:
     for weight, value in zip(weights(network), values, strict=True):
         weight.assign(value)
-
-
-def _one_line(error: Exception, most: int = 200) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= most else text[: most - 1] + "…"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from training import environment
 from training.config import Config
 from training.data.dataset import Dataset, load
-from training.errors import ModelError
+from training.errors import ModelError, one_line
 from training.input.parts import training_batches
 from training.loop.checkpoint import Checkpoint, Progress
 from training.loop.compile import compile_model
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from optuna import Trial
 
 _EVALUATION_BATCH = 128
-_LONGEST_ERROR = 200
 _METRIC = "cross_entropy"
 
 
@@ -65,7 +64,7 @@ class Objective:
         except (OptunaError, SQLAlchemyError):
             raise
         except Exception as error:
-            trial.set_user_attr(ERROR, _line(error))
+            trial.set_user_attr(ERROR, one_line(error))
             raise TrialFailed from error
         finally:
             import keras
@@ -138,8 +137,3 @@ class _Watched(Checkpoint):
         for name, value in found.items():
             self._trial.set_user_attr(name, value)
         return self._reported[best - 1]
-
-
-def _line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= _LONGEST_ERROR else f"{text[:_LONGEST_ERROR]}..."

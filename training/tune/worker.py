@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from multiprocessing import connection
 from typing import TYPE_CHECKING, Any
 
-from training.errors import TrainingError
+from training.errors import TrainingError, one_line
 from training.tune import study as studies
 from training.tune.plan import Plan
 from training.tune.storage import alone, connect, is_shared, problems
@@ -51,7 +51,7 @@ def work(plan: Plan, name: str, place: int, stop: Any, answers: Any) -> None:
         sys.exit(1)
     except Exception as error:
         logging.exception("the search failed")
-        answers.send(Failure(f"{type(error).__name__}: {' '.join(str(error).split())}", 1))
+        answers.send(Failure(f"{type(error).__name__}: {one_line(error)}", 1))
         sys.exit(1)
 
 
