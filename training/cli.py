@@ -44,8 +44,8 @@ def _train(args: Namespace) -> None:
     config_file, resumed = given.pop("config"), given.pop("resume")
     if resumed is not None and (config_file or given.keys() - _OF_RESUMED):
         raise UsageError(
-            "--resume continues with the options of the run; of others it takes --epochs, --data, --validation-data and "
-            "--test-data"
+            "--resume continues with the options of the run; of others, it takes --epochs, --data, --validation-data "
+            "and --test-data"
         )
 
     from training.options import merge

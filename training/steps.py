@@ -266,7 +266,7 @@ def _train(config: Config, data: Dataset, out: Path, group: Workers) -> tuple[An
     train_batches = training_batches(
         data.parts["train"], data, config, share=(group.index, group.count), devices=shares()
     )
-    checkpoint = Checkpoint(out, writes=group.leads)
+    checkpoint = Checkpoint(out, writes=group.leads, events=config.tensorboard)
     progress = checkpoint.load() or Progress(data.summary["fingerprint"], backend.describe()["backend"])
     group.agree(config, data.summary["fingerprint"], progress.epochs)
     held_out = validation_batches(data, copies=shares() // group.count)

@@ -49,6 +49,7 @@ def test_the_same_seed_repeats_exactly_even_through_a_kill_and_a_resume(
     assert resumed["train"]["history"] == expected["train"]["history"]
     assert resumed["test"] == expected["test"]
     assert weights_of(out) == weights_of(whole)
+    assert (out / "history.csv").read_text() == (whole / "history.csv").read_text()
     if options:
         assert len(set(resumed["train"]["history"]["learning_rate"])) > 1
 
