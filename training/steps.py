@@ -206,7 +206,7 @@ def _run(config: Config, data: Dataset, out: Path, group: Workers) -> Result:
     test = data.parts["test"]
     probabilities = model.predict(batches(test, data), verbose=0)
     if not np.isfinite(probabilities).all():
-        raise Diverged("the network's answers are", config.peak_learning_rate)
+        raise Diverged("the network's answers are not finite", config.peak_learning_rate)
     exported = entry.write(model, probabilities, data, config, out / "model")
     explanations, explained = explaining.explain(model, test, probabilities, data.class_names)
     evaluation = metrics.evaluate(test.labels, probabilities, data.class_names)
