@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from bento.fetch import archive, remote
+
+logger = logging.getLogger(__name__)
 
 MAX_BYTES = 2 * 2**30
 
@@ -69,7 +72,11 @@ def _locked(home: Path) -> Iterator[Path]:
     """
     home.mkdir(parents=True, exist_ok=True)
     with (home / f"{_STAGING}lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logger.info("waiting: another process fetches a model into %s", home)
+            fcntl.flock(lock, fcntl.LOCK_EX)
         for abandoned in home.glob(f"{_STAGING}*/"):
             shutil.rmtree(abandoned, ignore_errors=True)
         staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=home))

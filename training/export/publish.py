@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from training import folders
 from training.errors import StoreError
 
 
@@ -119,7 +119,7 @@ def _locked(home: Path) -> Iterator[Path]:
     """
     home.mkdir(parents=True, exist_ok=True)
     with (home / ".image-classifier-publish.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        folders.wait_for(lock.fileno(), f"another process publishes a model in {home}")
         for abandoned in home.glob(f"{_STAGING}*/"):
             shutil.rmtree(abandoned, ignore_errors=True)
         staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=home))

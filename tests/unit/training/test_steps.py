@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -99,6 +100,22 @@ def test_a_store_that_can_take_no_model_is_found_before_the_images_are_read(
 def test_trying_the_store_leaves_nothing_in_it(home: Path) -> None:
     publish.check("image_classifier")
     assert sorted(path.name for path in home.rglob("*")) == [".image-classifier-publish.lock", "models"]
+
+
+def test_a_run_that_waits_for_another_one_to_publish_says_so(
+    home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The kind: a command stands still for a lock, and says nothing."""
+    caplog.set_level("INFO")
+    monkeypatch.setattr("fcntl.flock", held)
+    publish.check("image_classifier")
+    assert caplog.messages == [f"waiting: another process publishes a model in {home}"]
+
+
+def held(lock: int, how: int) -> None:
+    """Take the place of `flock` for a lock that another process has, and leaves as soon as this one waits."""
+    if how & fcntl.LOCK_NB:
+        raise BlockingIOError
 
 
 @pytest.mark.parametrize(
