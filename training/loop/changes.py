@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from training.config import DATASETS, Config, flag
 from training.errors import UsageError
@@ -17,7 +18,7 @@ def moved(config: Config, given: dict[str, str | None], run: Path) -> Config:
     Raises:
         UsageError: the run was begun without that folder, or with a built-in data set, which has no place.
     """
-    found = {name: folder for name, folder in given.items() if folder is not None}
+    found: dict[str, Any] = {name: folder for name, folder in given.items() if folder is not None}
     for name, folder in found.items():
         before = getattr(config, name)
         if folder != before and (before is None or {before, folder} & {*DATASETS}):
