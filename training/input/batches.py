@@ -99,7 +99,8 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     @property
     def class_shares(self) -> np.ndarray:
         """(C,) float, the fraction of this epoch's images in each class."""
-        shares: np.ndarray = self._one_hot[self._labels[self._order]].mean(axis=0)
+        counts = np.bincount(self._labels[self._order], minlength=len(self._one_hot))
+        shares: np.ndarray = counts / counts.sum()
         return shares
 
     def learn_losses(self, index: int, losses: np.ndarray) -> None:

@@ -37,13 +37,15 @@ def extended(config: Config, epochs: int, progress: Progress | None, run: Path) 
         run: the folder, for messages.
 
     Raises:
-        UsageError: they are fewer, the run has not ended, or early stopping ended it.
+        UsageError: they are fewer, the run has not ended or has no checkpoint, or early stopping ended it.
     """
     if epochs == config.epochs:
         return config
     if epochs < (config.epochs or 0):
         raise UsageError(f"--epochs {epochs}: {run} has {config.epochs} already; give more, or start a new run")
-    if progress is None or not phases.ended(config, progress):
+    if progress is None:
+        raise UsageError(f"{run} has no checkpoint to train on from; start a new run with --epochs {epochs}")
+    if not phases.ended(config, progress):
         raise UsageError(f"{run} has not ended; resume it without --epochs first")
     if progress.stopped == "early_stopping":
         raise UsageError(
