@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 _QUIET = ("absl", "jax", "tensorflow", "tf2onnx", "bentoml", "matplotlib", "PIL")
 
+_OF_RESUMED = {"epochs", "data", "validation_data", "test_data"}
+"""The options that `--resume` takes."""
+
 
 def _add_train(parser: ArgumentParser) -> None:
     from training.options import add_arguments
@@ -27,7 +30,11 @@ def _add_train(parser: ArgumentParser) -> None:
         help="read options from a TOML file; options on the command line take precedence",
     )
     parser.add_argument(
-        "--resume", type=Path, metavar="DIR", help="continue the run in DIR with its own options and images"
+        "--resume",
+        type=Path,
+        metavar="RUN",
+        help="continue the run in the folder RUN with its own options and images; --epochs N lets a finished run train "
+        "on, and --data, --validation-data and --test-data say where its images are now",
     )
     add_arguments(parser)
 
@@ -35,14 +42,17 @@ def _add_train(parser: ArgumentParser) -> None:
 def _train(args: Namespace) -> None:
     given = dict(vars(args))
     config_file, resumed = given.pop("config"), given.pop("resume")
-    if resumed is not None and (given or config_file):
-        raise UsageError("--resume takes the options of the run that it continues; give no others")
+    if resumed is not None and (config_file or given.keys() - _OF_RESUMED):
+        raise UsageError(
+            "--resume continues with the options of the run; of others, it takes --epochs, --data, --validation-data "
+            "and --test-data"
+        )
 
     from training.options import merge
     from training.report.summary import table
     from training.steps import resume, train
 
-    result = resume(resumed) if resumed is not None else train(merge(given, config_file))
+    result = resume(resumed, **given) if resumed is not None else train(merge(given, config_file))
     _show(table(result.report.test))
     _note(f"Report: {result.out / 'report.html'}")
     if result.tag is not None:

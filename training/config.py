@@ -16,6 +16,8 @@ from training.recipes import PRESETS, RATES
 from training.url import is_url, parse
 
 _TEXT_DATASETS = ("digits",)
+_MOST_TAKEN = 0.8
+"""Fraction of the images that may be kept from training."""
 # BentoML accepts these names. Checking here saves hours of training under a name that it refuses.
 _STORE_NAME = re.compile(r"[a-z0-9]([a-z0-9_.-]{0,61}[a-z0-9])?")
 
@@ -29,10 +31,12 @@ class Config(Fields):
             object.__setattr__(self, "image_size", 32)
         for f in fields(self):
             _check(f.name, getattr(self, f.name), f.metadata)
-        if self.test_data is None and self.validation_fraction + self.test_fraction >= 1:
+        taken = 0.0 if self.validation_data else self.validation_fraction
+        taken += 0.0 if self.test_data else self.test_fraction
+        if taken > _MOST_TAKEN + 1e-9:
             raise UsageError(
                 f"--validation-fraction {self.validation_fraction:g} and --test-fraction {self.test_fraction:g} leave "
-                "no images to train on; their sum must be below 1"
+                f"{1 - taken:.0%} of the images to train on; their sum must be at most {_MOST_TAKEN:g}"
             )
         if self.backbone and self.optimizer == "muon":
             raise UsageError("--optimizer muon is for networks without --backbone; use adamw")

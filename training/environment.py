@@ -96,6 +96,14 @@ def import_keras() -> Any:
     return keras
 
 
+def import_tensorflow() -> Any:
+    """Return the module `tensorflow`, imported without its messages. Another backend may train."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _native_stderr_closed():
+        import tensorflow
+    return tensorflow
+
+
 @contextmanager
 def _native_stderr_closed() -> Iterator[None]:
     """Drop what TensorFlow's C++ code prints on import, before log levels apply: that there is no GPU."""

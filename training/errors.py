@@ -34,15 +34,15 @@ class FolderInUse(TrainingError):
 
 
 class Diverged(TrainingError):
-    """The loss or the network's answers are not finite any more.
+    """The loss or the network's answers are not finite any more, or long worse than a guess.
 
     Args:
-        what: what isn't finite, and when.
+        what: what is wrong, and when.
         rate: the peak learning rate.
     """
 
     def __init__(self, what: str, rate: float) -> None:
-        super().__init__(f"the training diverged: {what} not finite; give a --learning-rate below {rate:g}")
+        super().__init__(f"the training diverged: {what}; give a --learning-rate below {rate:g}")
 
 
 class BelowMinimumAccuracy(TrainingError):

@@ -260,3 +260,6 @@ class Fields:
     calibrate: bool = option(True, "result", "fit the confidences to the accuracy on the validation images")
     int8: bool = option(True, "result", "also export an int8 form, if it loses at most 0.5 points of test accuracy")
     publish: bool = option(True, "result", "publish the model to the model store")
+    tensorboard: bool = option(
+        False, "result", "write the figures of each epoch for TensorBoard too, into the run's folder"
+    )

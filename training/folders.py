@@ -1,10 +1,11 @@
-"""Keep a folder of results to one command, and to one process at a time."""
+"""Keep a folder of results to one command, and to one process at a time; wait for locks."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import fcntl
+import logging
 import os
 import shlex
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from datetime import datetime
 from pathlib import Path
 
 from training.errors import FolderInUse, UsageError
+
+logger = logging.getLogger(__name__)
 
 CONFIG = "config.toml"
 RUNS = "runs"
@@ -49,6 +52,19 @@ def new_run() -> Path:
         except FileExistsError:
             number += 1
             folder = first.with_name(f"{first.name}-{number}")
+
+
+def wait_for(lock: int, why: str) -> None:
+    """Take the lock of an open file, once no other process has it; log `why` if that means to wait.
+
+    Raises:
+        OSError: the file system has no locks.
+    """
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        logger.info("waiting: %s", why)
+        fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 @contextlib.contextmanager

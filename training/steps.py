@@ -33,7 +33,7 @@ from training.errors import (
 )
 from training.export import calibration, entry, publish
 from training.input.parts import batches, training_batches, validation_batches
-from training.loop import phases
+from training.loop import changes, phases
 from training.loop.checkpoint import Checkpoint, Progress
 from training.loop.compile import compile_for_evaluation
 from training.network import backbone
@@ -91,8 +91,20 @@ def train(config: Config) -> Result:
             raise
 
 
-def resume(out: Path) -> Result:
+def resume(
+    out: Path,
+    *,
+    epochs: int | None = None,
+    data: str | None = None,
+    validation_data: str | None = None,
+    test_data: str | None = None,
+) -> Result:
     """Resume the run in `out` after its last complete epoch; a run that was published is left unchanged.
+
+    Args:
+        out: the run's folder.
+        epochs: a number for `--epochs` that lets a finished run train on; see `phases.run`.
+        data, validation_data, test_data: where the same images are now.
 
     Raises:
         TrainingError: see `training.errors`.
@@ -102,18 +114,33 @@ def resume(out: Path) -> Result:
     group = here()
     with _claimed(out, group):
         report = _published(out) if group.leads else record.read(out)
-        if report and report.model.published and report.train.stopped != "interrupted":
+        begun = options.merge({}, out / folders.CONFIG)
+        config = changes.moved(begun, {"data": data, "validation_data": validation_data, "test_data": test_data}, out)
+        progress = Checkpoint(out).load()
+        if epochs is not None:
+            config = changes.extended(config, epochs, progress, out)
+        if report and report.model.published and _trained(report, config):
             logger.info("%s is complete already; nothing to do", out)
             return Result(out, report)
-        progress = Checkpoint(out).load()
         if progress:
             backend.resume_with(progress.backend)
-        config = options.merge({}, out / folders.CONFIG)
+        if config != begun:
+            keep_outside(out, config)
         if group.leads:
             check_store(config)
         if progress and phases.ended(config, progress):
             group = group.disbanded()  # the remaining steps need one process
-        return _run(config, load(config), out, group)
+        images = load(config)
+        if progress and progress.fingerprint != images.summary["fingerprint"]:
+            raise ModelError(f"the images have changed since {out} was begun; start a new run")
+        if config != begun and group.leads:
+            options.write(config, out / folders.CONFIG)
+        return _run(config, images, out, group)
+
+
+def _trained(report: TrainingReport, config: Config) -> bool:
+    """Return whether the training that `report` is about has ended and had as many epochs as `config` has now."""
+    return report.train.stopped != "interrupted" and report.train.config.get("epochs") == config.epochs
 
 
 def check_store(config: Config) -> None:
@@ -180,10 +207,11 @@ def _run(config: Config, data: Dataset, out: Path, group: Workers) -> Result:
     test = data.parts["test"]
     probabilities = model.predict(batches(test, data), verbose=0)
     if not np.isfinite(probabilities).all():
-        raise Diverged("the network's answers are", config.peak_learning_rate)
+        raise Diverged("the network's answers are not finite", config.peak_learning_rate)
     exported = entry.write(model, probabilities, data, config, out / "model")
     explanations, explained = explaining.explain(model, test, probabilities, data.class_names)
     evaluation = metrics.evaluate(test.labels, probabilities, data.class_names)
+    known = _known(out, progress)
     report = TrainingReport(
         test=evaluation,
         calibration=calibrated.describe(temperature, uncalibrated, test.labels, probabilities),
@@ -191,7 +219,7 @@ def _run(config: Config, data: Dataset, out: Path, group: Workers) -> Result:
         data=Data.from_json(data.summary),
         checks=checked.section,
         train=course.describe(config, progress, data.balance),
-        model=replace(exported, refused=_refused(evaluation.accuracy, config)),
+        model=replace(exported, refused=_refused(evaluation.accuracy, config), tag=known, published=known is not None),
         environment=Environment(**described),
         explanations=explanations,
     )
@@ -199,10 +227,20 @@ def _run(config: Config, data: Dataset, out: Path, group: Workers) -> Result:
     record.write(out, report, shown)
     if report.model.refused:
         raise BelowMinimumAccuracy(f"not published: {report.model.refused}; report: {out / 'report.html'}")
-    if config.publish:
+    if known:
+        logger.info("epoch %d is still the best, and is published as %s already", progress.best_epoch, known)
+    elif config.publish:
         metadata = entry.metadata(config, report, test, probabilities)
         report = _publish(report, config, metadata, out, shown)
     return Result(out, report)
+
+
+def _known(out: Path, progress: Progress) -> str | None:
+    """Return the tag under which an earlier end of this run has published the best epoch; None if it is not stored."""
+    before = record.read(out)
+    if before is None or not before.model.tag or before.train.best_epoch != progress.best_epoch:
+        return None
+    return before.model.tag if before.model.published and publish.stored(before.model.tag) else None
 
 
 def _refused(accuracy: float, config: Config) -> str | None:
@@ -229,11 +267,9 @@ def _train(config: Config, data: Dataset, out: Path, group: Workers) -> tuple[An
     train_batches = training_batches(
         data.parts["train"], data, config, share=(group.index, group.count), devices=shares()
     )
-    checkpoint = Checkpoint(out, writes=group.leads)
+    checkpoint = Checkpoint(out, writes=group.leads, events=config.tensorboard)
     progress = checkpoint.load() or Progress(data.summary["fingerprint"], backend.describe()["backend"])
     group.agree(config, data.summary["fingerprint"], progress.epochs)
-    if progress.fingerprint != data.summary["fingerprint"]:
-        raise ModelError(f"the images have changed since {out} was begun; start a new run")
     held_out = validation_batches(data, copies=shares() // group.count)
     model, progress = phases.run(config, len(data.class_names), train_batches, held_out, checkpoint, progress, group)
     separated = part_from(group)

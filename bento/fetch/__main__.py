@@ -6,6 +6,7 @@ An init container runs this before a server whose MODEL_TAG isn't in its image. 
 from __future__ import annotations
 
 import argparse
+import logging
 import re
 import sys
 from pathlib import Path
@@ -55,6 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
         help="maximum size of the archive in bytes, packed or unpacked (default: 2 GiB)",
     )
     options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     home = options.into.absolute()
     try:
         tag, fetched = store.fetch(

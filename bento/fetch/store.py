@@ -41,7 +41,7 @@ def fetch(
     """
     models = home / "models"
     try:
-        with staging(home, _STAGING) as aside:
+        with staging(home, _STAGING, f"another process fetches a model into {home}") as aside:
             there = _already(models, sha256)
             if there:
                 return there, False

@@ -27,6 +27,7 @@ from training.data.usable import (
     decode_all,
     leave_out_leaks,
     leave_out_small_classes,
+    name_shared_groups,
     option_of,
     refuse_rejected,
 )
@@ -73,6 +74,7 @@ def load(config: Config) -> Dataset:
     if config.group:
         files = [main.folder.files[row] for row in main.part.rows]
         kept_together = join_groups(groups, group_files(files, config.group))
+        name_shared_groups(decoded, config.group)
     fractions = {"validation": config.validation_fraction, "test": config.test_fraction}
     fractions = {name: fraction for name, fraction in fractions.items() if name not in decoded}
     indices = split(main.part.labels, kept_together, fractions, class_names, config.seed)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import itertools
 import json
@@ -29,13 +28,12 @@ import numpy as np
 import PIL
 
 import imaging
+from training import folders
 from training.data.decoded import DIGEST_BYTES, DIGESTS, PIXELS, REJECTED, DecodedImages
 from training.data.folder import ImageFolder
 from training.data.source import Rejected, Source, Stat
 from training.errors import DataError, UsageError
 from training.progress import Bar
-
-logger = logging.getLogger(__name__)
 
 _UNUSED_DAYS = 30
 _UNGUARDED = 77
@@ -109,11 +107,7 @@ def _alone(cache_dir: Path) -> Iterator[None]:
     handle = os.open(cache_dir, os.O_RDONLY)
     try:
         with contextlib.suppress(OSError):  # some file systems have no locks
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                logger.info("waiting: another process decodes images into %s", cache_dir)
-                fcntl.flock(handle, fcntl.LOCK_EX)
+            folders.wait_for(handle, f"another process decodes images into {cache_dir}")
         yield
     finally:
         os.close(handle)

@@ -98,6 +98,11 @@ def group_files(files: list[str], pattern: str) -> np.ndarray:
     return np.array([numbers.setdefault(name or f"\0{i}", len(numbers)) for i, name in enumerate(names)])
 
 
+def groups_of(files: list[str], pattern: str) -> set[str]:
+    """Return the names of the groups that the paths of `files` name; see `group_files`."""
+    return {name for file in files if (name := _group_of(file, pattern))}
+
+
 def _group_of(file: str, pattern: str) -> str | None:
     if pattern == "folder":
         below = file.split("/")[1:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 from collections.abc import Collection
@@ -16,10 +17,10 @@ from training.data.decoding import decode_folder
 from training.data.folder import ImageFolder, scan
 from training.data.layout import refuse_alike
 from training.data.locations import cache_dir, sources
-from training.data.names import as_text
+from training.data.names import as_text, some
 from training.data.part import Part
 from training.data.source import Rejected, Source
-from training.data.split import group_duplicates
+from training.data.split import group_duplicates, groups_of
 from training.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -117,14 +118,34 @@ def leave_out_leaks(decoded: dict[str, Decoded]) -> int:
             if not leaks.any():
                 continue
             leaked += int(leaks.sum())
-            called = "training" if name == "train" else name
             logger.warning(
-                "%d %s images are also in the %s folder; training leaves them out", leaks.sum(), called, later
+                "%d %s images are also in the %s folder; training leaves them out", leaks.sum(), _called(name), later
             )
             decoded[name] = decoded[name].select(~leaks)
             if leaks.all():
                 raise DataError(f"every image of {decoded[name].folder.source} is also in the {later} folder")
     return int(leaked)
+
+
+def name_shared_groups(decoded: dict[str, Decoded], pattern: str) -> None:
+    """Warn of groups with images in several folders. They stay there: clips of two folders may have the same number."""
+    names = {
+        part: groups_of([one.folder.files[row] for row in one.part.rows], pattern) for part, one in decoded.items()
+    }
+    for first, second in itertools.combinations(names, 2):
+        shared = sorted(names[first] & names[second])
+        if shared:
+            logger.warning(
+                "%d groups are in both the %s and the %s folder (%s); if they are the same, the accuracy is too high",
+                len(shared),
+                _called(first),
+                second,
+                some(shared),
+            )
+
+
+def _called(part: str) -> str:
+    return "training" if part == "train" else part
 
 
 def leave_out_small_classes(decoded: dict[str, Decoded], least: int) -> None:

@@ -31,7 +31,7 @@ def publish(tag: str, files: Path, labels: dict[str, str], metadata: dict[str, A
     from bentoml._internal.models import ModelStore
 
     home = _bentoml_home()
-    with _problems(home, tag), staging(home, _STAGING) as aside:
+    with _problems(home, tag), _staging(home) as aside:
         store = ModelStore(aside)
         with bentoml.models.create(tag, labels=labels, metadata=metadata, _model_store=store) as model:
             shutil.copytree(files, model.path, dirs_exist_ok=True)
@@ -67,7 +67,7 @@ def check(name: str) -> None:
     import bentoml
 
     home = _bentoml_home()
-    with _problems(home, name), staging(home, _STAGING) as aside:
+    with _problems(home, name), _staging(home) as aside:
         target = home / "models" / bentoml.Tag(name).name
         (home / "models").mkdir(exist_ok=True)
         probe = aside / "probe"
@@ -78,7 +78,8 @@ def check(name: str) -> None:
         moved.unlink()
 
 
-_STAGING = "image-classifier-staging-"
+def _staging(home: Path) -> contextlib.AbstractContextManager[Path]:
+    return staging(home, "image-classifier-staging-", f"another process publishes a model in {home}")
 
 
 def _bentoml_home() -> Path:

@@ -96,6 +96,13 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     def images_an_epoch(self) -> int:
         return len(self._order)
 
+    @property
+    def class_shares(self) -> np.ndarray:
+        """(C,) float, the fraction of this epoch's images in each class."""
+        counts = np.bincount(self._labels[self._order], minlength=len(self._one_hot))
+        shares: np.ndarray = counts / counts.sum()
+        return shares
+
     def learn_losses(self, index: int, losses: np.ndarray) -> None:
         """Give the pruner the losses, (B,) float, of batch `index` of this epoch."""
         assert self.pruner is not None

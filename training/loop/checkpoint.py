@@ -13,6 +13,7 @@ import numpy as np
 
 from training.distributed.workers import undivided
 from training.errors import ModelError
+from training.loop.history import Events, write_csv
 
 _STATE = "state.json"
 
@@ -49,11 +50,13 @@ class Progress:
 class Checkpoint:
     """The folder `checkpoint/` of a run. After `kill -9` at any moment, the previous state is readable."""
 
-    def __init__(self, run: Path, *, writes: bool = True) -> None:
+    def __init__(self, run: Path, *, writes: bool = True, events: bool = False) -> None:
         self.run = run
         self._folder = run / "checkpoint"
         self._writes = writes
         """Of several workers, one writes for all."""
+        self._wants_events = events
+        self._events: Events | None = None
 
     def load(self) -> Progress | None:
         """Return the saved progress, or None before anything is saved.
@@ -70,7 +73,7 @@ class Checkpoint:
         return Progress(**state)
 
     def save(self, model: Any, progress: Progress, losses: np.ndarray | None = None) -> None:
-        """Save `model` as the last one and, if this epoch is the best, its weights as the best.
+        """Save `model` as the last one and, if this epoch is the best, its weights as the best; write its figures.
 
         Args:
             model: compiled.
@@ -92,6 +95,9 @@ class Checkpoint:
             return
         if losses is not None:
             np.save(self._losses(progress.epochs), losses)
+        if self._wants_events:
+            self._events = self._events or Events(self.run / "tensorboard", progress.epochs - 1)
+            self._events.add(progress.history, progress.epochs)
         progress.seeds = [[int(word) for word in keras.ops.convert_to_numpy(state)] for state in _seed_states(model)]
         self.save_progress(progress)
         epoch, best = progress.epochs, progress.best_epoch
@@ -101,12 +107,13 @@ class Checkpoint:
                 entry.unlink()
 
     def save_progress(self, progress: Progress) -> None:
-        """Save `progress` alone. The files that it refers to must exist."""
+        """Save `progress` alone, and history.csv. The files that it refers to must exist."""
         if not self._writes:
             return
         temporary = self._folder / f"{_STATE}.new"
         temporary.write_text(json.dumps(asdict(progress)), encoding="utf-8")
         os.replace(temporary, self._folder / _STATE)
+        write_csv(self.run / "history.csv", progress.history)
 
     def load_model(self, progress: Progress) -> Any:
         """Return the last model, with the state of its optimiser and its random layers.

@@ -21,22 +21,8 @@ def compile_model(model: Any, config: Config, steps_per_epoch: int, measured: Se
 
     from training.loop.image_losses import ImageLosses
     from training.loop.muon import ConvolutionMuon
-    from training.loop.schedules import OneCycle
 
-    assert config.epochs is not None
-    peak = config.peak_learning_rate
-    steps = steps_per_epoch * config.epochs
-    warmup = round(steps * config.warmup)
-    rate: Any
-    if config.schedule == "cosine":
-        rate = optimizers.schedules.CosineDecay(
-            peak / 25 if warmup else peak,
-            decay_steps=max(1, steps - warmup),
-            warmup_target=peak if warmup else None,
-            warmup_steps=warmup,
-        )
-    else:
-        rate = OneCycle(peak, steps, warmup)
+    rate = schedule(config, steps_per_epoch)
     optimizers_by_name: dict[str, Callable[[], Any]] = {
         "adam": lambda: optimizers.Adam(rate),
         "adamw": lambda: optimizers.AdamW(rate, weight_decay=0.01),
@@ -46,6 +32,26 @@ def compile_model(model: Any, config: Config, steps_per_epoch: int, measured: Se
     optimizer = optimizers_by_name[config.optimizer]()
     losses = [ImageLosses(config.batch_size or 1, config.label_smoothing)] if config.data_pruning else []
     _compile(model, optimizer, config, [*measured, *losses])
+
+
+def schedule(config: Config, steps_per_epoch: int) -> Any:
+    """Return the learning rate of each step of `config.epochs` epochs, as Keras takes it."""
+    from keras.optimizers.schedules import CosineDecay
+
+    from training.loop.schedules import OneCycle
+
+    assert config.epochs is not None
+    peak = config.peak_learning_rate
+    steps = steps_per_epoch * config.epochs
+    warmup = round(steps * config.warmup)
+    if config.schedule == "one-cycle":
+        return OneCycle(peak, steps, warmup)
+    return CosineDecay(
+        peak / 25 if warmup else peak,
+        decay_steps=max(1, steps - warmup),
+        warmup_target=peak if warmup else None,
+        warmup_steps=warmup,
+    )
 
 
 def compile_for_evaluation(model: Any, config: Config) -> None:

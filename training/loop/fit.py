@@ -14,6 +14,7 @@ from training.errors import Diverged
 from training.input.batches import Batches
 from training.loop import image_losses
 from training.loop.checkpoint import Checkpoint, Progress
+from training.loop.divergence import has_diverged
 from training.loop.interruption import Interruption, stoppable
 from training.progress import Bar, console
 
@@ -46,7 +47,7 @@ def fit(
     Raises:
         Interrupted: Ctrl-C was pressed twice, or SIGTERM or SIGHUP came twice.
         WorkersLost: another worker has stopped, or all were stopped from outside.
-        Diverged: the loss is not finite.
+        Diverged: the loss is not finite, or has long been that of a network worse than a guess.
     """
     early_stopping = None
     if validation is not None:
@@ -128,7 +129,7 @@ class _Loop(keras.callbacks.Callback):  # type: ignore[misc]
             self._bar.show(done, f"loss {logs['loss']:.3f} accuracy {logs['accuracy']:.3f}")
             # Several workers must end at the same step; theirs is the end of the epoch.
             if not math.isfinite(logs["loss"]) and not self._several:
-                self._end_diverged(self._epoch)
+                self._end_diverged(self._epoch, "is not finite")
         if self._interruption.step():
             self.model.stop_training = True
 
@@ -145,13 +146,18 @@ class _Loop(keras.callbacks.Callback):  # type: ignore[misc]
         logs = dict(logs or {})
         held_out = "val_loss" in logs
         if not math.isfinite(logs["loss"] + logs.get("val_loss", 0)):
-            self._end_diverged(epoch)
+            self._end_diverged(epoch, "is not finite")
         progress = self._progress
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         logs.setdefault("learning_rate", rate)
         for name in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"):
             if name in logs:
                 progress.history.setdefault(name, []).append(float(logs[name]))
+        in_phase = slice(progress.phase_start, None)
+        losses, accuracies = progress.history["loss"][in_phase], progress.history["accuracy"][in_phase]
+        most = self.params["epochs"] - progress.phase_start
+        if has_diverged(losses, accuracies, self._train.class_shares, most):
+            self._end_diverged(epoch, f"is {logs['loss']:.4g}, and the network has long been no better than a guess")
         progress.epochs, progress.images_an_epoch = epoch + 1, self._train.images_an_epoch
         progress.seconds += self._train_seconds
         better = not held_out or logs["val_loss"] < progress.best_loss
@@ -166,6 +172,6 @@ class _Loop(keras.callbacks.Callback):  # type: ignore[misc]
             f"{self._train.images_an_epoch / self._train_seconds:,.0f} images/s{'  *' if better else ''}"
         )
 
-    def _end_diverged(self, epoch: int) -> NoReturn:
+    def _end_diverged(self, epoch: int, how: str) -> NoReturn:
         self._bar.__exit__(None, None, None)
-        raise Diverged(f"in epoch {epoch + 1} the loss is", self._rate)
+        raise Diverged(f"in epoch {epoch + 1} the loss {how}", self._rate)

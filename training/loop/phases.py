@@ -9,7 +9,7 @@ from typing import Any
 from training.config import Config
 from training.distributed.workers import Workers
 from training.loop.checkpoint import Checkpoint, Progress
-from training.loop.compile import compile_model
+from training.loop.compile import compile_model, schedule
 from training.network import network, pretrained, whitening
 from training.network.backbone import is_pretrained
 
@@ -46,7 +46,14 @@ def plan(config: Config) -> list[Phase]:
 
 def ended(config: Config, progress: Progress) -> bool:
     """Return whether the last phase of a run has ended."""
-    return bool(progress.stopped) and len(progress.phases) == len(plan(config))
+    phases = plan(config)
+    return bool(progress.stopped) and len(progress.phases) == len(phases) and not _extended(phases, progress)
+
+
+def _extended(phases: list[Phase], progress: Progress) -> bool:
+    """Return whether the current phase has been given more epochs than it began with."""
+    begun = progress.phases
+    return bool(begun) and begun[-1]["most_epochs"] < phases[len(begun) - 1].epochs
 
 
 def run(
@@ -59,6 +66,9 @@ def run(
     workers: Workers = Workers(),  # noqa: B008 - it is frozen
 ) -> tuple[Any, Progress]:
     """Train all phases, starting from `progress`; return the model with the best epoch's weights, and the progress.
+
+    A last phase that has ended, but has more epochs in `config` now, trains on with the state of its optimiser. Its
+    learning rate is from then on that of a phase with so many epochs.
 
     Args:
         config: settled by `for_images`.
@@ -78,6 +88,10 @@ def run(
         model = network.build(config, classes)
         if not is_pretrained(config):
             whitening.fit(model, train.sample(whitening.images_needed(config.image_size)))
+    if _extended(phases, progress):
+        phase = phases[len(progress.phases) - 1]
+        model.optimizer.learning_rate = schedule(_of(phase, config), train.num_batches)
+        progress.stopped, progress.phases[-1]["most_epochs"] = "", phase.epochs
     if progress.stopped:
         checkpoint.restore_best(model, progress)
     for number, phase in enumerate(phases):
@@ -96,8 +110,7 @@ def run(
 def _begin(phase: Phase, model: Any, config: Config, steps: int, progress: Progress) -> None:
     if phase.layers is not None:
         _freeze(pretrained.backbone_of(model), phase.layers)
-    of_phase = replace(config, epochs=phase.epochs, learning_rate=phase.learning_rate)
-    compile_model(model, of_phase, steps)
+    compile_model(model, _of(phase, config), steps)
     progress.stopped = ""
     progress.phases.append(
         {
@@ -108,6 +121,10 @@ def _begin(phase: Phase, model: Any, config: Config, steps: int, progress: Progr
             "trainable_parameters": sum(_size(variable) for variable in model.trainable_variables),
         }
     )
+
+
+def _of(phase: Phase, config: Config) -> Config:
+    return replace(config, epochs=phase.epochs, learning_rate=phase.learning_rate)
 
 
 def _freeze(backbone: Any, layers: int) -> None:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 from training import environment, folders
 from training.config import Config
 from training.data.dataset import load
-from training.data.locations import keep_outside
+from training.data.locations import data_name, keep_outside
 from training.errors import Interrupted, ModelError, UsageError
-from training.fields import DATASETS
 from training.progress import Bar, console
 from training.report.document import Environment
 from training.report.study_document import Retrained, StudyReport, Trial
@@ -60,7 +59,7 @@ def search(request: Request, show: Callable[[StudyReport], None]) -> Result | No
     config = request.config
     if config.backbone:
         raise UsageError("a search trains networks from scratch; leave out --backbone")
-    out = Path(config.out) if config.out else Path("runs", f"tune-{_name(config)}")
+    out = Path(config.out) if config.out else Path("runs", f"tune-{data_name(config).replace('/', '-')}")
     url = storage.address(request.storage, out)
     if storage.is_shared(url) and not request.study:
         raise UsageError("--study NAME: a database holds many studies; name yours")
@@ -97,10 +96,6 @@ def search(request: Request, show: Callable[[StudyReport], None]) -> Result | No
             errors = [trial.error for trial in found.trials if trial.error]
             raise ModelError(f"no trial was completed: {errors[-1] if errors else 'none has ended'}")
         return _retrain(plan, found) if request.retrain else None
-
-
-def _name(config: Config) -> str:
-    return config.data if config.data in DATASETS else Path(config.data).resolve().name
 
 
 def _run(plan: Plan, study: Study) -> bool:

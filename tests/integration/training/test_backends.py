@@ -36,8 +36,9 @@ def test_a_run_is_published_and_repeats_exactly_through_a_kill_and_a_resume(
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     learning = ("--patience", 3, "--optimizer", "muon", "--data-pruning", 0.5)
     options = ("--data", data, "--epochs", 6, "--block", "pooled", *learning, "--no-int8", *SMALL)
-    done = sandbox.run(*options, "--out", whole, "--name", f"by-{name}")
+    done = sandbox.run(*options, "--out", whole, "--name", f"by-{name}", "--tensorboard")
     assert done.returncode == 0, done.stderr
+    assert [path.name for path in sorted((whole / "tensorboard").iterdir())] == ["train", "validation"]
     (entry,) = sandbox.stored(f"by-{name}")
     assert {"model.keras", "model.onnx", "golden"} <= {file.name for file in entry.iterdir()}
     expected = metrics(whole)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -48,6 +49,7 @@ def test_the_same_seed_repeats_exactly_even_through_a_kill_and_a_resume(
     assert resumed["train"]["history"] == expected["train"]["history"]
     assert resumed["test"] == expected["test"]
     assert weights_of(out) == weights_of(whole)
+    assert (out / "history.csv").read_text() == (whole / "history.csv").read_text()
     if options:
         assert len(set(resumed["train"]["history"]["learning_rate"])) > 1
 
@@ -114,6 +116,26 @@ def test_a_published_run_is_not_published_again(run: Run, sandbox: Sandbox) -> N
     assert "is complete already" in done.stderr
     assert done.stdout.splitlines()[-1] == run[1]["model"]["tag"]
     assert sandbox.stored() == before
+
+
+def test_a_finished_run_trains_on_with_more_epochs_and_images_that_have_moved(
+    run: Run, sandbox: Sandbox, data: Path, tmp_path: Path
+) -> None:
+    out, moved = tmp_path / "run", tmp_path / "moved"
+    shutil.copytree(run[0], out)
+    shutil.copytree(data, moved)
+    before = sandbox.stored()
+    done = sandbox.run("--resume", out, "--epochs", 15, "--data", moved)
+    assert done.returncode == 0, done.stderr
+    first, train = run[1]["train"], json.loads((out / "metrics.json").read_text())["train"]
+    assert (first["epochs"], train["epochs"], train["phases"][0]["most_epochs"]) == (12, 15, 15)
+    assert train["history"]["loss"][:12] == first["history"]["loss"]
+    rates = train["history"]["learning_rate"]
+    assert rates[12] > rates[11]  # where the schedule of 15 epochs is, and not at the end of that of 12
+    assert rates[12] > rates[13] > rates[14]
+    assert f'data = "{moved}"' in (out / "config.toml").read_text()
+    assert (train["best_epoch"] == first["best_epoch"]) == (sandbox.stored() == before)
+    assert "is complete already" in sandbox.run("--resume", out, "--epochs", 15).stderr
 
 
 def test_a_folder_that_changed_is_not_resumed(sandbox: Sandbox) -> None:

@@ -101,7 +101,12 @@ def test_given_values_are_never_changed() -> None:
     assert (config.batch_size, config.epochs, config.patience) == (7, 3, 2)
 
 
-def test_fractions_that_leave_nothing_to_train_on_are_refused() -> None:
-    with pytest.raises(UsageError, match=r"--validation-fraction 0.5 and --test-fraction 0.5 leave no images"):
-        Config(validation_fraction=0.5, test_fraction=0.5)
-    assert Config(validation_fraction=0.5, test_fraction=0.5, test_data="others").test_data
+@pytest.mark.parametrize(("test_fraction", "left"), [(0.5, "0%"), (0.45, "5%"), (0.31, "19%")])
+def test_fractions_that_leave_too_few_images_to_train_on_are_refused(test_fraction: float, left: str) -> None:
+    """The kind: a network is trained on one image per class, because the other parts have taken the rest."""
+    said = rf"--validation-fraction 0.5 and --test-fraction {test_fraction} leave {left} of the images to train on"
+    with pytest.raises(UsageError, match=said):
+        Config(validation_fraction=0.5, test_fraction=test_fraction)
+    assert Config(validation_fraction=0.5, test_fraction=0.3)
+    assert Config(validation_fraction=0.5, test_fraction=0.5, test_data="others")
+    assert Config(validation_fraction=0.5, test_fraction=0.5, validation_data="others")

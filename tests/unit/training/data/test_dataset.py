@@ -174,6 +174,27 @@ def test_the_images_of_a_group_stay_in_one_part(tmp_path: Path, group: str, name
     assert len(mixed) == 10
 
 
+@pytest.mark.parametrize(("given", "other"), [("test_data", "test"), ("validation_data", "validation")])
+def test_a_group_in_two_folders_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, given: str, other: str
+) -> None:
+    """Kind: images of one patient are on both sides of a split that the user has made."""
+    for part, seed, patients in (("train", 1, range(6)), ("others", 2, range(4, 10))):
+        for patient in patients:
+            made = write_tree(tmp_path / "made", {"red": 1, "blue": 1}, seed=10 * seed + patient)
+            for colour in ("red", "blue"):
+                target = tmp_path / part / colour / f"patient{patient}.png"
+                target.parent.mkdir(parents=True, exist_ok=True)
+                (made / colour / "000.png").rename(target)
+    options: dict[str, Any] = {given: str(tmp_path / "others")}
+    load_folder(tmp_path, tmp_path / "train", group=r"(patient\d+)", **options)
+    said = f"2 groups are in both the training and the {other} folder (patient4, patient5)"
+    assert [message for message in caplog.messages if message.startswith(said)]
+    caplog.clear()
+    load_folder(tmp_path, tmp_path / "train", **options)
+    assert "groups" not in caplog.text
+
+
 def clip_of(file: str) -> str:
     return file[file.index("clip") :].replace("/", "_").split("_")[0]
 

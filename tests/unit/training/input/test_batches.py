@@ -74,3 +74,12 @@ def test_repeated_images_of_small_classes_are_seen_both_ways_in_one_epoch(part: 
     looks = seen(Batches(part.images, rows, labels, 2, 7, seed=0, oversample=True, augmenter=Augmenter(FLIPS, 8)), part)
     ways = [{mirrored for image, mirrored in looks if image == at} for at in few[labels == 1]]
     assert {True, False} in ways
+
+
+def test_the_shares_of_the_classes_are_those_that_an_epoch_shows(part: Any) -> None:
+    from training.input.batches import Batches
+
+    few = np.flatnonzero((part.labels == 0) | (np.cumsum(part.labels == 1) <= 12))
+    rows, labels = part.rows[few], part.labels[few]
+    assert Batches(part.images, rows, labels, 2, 7, seed=0).class_shares.tolist() == [0.8, 0.2]
+    assert Batches(part.images, rows, labels, 2, 7, seed=0, oversample=True).class_shares.tolist() == [0.5, 0.5]

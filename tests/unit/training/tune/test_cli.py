@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from training.cli import PROGRAM
+from training.config import Config
+from training.tune import search
+from training.tune.space import DEFAULT
 
 
 @pytest.mark.parametrize(
@@ -47,3 +50,24 @@ def test_an_unknown_option_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert PROGRAM.main(["tune", "--trails", "5"]) == 2
     message = "error: unrecognized arguments: --trails 5; see python -m training tune --help\n"
     assert capsys.readouterr() == ("", message)
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"), [("pets", "tune-pets"), ("pets/train", "tune-pets-train"), ("./digits", "tune-digits")]
+)
+def test_a_search_is_called_what_reports_call_its_images(
+    folder: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kind: two functions name the same images, and searches of two data sets share a folder."""
+
+    class Began(Exception):
+        pass
+
+    def keep_outside(out: Path, config: Config) -> None:
+        raise Began(str(out))
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(search, "keep_outside", keep_outside)
+    request = search.Request(Config(data=folder), frozenset(), DEFAULT, "tpe", 1, 1, None, None, retrain=False)
+    with pytest.raises(Began, match=f"^runs/{name}$"):
+        search.search(request, lambda report: None)
