@@ -30,6 +30,10 @@ class Refused(K8sError):
     exit_code = ExitCode.REFUSED
 
 
+class NoRoom(Refused):
+    """No node or quota has room for another pod."""
+
+
 class Unreachable(K8sError):
     """There is no kubeconfig or no answer, or the cluster doesn't accept the credentials."""
 

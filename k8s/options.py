@@ -58,6 +58,13 @@ def change(parser: argparse.ArgumentParser) -> None:
         help="time limit of the whole command, such as 90s or 10m (default: 10m)",
     )
     parser.add_argument(
+        "--node-timeout",
+        type=duration,
+        default=60,
+        metavar="T",
+        help="time for which a pod may wait for a node with room, unless an autoscaler is adding one (default: 60s)",
+    )
+    parser.add_argument(
         "--dry-run", action="store_true", help="check the change with helm and the API server, without making it"
     )
 
@@ -103,6 +110,16 @@ def checks(parser: argparse.ArgumentParser) -> None:
         "--load-time", type=duration, default=10, metavar="T", help="duration of the load (default: 10s)"
     )
     group.add_argument("--images", type=Path, metavar="DIR", help="images to send as load (default: generated ones)")
+
+
+def candidate(parser: argparse.ArgumentParser) -> None:
+    """Add the flag that says whether a version is first checked as a candidate."""
+    parser.add_argument(
+        "--candidate",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="check a candidate first; auto: unless it has no room and rollout.maxSurge is 0 (default: auto)",
+    )
 
 
 def url(parser: argparse.ArgumentParser) -> None:

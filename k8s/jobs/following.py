@@ -14,13 +14,13 @@ from k8s.cluster import Cluster, Json
 from k8s.errors import Forbidden, K8sError, Refused, from_api, one_line
 from k8s.jobs import workers
 from k8s.pods.rollout import Trouble, rollout_state
-from k8s.pods.waiting import Deadline
+from k8s.pods.waiting import Deadline, node_comes
 
 logger = logging.getLogger(__name__)
 
 _INTERVAL = 1.0
 _ROOM = 60
-"""Seconds for a quota to allow another pod, or for somebody to change a rule that forbids it."""
+"""Seconds for a quota or a node to have room for another pod, or for somebody to change a rule that forbids it."""
 _TAG = re.compile(r"[\w.-]+:[\w.-]+")
 """The line in which `python -m training` reports the model that it has published."""
 
@@ -150,7 +150,9 @@ def _give_up_on(cluster: Cluster, job: Json, pods: list[Json], troubled: dict[st
     now = time.monotonic()
     if trouble.cause not in troubled:
         logger.warning("job %s: %s", name, trouble)
-    if now - troubled.setdefault(trouble.cause, now) >= trouble.patience:
+    patience = _ROOM if trouble.patience is None else trouble.patience
+    over = now - troubled.setdefault(trouble.cause, now) >= patience
+    if over and not (trouble.patience is None and node_comes(cluster, trouble.pod)):
         away = shlex.join(["kubectl", "delete", "job", name, *cluster.kubectl_flags])
         raise Refused(f"job {name} can't start: {trouble}; delete it: {away}")
 

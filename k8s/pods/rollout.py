@@ -16,8 +16,6 @@ _PATIENCE = {
     "CreateContainerError": 15,
     "RunContainerError": 15,
 }
-_ROOM = 60
-"""Seconds for the scheduler to find room, which ending pods free. A new node may take longer."""
 _QUOTA = 10
 """Seconds for a quota to allow another pod."""
 _CRASHES = 2
@@ -30,13 +28,19 @@ class Trouble:
 
     reason: str
     detail: str
-    patience: int
+    patience: int | None
+    """None: as long as the command lets a pod wait for a node with room."""
     pod: str = ""
-    """The pod whose log may say more."""
+    """The pod whose log or events may say more."""
     container: str = ""
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}"
+
+    @property
+    def no_room(self) -> bool:
+        """Whether a pod less would have been no trouble."""
+        return self.patience is None or "exceeded quota" in self.detail
 
     @property
     def cause(self) -> str:
@@ -86,7 +90,7 @@ def _of_pod(pod: Json) -> Trouble | None:
     name, status = pod["metadata"]["name"], pod.get("status", {})
     for condition in status.get("conditions", []):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return Trouble("unschedulable", condition.get("message", ""), _ROOM)
+            return Trouble("unschedulable", condition.get("message", ""), None, name)
     for container in status.get("initContainerStatuses", []) + status.get("containerStatuses", []):
         waiting = container.get("state", {}).get("waiting", {})
         reason, restarts = waiting.get("reason", ""), container.get("restartCount", 0)

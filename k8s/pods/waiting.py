@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from k8s.cluster import Cluster, Json
-from k8s.errors import K8sError, Refused, one_line
+from k8s.errors import Forbidden, K8sError, NoRoom, Refused, one_line
 from k8s.pods.rollout import Trouble, is_ready, rollout_state, unready
 
 logger = logging.getLogger(__name__)
@@ -17,6 +17,10 @@ _FIRST_PAUSES = (0.1, 0.2)
 _PAUSE = 0.5
 _MOST_FOR_UNDOING = 30
 _GRACE = 5
+_NODE = 60
+"""Seconds for the scheduler to find room, which ending pods free."""
+_NODE_COMES = ("TriggeredScaleUp", "Nominated")
+"""Reasons of a pod's events by which the Cluster Autoscaler and Karpenter say that a new node will have room for it."""
 
 
 class Deadline:
@@ -24,11 +28,12 @@ class Deadline:
 
     Args:
         seconds: time from now.
+        node: seconds for which a pod may wait for a node with room, unless an autoscaler is adding one.
         undoing: whether to keep the last quarter, at most 30 seconds, for undoing the change.
     """
 
-    def __init__(self, seconds: float, *, undoing: bool = True) -> None:
-        self.seconds = seconds
+    def __init__(self, seconds: float, node: float = _NODE, *, undoing: bool = True) -> None:
+        self.seconds, self.node = seconds, node
         self._end = time.monotonic() + seconds
         self._kept = min(seconds / 4, _MOST_FOR_UNDOING) if undoing else 0.0
 
@@ -39,7 +44,7 @@ class Deadline:
 
     def for_undoing(self) -> Deadline:
         """Return the limit for undoing the change: the same end, plus a few seconds of grace."""
-        return Deadline(self._end + _GRACE - time.monotonic(), undoing=False)
+        return Deadline(self._end + _GRACE - time.monotonic(), self.node, undoing=False)
 
 
 def pauses() -> Iterator[float]:
@@ -83,6 +88,7 @@ def wait_for_rollout(
         Refused: the rollout is stuck, or the time is up. The message says why, with figures.
     """
     began, said, troubled, pause = time.monotonic(), "", dict[str, float](), pauses()
+    coming = set[str]()
     while True:
         check()
         found = deployment(cluster, release, component)
@@ -99,18 +105,41 @@ def wait_for_rollout(
         if state.trouble is None:
             troubled.clear()
         else:
-            lasted = now - troubled.setdefault(state.trouble.cause, now)
-            if lasted >= state.trouble.patience:
-                raise Refused(f"{release}: {state.progress}: {state.trouble}{last_words(cluster, state.trouble)}")
+            lasted, trouble = now - troubled.setdefault(state.trouble.cause, now), state.trouble
+            over = lasted >= (deadline.node if trouble.patience is None else trouble.patience)
+            if over and trouble.patience is None and trouble.pod not in coming and node_comes(cluster, trouble.pod):
+                coming.add(trouble.pod)
+                logger.info("%s: %s: waiting for the node that the autoscaler adds", release, component)
+            if over and trouble.pod not in coming:
+                kind = NoRoom if trouble.no_room else Refused
+                raise kind(
+                    f"{release}: {state.progress}: {trouble}{_hint(trouble, lasted)}{last_words(cluster, trouble)}"
+                )
         if deadline.left <= 0:
             after = f"not done after {now - began:.0f} s, the limit set by --timeout"
-            raise Refused(f"{release}: {after}: {state.progress}: {state.trouble or unready(pods)}")
+            kind = NoRoom if state.trouble and state.trouble.no_room else Refused
+            raise kind(f"{release}: {after}: {state.progress}: {state.trouble or unready(pods)}")
         time.sleep(next(pause))
+
+
+def node_comes(cluster: Cluster, pod: str) -> bool:
+    """Return whether an autoscaler has said that a new node will have room for a pod."""
+    about = f"involvedObject.kind=Pod,involvedObject.name={pod}"
+    try:
+        events = cluster.ask(cluster.core.list_namespaced_event, cluster.namespace, field_selector=about)["items"]
+    except Forbidden as error:
+        logger.debug("no events of %s: %s", pod, error)
+        return False
+    return any(event.get("reason") in _NODE_COMES for event in events)
+
+
+def _hint(trouble: Trouble, lasted: float) -> str:
+    return f"; after {lasted:.0f} s, see --node-timeout" if trouble.patience is None else ""
 
 
 def last_words(cluster: Cluster, trouble: Trouble) -> str:
     """Return the last log line of a crashing container, for a message; empty if it can't be read."""
-    if not trouble.pod:
+    if not trouble.container:
         return ""
     lines = ""
     for previous in (True, False):

@@ -1,20 +1,21 @@
 """Prove a new version as a candidate: a release of its own with one pod, which users can't reach.
 
 A fault in image, model, settings or chart shows there. The candidate needs room for one extra pod, which the rollout's
-surge reuses afterwards. Removing it undoes everything.
+surge reuses afterwards; where nothing surges, the rollout does without it. Removing it undoes everything.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 from functools import partial
 
 from k8s.checks.pods import Checks
 from k8s.cluster import Cluster, Json
-from k8s.errors import Busy, K8sError, NotUndone
+from k8s.errors import Busy, K8sError, NoRoom, NotUndone
 from k8s.images import digest_of
 from k8s.pods.waiting import Deadline, wait_for_rollout, wait_until_gone
-from k8s.releases import records
+from k8s.releases import needs, records
 from k8s.releases.helm import Helm, overlaid
 from k8s.releases.lock import Lock
 
@@ -38,7 +39,6 @@ _ALONE: Json = {
     "podMonitor": {"enabled": False},
     "prometheusRule": {"enabled": False},
     "dashboard": {"enabled": False},
-    "extraObjects": [],
     "service": {"type": "ClusterIP"},
     # One pod that starts and ends quickly.
     "replicaCount": 1,
@@ -48,11 +48,16 @@ _ALONE: Json = {
 }
 
 
-def prove(helm: Helm, name: str, chart: str, values: Json, checks: Checks, deadline: Deadline, lock: Lock) -> str:
+def prove(
+    helm: Helm, name: str, chart: str, values: Json, checks: Checks, deadline: Deadline, lock: Lock, when: str = "auto"
+) -> str:
     """Start the candidate, check it, and remove it in any case.
 
+    Args:
+        when: `always`, `never`, or `auto`, which does without it if it has no room and the rollout needs none.
+
     Returns:
-        The digest of the image that it ran; an empty string if no registry has it.
+        The digest of the image that it ran; an empty string if no registry has it, or if there was no candidate.
 
     Raises:
         Refused: the candidate doesn't start or fails a check. The release is unchanged.
@@ -63,9 +68,12 @@ def prove(helm: Helm, name: str, chart: str, values: Json, checks: Checks, deadl
     if other and other.get(_LABEL) != name:
         raise K8sError(f"{candidate} is a release of its own, and {name} needs that name for its candidate; rename one")
     remove(helm, cluster, name)
+    if when == "never":
+        return ""
     try:
         logger.info("candidate: %s", candidate)
-        helm.upgrade(candidate, chart, alone(values, candidate), labels={_LABEL: name})
+        own = needs.of_candidate(helm, name, chart, overlaid(values, _ALONE))
+        helm.upgrade(candidate, chart, alone(values, candidate, own), labels={_LABEL: name})
         look = partial(wait_for_rollout, cluster, candidate, "server", deadline, lock.check)
         look()
         checks.answers(look)
@@ -75,6 +83,9 @@ def prove(helm: Helm, name: str, chart: str, values: Json, checks: Checks, deadl
         raise  # the candidate belongs to the command that has the lock now
     except K8sError as error:
         _remove_after(helm, cluster, name)
+        if isinstance(error, NoRoom) and when == "auto" and not _surges(values):
+            logger.warning("%s; rollout.maxSurge is 0, so the rollout starts without a candidate", error)
+            return ""
         raise type(error)(f"{error}; {name} is unchanged") from error
     except KeyboardInterrupt:
         _remove_after(helm, cluster, name)
@@ -85,13 +96,14 @@ def prove(helm: Helm, name: str, chart: str, values: Json, checks: Checks, deadl
     return digest
 
 
-def alone(values: Json, candidate: str) -> Json:
-    """Return the values with which a version runs as a candidate."""
-    own: Json = {"fullnameOverride": candidate}
-    account = values.get("serviceAccount", {})
-    if account.get("create", True) and account.get("name"):
-        own["serviceAccount"] = {"name": ""}  # the name is taken by the release's own account
-    return overlaid(overlaid(values, _ALONE), own)
+def alone(values: Json, candidate: str, own: Json) -> Json:
+    """Return the values with which a version runs as a candidate. `own` are those of `needs.of_candidate`."""
+    return overlaid(overlaid(values, _ALONE), own | {"fullnameOverride": candidate})
+
+
+def _surges(values: Json) -> bool:
+    """Return whether a rollout starts an extra pod; the chart's default is one."""
+    return not re.fullmatch(r"0+%?", str(values.get("rollout", {}).get("maxSurge", 1)))
 
 
 def remove(helm: Helm, cluster: Cluster, name: str) -> None:

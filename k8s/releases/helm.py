@@ -92,6 +92,13 @@ class Helm:
         which = ["--revision", str(revision)] if revision else []
         return json.loads(self._run("get", "values", name, "--output", "json", *which)) or {}
 
+    def manifest(self, name: str) -> str:
+        """Return the objects of the newest revision; an empty text if there is no such release."""
+        try:
+            return self._run("get", "manifest", name)
+        except NotFound:
+            return ""
+
     def chart(self, reference: str) -> str:
         """Return NAME-VERSION of a chart, in the form of `history`."""
         import yaml

@@ -27,7 +27,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     Raises:
         K8sError: there is no such release, or it can't be changed.
     """
-    name, cluster, deadline = options.release_name(args.name), options.cluster_of(args), Deadline(args.timeout)
+    name, cluster, deadline = (
+        options.release_name(args.name),
+        options.cluster_of(args),
+        Deadline(args.timeout, args.node_timeout),
+    )
     helm = Helm(cluster)
     required(helm, name, cluster)
     done: list[str] = []

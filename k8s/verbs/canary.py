@@ -30,6 +30,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--replicas", type=int, metavar="N", help="number of canary pods (default: enough for its share)"
     )
     options.checks(parser)
+    options.candidate(parser)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if args.replicas is not None and args.replicas < 1:
         raise K8sError(f"--replicas {args.replicas}: must be at least 1; `abort` removes the canary")
     name, image = options.release_name(args.name), images.parse(args.image) if args.image else None
-    cluster, deadline = options.cluster_of(args), Deadline(args.timeout)
+    cluster, deadline = options.cluster_of(args), Deadline(args.timeout, args.node_timeout)
     helm, checks = Helm(cluster), options.checks_of(args, cluster, deadline)
     same_chart(helm, args.chart, required(helm, name, cluster)[-1])
     if args.dry_run:
@@ -56,7 +57,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     with changing(helm, cluster, name) as lock:
         plan = _plan(cluster, helm, name, image, args)
         if plan.new_version:
-            plan = plan.pinned(candidate.prove(helm, name, args.chart, promoted(plan.last), checks, deadline, lock))
+            alone = promoted(plan.last)
+            plan = plan.pinned(candidate.prove(helm, name, args.chart, alone, checks, deadline, lock, args.candidate))
 
         def check(component: str, look: Look) -> None:
             if component == "canary" and plan.new_version:

@@ -31,7 +31,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     Raises:
         K8sError: there is no canary, or a check or the rollout failed.
     """
-    name, cluster, deadline = options.release_name(args.name), options.cluster_of(args), Deadline(args.timeout)
+    name, cluster, deadline = (
+        options.release_name(args.name),
+        options.cluster_of(args),
+        Deadline(args.timeout, args.node_timeout),
+    )
     helm, checks = Helm(cluster), options.checks_of(args, cluster, deadline)
     same_chart(helm, args.chart, required(helm, name, cluster)[-1])
 

@@ -39,6 +39,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="values file that replaces all values of the release; may be repeated (default: its present values)",
     )
     options.checks(parser)
+    options.candidate(parser)
     options.url(parser)
 
 
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     for file in args.values:
         if "://" not in file and not Path(file).is_file():
             raise K8sError(f"--values {file}: no such file")
-    cluster, deadline = options.cluster_of(args), Deadline(args.timeout)
+    cluster, deadline = options.cluster_of(args), Deadline(args.timeout, args.node_timeout)
     helm, checks = Helm(cluster), options.checks_of(args, cluster, deadline)
 
     def values() -> Json:
@@ -70,7 +71,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         }
     with changing(helm, cluster, name) as lock:
         wanted = values()
-        digest = candidate.prove(helm, name, args.chart, wanted, checks, deadline, lock)
+        digest = candidate.prove(helm, name, args.chart, wanted, checks, deadline, lock, args.candidate)
         wanted |= {"image": images.pinned(wanted["image"], digest)} if "image" in wanted else {}
         same = bool(helm.history(name)) and wanted == helm.values(name)
         change = Change(cluster, helm, name, lock, deadline)

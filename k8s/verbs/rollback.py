@@ -34,7 +34,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     Raises:
         K8sError: there is no such revision, or its pods don't get ready.
     """
-    name, cluster, deadline = options.release_name(args.name), options.cluster_of(args), Deadline(args.timeout)
+    name, cluster, deadline = (
+        options.release_name(args.name),
+        options.cluster_of(args),
+        Deadline(args.timeout, args.node_timeout),
+    )
     helm = Helm(cluster)
     if args.dry_run:
         target = _target(helm, cluster, name, args.revision, Lock(cluster, name).look())

@@ -157,14 +157,16 @@ class Release:
     def fullname(self) -> str:
         return f"{self.name}-image-classifier"
 
-    def helm(self, *arguments: str | Path, values: dict[str, Any] | None = None, check: bool = True) -> str:
-        """Run Helm and return what it prints; without `check`, its errors too."""
+    def helm(
+        self, *arguments: str | Path, values: dict[str, Any] | None = None, check: bool = True, errors: bool = False
+    ) -> str:
+        """Run Helm and return what it prints; with `errors` or without `check`, standard error too."""
         flags = ["--values", "-"] if values is not None else []
         done = subprocess.run(
             [REPOSITORY / "scripts" / "helm", *map(str, arguments), "--namespace", self.namespace, *flags],
             input=json.dumps(values) if values is not None else None,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE if check else subprocess.STDOUT,
+            stderr=subprocess.PIPE if check and not errors else subprocess.STDOUT,
             text=True,
             env=self.cluster.environment,
             check=False,

@@ -28,8 +28,8 @@ def test_default_values_install_and_the_charts_own_test_passes(
 ) -> None:
     release.install(product.values)
     assert [pod["status"]["phase"] for pod in release.pods()] == ["Running", "Running"]
-    # Helm prints the pod's log to standard error, which only `check=False` returns; Helm 4 as one line of its own log.
-    tested = release.helm("test", release.name, "--timeout=120s", check=False)
+    # Helm prints the pod's log to standard error; Helm 4 as one line of its own log.
+    tested = release.helm("test", release.name, "--timeout=120s", errors=True)
     assert "Succeeded" in tested
     assert len(re.findall(r"ok: \S+ is '", tested)) == len(product.golden), tested
     for pod in release.pods():

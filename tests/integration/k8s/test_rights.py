@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.k8s.conftest import Run
+from tests.kubeapi.pods import Fate
 from tests.kubeapi.roles import Permission, permissions
 from tests.kubeapi.server import KubeApi
 
@@ -24,6 +25,8 @@ def test_the_release_role_is_sufficient_and_minimal(release: Run, k8s: Run, api:
     api.allowed = lambda *permission: permission in allowed
     assert release("1", *EVERYTHING).code == 0
     assert release("crash").code == 3
+    api.fates["reg.local/ic:big"] = Fate("unschedulable")
+    assert release("big", "--node-timeout", "1s").code == 3
     assert release("2", "--set=ingress.enabled=false", "--set=dashboard.enabled=false").code == 0
     assert k8s("canary", "demo", "--weight", "20", "--image", "reg.local/ic:3", "--slo", "none").code == 0
     assert k8s("promote", "demo").code == 0

@@ -115,16 +115,10 @@ def test_promotion_merges_values_as_the_chart_does() -> None:
 
 def test_a_candidate_has_one_pod_and_no_route() -> None:
     values = {"replicaCount": 5, "ingress": {"enabled": True, "hosts": ["a"]}, "settings": {"queueLimit": 9}}
-    found = alone(values, "demo-candidate")
+    found = alone(values, "demo-candidate", {"serviceAccount": {"create": False, "name": "demo"}})
     assert (found["replicaCount"], found["fullnameOverride"]) == (1, "demo-candidate")
     assert found["ingress"] == {"enabled": False, "hosts": ["a"]}
     assert found["settings"] == {"queueLimit": 9, "drainDelay": 0}
-
-
-def test_a_candidate_creates_no_second_service_account_of_the_same_name() -> None:
-    assert alone({"serviceAccount": {"name": "own"}}, "c")["serviceAccount"]["name"] == ""
-    given = {"serviceAccount": {"create": False, "name": "given"}}
-    assert alone(given, "c")["serviceAccount"]["name"] == "given"
 
 
 def history(*statuses: str) -> list[dict[str, Any]]:

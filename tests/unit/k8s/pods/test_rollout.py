@@ -90,12 +90,13 @@ def test_crashing_init_containers_are_found() -> None:
     assert trouble.container == "fetch"
 
 
-def test_an_unschedulable_pod_waits_a_minute_and_the_schedulers_message_is_kept() -> None:
+def test_an_unschedulable_pod_waits_as_long_as_the_command_lets_it_and_the_schedulers_message_is_kept() -> None:
     condition = {"type": "PodScheduled", "status": "False", "message": "0/2 nodes are available: 2 Insufficient cpu."}
     trouble = rollout_state(deployment(), [pod(conditions=[condition])]).trouble
     assert trouble is not None
     assert str(trouble) == "unschedulable: 0/2 nodes are available: 2 Insufficient cpu."
-    assert trouble.patience == 60
+    assert trouble.patience is None
+    assert trouble.no_room
 
 
 def test_an_exceeded_quota_is_read_from_the_deployment() -> None:

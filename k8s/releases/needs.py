@@ -1,0 +1,77 @@
+"""Find what a candidate's pod needs around it: the release's own service account and extra objects.
+
+An object that the release has already is used. A new one belongs to the candidate, goes with it, and is then the
+release's, so it never has two owners.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+from k8s.cluster import Json
+from k8s.releases.helm import Helm
+
+_KINDS = {
+    "ConfigMap",
+    "ExternalSecret",
+    "ResourceClaimTemplate",
+    "Role",
+    "RoleBinding",
+    "SealedSecret",
+    "Secret",
+    "SecretProviderClass",
+    "ServiceAccount",
+}
+"""Kinds of extra objects that a pod can need to start and that can be made and deleted within a minute.
+
+A PersistentVolumeClaim is deleted only after its pod, and routes or alerts would reach users.
+"""
+
+
+def of_candidate(helm: Helm, name: str, chart: str, values: Json) -> Json:
+    """Return the values by which the candidate of a release has what its pod needs.
+
+    Args:
+        values: those of a release that has no route, autoscaler or alert.
+
+    Raises:
+        K8sError: the chart can't be rendered.
+    """
+    rendered = _objects(helm.template(name, chart, values, []))
+    there = {_id(each) for _, each in _objects(helm.manifest(name))}
+    new = [(source, each) for source, each in rendered if _id(each) not in there]
+    (account,) = {
+        each["spec"]["template"]["spec"]["serviceAccountName"]
+        for source, each in rendered
+        if source.endswith("/templates/deployment.yaml")
+    }
+    created = any(source.endswith("/templates/serviceaccount.yaml") for source, _ in new)
+    extra = [_literal(each) for source, each in new if source.endswith("/extra.yaml") and each["kind"] in _KINDS]
+    return {"serviceAccount": {"create": created, "name": account}, "extraObjects": extra}
+
+
+def _objects(manifest: str) -> list[tuple[str, Json]]:
+    """Return each object of a manifest of helm's, with the template that it comes from."""
+    import yaml
+
+    found = []
+    for part in re.split(r"^---\s*$", manifest, flags=re.M):
+        source = re.search(r"^# Source: (.*)$", part, re.M)
+        each = yaml.safe_load(part)
+        if isinstance(each, dict):
+            found.append((source[1] if source else "", each))
+    return found
+
+
+def _id(each: Json) -> tuple[str, str]:
+    return each["kind"], each["metadata"]["name"]
+
+
+def _literal(each: Json) -> str:
+    """Return an object as the text of an extra object, in which the chart finds nothing to render again."""
+    notes = each["metadata"].get("annotations") or {}
+    # Helm would leave such an object behind, and the release couldn't create it.
+    kept = {key: value for key, value in notes.items() if key != "helm.sh/resource-policy"}
+    own = each | {"metadata": each["metadata"] | {"annotations": kept}}
+    return json.dumps(own).replace("{{", "{{`{{`}}")
