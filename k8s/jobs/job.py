@@ -50,7 +50,8 @@ class Training:
 def manifest(training: Training) -> Json:
     """Return the Job."""
     labels = {
-        "app.kubernetes.io/name": "image-classifier",
+        # Another name than the service's, whose selectors would otherwise match a Job called like the release.
+        "app.kubernetes.io/name": "image-classifier-training",
         "app.kubernetes.io/instance": training.name,
         "app.kubernetes.io/component": "training",
         "app.kubernetes.io/managed-by": "image-classifier",

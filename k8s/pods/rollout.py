@@ -57,14 +57,15 @@ class Rollout:
     trouble: Trouble | None = None
 
 
-def rollout_state(deployment: Json, pods: list[Json]) -> Rollout:
+def rollout_state(deployment: Json, pods: list[Json], least: int = 0) -> Rollout:
     """Judge a Deployment by the rules of `kubectl rollout status`.
 
     Args:
         deployment: the object as the API returns it.
         pods: those of the newest revision; the states of older ones don't matter.
+        least: pods to wait for, even if the Deployment still asks for fewer, which its autoscaler will change.
     """
-    wanted = deployment["spec"].get("replicas", 1)
+    wanted = max(deployment["spec"].get("replicas", 1), least)
     status = deployment.get("status", {})
     if status.get("observedGeneration", 0) < deployment["metadata"].get("generation", 1):
         return Rollout(False, "the cluster hasn't started the rollout yet")

@@ -77,12 +77,13 @@ def newest_pods(cluster: Cluster, found: Json, release: str, component: str) -> 
 
 
 def wait_for_rollout(
-    cluster: Cluster, release: str, component: str, deadline: Deadline, check: Callable[[], None]
+    cluster: Cluster, release: str, component: str, deadline: Deadline, check: Callable[[], None], least: int = 0
 ) -> list[Json]:
     """Wait until all pods of the newest revision are ready, and return them.
 
     Args:
         check: called in each round; raises to end the wait.
+        least: pods to wait for, even if the Deployment still asks for fewer.
 
     Raises:
         Refused: the rollout is stuck, or the time is up. The message says why, with figures.
@@ -95,7 +96,7 @@ def wait_for_rollout(
         if found is None:
             raise K8sError(f"{release} has no {component} Deployment; is it a release of this chart?")
         pods = newest_pods(cluster, found, release, component)
-        state = rollout_state(found, pods)
+        state = rollout_state(found, pods, least)
         if state.progress != said:
             logger.info("%s: %s: %s", release, component, state.progress)
             said = state.progress

@@ -14,7 +14,7 @@ from k8s.errors import Busy, K8sError, NotFound, NotUndone, Refused
 from k8s.pods.waiting import Deadline, deployment, wait_for_rollout
 from k8s.releases import records
 from k8s.releases.canary import filled
-from k8s.releases.helm import Helm
+from k8s.releases.helm import Helm, objects
 from k8s.releases.lock import Lock
 
 logger = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ def changing(helm: Helm, cluster: Cluster, name: str) -> Iterator[Lock]:
         Busy: another command is changing the release.
     """
     with Lock(cluster, name) as lock:
-        helm.fence = lock.hold
+        helm.fence, helm.watch = lock.hold, lock.check
         recover(helm, cluster, name, lock)
         yield lock
 
@@ -102,6 +102,29 @@ def recover(helm: Helm, cluster: Cluster, name: str, lock: Lock) -> None:
         # The rollback undoes the objects, but the record would stay `pending` in the history.
         records.delete(cluster, name, stuck)
     lock.end()
+
+
+def same_names(helm: Helm, cluster: Cluster, name: str, revision: int) -> None:
+    """Check that a revision's Deployment is called as the running one.
+
+    Raises:
+        K8sError: it isn't; helm would delete the running pods before those of the revision are ready.
+    """
+    running = deployment(cluster, name, "server")
+    labels = {"app.kubernetes.io/instance": name, "app.kubernetes.io/component": "server"}
+    for _, each in objects(helm.manifest(name, revision)):
+        about = each["metadata"]
+        ours = each["kind"] == "Deployment" and labels.items() <= about.get("labels", {}).items()
+        if ours and running and _called(about) != _called(running["metadata"]):
+            raise K8sError(
+                f"revision {revision} of {name} calls its Deployment {about['name']}, but "
+                f"{running['metadata']['name']} runs: nameOverride or fullnameOverride was changed, and helm would "
+                "delete its pods before the new ones are ready; release the old image and values under the present name"
+            )
+
+
+def _called(about: Json) -> tuple[str, str]:
+    return about["name"], about["labels"]["app.kubernetes.io/name"]
 
 
 class Change:
@@ -142,8 +165,11 @@ class Change:
         try:
             act()
             released = self._images()
+            asked = "replicaCount" in values.get("canary", {})
             for component in released:
-                look = partial(self._wait, component, self._deadline)
+                # An autoscaled canary starts with one pod.
+                least = int(values["canary"]["replicaCount"]) if component == "canary" and asked else 0
+                look = partial(self._wait, component, self._deadline, least)
                 look()
                 check(component, look)
             self._read_back(values, released)
@@ -194,8 +220,8 @@ class Change:
             f"meanwhile, so it's left as it is ({self._helm.by_hand('history', self._name)})"
         )
 
-    def _wait(self, component: str, deadline: Deadline) -> list[Json]:
-        return wait_for_rollout(self._cluster, self._name, component, deadline, self._lock.check)
+    def _wait(self, component: str, deadline: Deadline, least: int = 0) -> list[Json]:
+        return wait_for_rollout(self._cluster, self._name, component, deadline, self._lock.check, least)
 
     def _undo(self, why: BaseException) -> str:
         """Undo the change and return what was done."""

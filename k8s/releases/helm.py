@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 
 from k8s.cluster import Cluster, Json
-from k8s.errors import K8sError, NotFound, Refused, Unreachable, forbidden, one_line
+from k8s.errors import Busy, K8sError, NotFound, Refused, Unreachable, forbidden, one_line
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +28,8 @@ Sets = list[tuple[str, str]]
 
 _KEEP_ALL = ("--history-max", "0")
 """Flags by which helm deletes no record. `records` deletes them, except those of proved revisions."""
+_ENDING = 10
+"""Seconds for helm to mark its revision as failed."""
 _OWN = CHART.parents[1] / "scripts" / "helm"
 
 
@@ -65,6 +67,8 @@ class Helm:
         self._command = [executable()]
         self.fence: Callable[[], None] = lambda: None
         """Called before each change; raises if this command may no longer make it."""
+        self.watch: Callable[[], None] = lambda: None
+        """Called each second of a change; raises Busy if another command has taken over, which ends helm."""
         self._by_hand: list[str] = []
         self._connection: list[str] = []
         self._environment = dict(os.environ)
@@ -92,10 +96,11 @@ class Helm:
         which = ["--revision", str(revision)] if revision else []
         return json.loads(self._run("get", "values", name, "--output", "json", *which)) or {}
 
-    def manifest(self, name: str) -> str:
-        """Return the objects of the newest revision; an empty text if there is no such release."""
+    def manifest(self, name: str, revision: int | None = None) -> str:
+        """Return the objects of a revision, by default the newest; an empty text if there is no such release."""
+        which = ["--revision", str(revision)] if revision else []
         try:
-            return self._run("get", "manifest", name)
+            return self._run("get", "manifest", name, *which)
         except NotFound:
             return ""
 
@@ -158,9 +163,9 @@ class Helm:
 
     def _change(self, *arguments: str) -> None:
         self.fence()
-        self._run(*arguments)
+        self._run(*arguments, watch=self.watch)
 
-    def _run(self, *arguments: str) -> str:
+    def _run(self, *arguments: str, watch: Callable[[], None] = lambda: None) -> str:
         command = [*self._command, *arguments, *self._connection]
         logger.debug("%s", " ".join(command))
         # A session of its own, so that the terminal's Ctrl-C doesn't stop helm between two objects.
@@ -173,7 +178,16 @@ class Helm:
             env=self._environment,
         )
         try:
-            out, err = process.communicate()
+            out, err = _outputs(process, watch)
+        except Busy as error:
+            process.terminate()
+            try:
+                process.communicate(timeout=_ENDING)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
+            left = "a revision that it left pending is repaired by the other command, or by `abort` later"
+            raise Busy(f"{error}; helm was stopped midway; {left}") from error
         except KeyboardInterrupt:
             try:
                 process.communicate(timeout=30)
@@ -186,12 +200,33 @@ class Helm:
         return out
 
 
+def _outputs(process: subprocess.Popen[str], watch: Callable[[], None]) -> tuple[str, str]:
+    while True:
+        try:
+            return process.communicate(timeout=1)
+        except subprocess.TimeoutExpired:
+            watch()
+
+
 @contextlib.contextmanager
 def _as_file(values: Json) -> Iterator[str]:
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(values, file)
         file.flush()
         yield file.name
+
+
+def objects(manifest: str) -> list[tuple[str, Json]]:
+    """Return each object of a manifest of helm's, with the template that it comes from."""
+    import yaml
+
+    found = []
+    for part in re.split(r"^---\s*$", manifest, flags=re.M):
+        source = re.search(r"^# Source: (.*)$", part, re.M)
+        each = yaml.safe_load(part)
+        if isinstance(each, dict):
+            found.append((source[1] if source else "", each))
+    return found
 
 
 def explain(stderr: str) -> K8sError:

@@ -7,10 +7,9 @@ release's, so it never has two owners.
 from __future__ import annotations
 
 import json
-import re
 
 from k8s.cluster import Json
-from k8s.releases.helm import Helm
+from k8s.releases.helm import Helm, objects
 
 _KINDS = {
     "ConfigMap",
@@ -38,8 +37,8 @@ def of_candidate(helm: Helm, name: str, chart: str, values: Json) -> Json:
     Raises:
         K8sError: the chart can't be rendered.
     """
-    rendered = _objects(helm.template(name, chart, values, []))
-    there = {_id(each) for _, each in _objects(helm.manifest(name))}
+    rendered = objects(helm.template(name, chart, values, []))
+    there = {_id(each) for _, each in objects(helm.manifest(name))}
     new = [(source, each) for source, each in rendered if _id(each) not in there]
     (account,) = {
         each["spec"]["template"]["spec"]["serviceAccountName"]
@@ -49,19 +48,6 @@ def of_candidate(helm: Helm, name: str, chart: str, values: Json) -> Json:
     created = any(source.endswith("/templates/serviceaccount.yaml") for source, _ in new)
     extra = [_literal(each) for source, each in new if source.endswith("/extra.yaml") and each["kind"] in _KINDS]
     return {"serviceAccount": {"create": created, "name": account}, "extraObjects": extra}
-
-
-def _objects(manifest: str) -> list[tuple[str, Json]]:
-    """Return each object of a manifest of helm's, with the template that it comes from."""
-    import yaml
-
-    found = []
-    for part in re.split(r"^---\s*$", manifest, flags=re.M):
-        source = re.search(r"^# Source: (.*)$", part, re.M)
-        each = yaml.safe_load(part)
-        if isinstance(each, dict):
-            found.append((source[1] if source else "", each))
-    return found
 
 
 def _id(each: Json) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from k8s import options
 from k8s.cluster import Cluster, Json
 from k8s.errors import K8sError
 from k8s.pods.waiting import Deadline
-from k8s.releases.change import Change, changing, latest, required
+from k8s.releases.change import Change, changing, latest, required, same_names
 from k8s.releases.helm import Helm
 from k8s.releases.lock import Lock
 
@@ -55,7 +55,7 @@ def _target(helm: Helm, cluster: Cluster, name: str, wanted: int | None, lock: L
     """Return the revision to roll back to: `wanted`, or the newest earlier one that passed all its checks.
 
     Raises:
-        K8sError: there is no such revision.
+        K8sError: there is no such revision, or its Deployment has another name.
     """
     history = required(helm, name, cluster)
     by_hand = helm.by_hand("history", name)
@@ -66,6 +66,7 @@ def _target(helm: Helm, cluster: Cluster, name: str, wanted: int | None, lock: L
         )
     if target not in {int(entry["revision"]) for entry in history}:
         raise K8sError(f"{name} has no revision {target} ({by_hand})")
+    same_names(helm, cluster, name, target)
     return target
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from k8s.jobs.job import Training, manifest
 from tests.chart.conftest import template
 from tests.chart.manifests import NAME
+from tests.chart.switches import SWITCHES
 
 EVERYTHING = {
     "canary.enabled": True,
@@ -38,6 +41,31 @@ def test_pods_are_labelled_with_their_component(component: str) -> None:
     name = NAME if component == "server" else f"{NAME}-{component}"
     labels = template(EVERYTHING).pod(name)["metadata"]["labels"]
     assert labels["app.kubernetes.io/component"] == component
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_no_selector_of_a_release_matches_the_pods_of_a_job_with_the_same_name(switch: str) -> None:
+    """Kind: a pod that isn't the service's gets its requests, its policy or a place in its disruption budget."""
+    training = Training("web", "t:1", "store", (), workers=2)
+    labels = manifest(training)["spec"]["template"]["metadata"]["labels"]
+    found = [each for item in template(SWITCHES[switch]).objects for each in _selectors(item.get("spec"))]
+    assert found
+    assert [each for each in found if _matches(each, labels)] == []
+
+
+def _selectors(value: Any) -> Iterator[dict[str, Any]]:
+    """Yield every label selector in an object."""
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value if isinstance(value, list) else []):
+        # An empty one is that of a policy's peers: every pod of the namespace.
+        if key in ("selector", "podSelector", "labelSelector") and inner:
+            yield inner if {"matchLabels", "matchExpressions"} & inner.keys() else {"matchLabels": inner}
+        else:
+            yield from _selectors(inner)
+
+
+def _matches(selector: dict[str, Any], labels: dict[str, str]) -> bool:
+    within = [labels.get(each["key"]) in each["values"] for each in selector.get("matchExpressions", [])]
+    return all(labels.get(key) == value for key, value in selector.get("matchLabels", {}).items()) and all(within)
 
 
 def test_pods_are_labelled_with_their_version() -> None:

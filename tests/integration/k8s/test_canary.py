@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from tests.integration.k8s.clock import Clock
 from tests.integration.k8s.conftest import Done, Run
 from tests.integration.k8s.records import leftovers, serving, statuses
 from tests.kubeapi.server import KubeApi
@@ -30,6 +31,28 @@ def weights(api: KubeApi) -> list[int]:
     """Return the weights of the route's backends, the stable one's first."""
     refs = api.objects.all("httproutes")[0]["spec"]["rules"][0]["backendRefs"]
     return [ref.get("weight", 100) for ref in refs]
+
+
+def test_a_canary_with_an_autoscaler_gets_its_share_once_it_has_the_pods_asked_for(
+    release: Run, canary: Run, api: KubeApi, clock: Clock
+) -> None:
+    assert release("1", *ROUTED, "--set=autoscaling.enabled=true").code == 0
+    looks: list[int] = []
+
+    def see(method: str, path: str) -> None:
+        own = api.objects.get("deployments", "demo-image-classifier-canary")
+        if own and method == "GET" and path.endswith("/replicasets"):
+            looks.append(sum(weights(api)[1:]))
+            if len(looks) == 4:  # as its autoscaler, which brings it to its minimum
+                scaled = own | {"spec": own["spec"] | {"replicas": 3}}
+                api.ownership.written("deployments", own, scaled, "kube-controller-manager")
+                api.objects.put("deployments", scaled)
+
+    api.on_request = see
+    done = canary(20, "--image", "reg.local/ic:2", "--replicas", "3")
+    assert done.code == 0, done.err
+    assert looks[:4] == [0, 0, 0, 0]
+    assert "canary: 1 of 3 updated, 1 available" in done.err
 
 
 def test_a_canary_gets_its_share_once_its_pods_are_ready(release: Run, canary: Run, api: KubeApi) -> None:

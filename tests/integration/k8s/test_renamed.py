@@ -8,7 +8,7 @@ import pytest
 
 from tests.chart.conftest import CHART
 from tests.integration.k8s.conftest import Run
-from tests.integration.k8s.records import serving
+from tests.integration.k8s.records import serving, statuses
 from tests.kubeapi.server import KubeApi
 
 WARNING = "would delete its pods before the new ones are ready"
@@ -30,3 +30,19 @@ def test_new_names_are_refused_while_pods_run(
     assert "fullnameOverride=demo-image-classifier" in done.stderr
     assert serving(api) == {"reg.local/ic:1"}
     assert release("2").code == 0
+
+
+def test_a_rollback_to_a_revision_with_other_names_is_refused(
+    release: Run, k8s: Run, api: KubeApi, environment: object, helm: str
+) -> None:
+    assert release("1").code == 0
+    # Without the running Deployment, the chart can't notice the new name.
+    api.objects.delete("deployments", "demo-image-classifier")
+    assert release("2", "--set", "fullnameOverride=birds").code == 0
+    before = statuses(api)
+    for options in ((), ("--dry-run",)):
+        refused = k8s("rollback", "demo", *options)
+        assert refused.code == 1
+        assert WARNING in refused.error
+        assert "demo-image-classifier" in refused.error
+    assert (serving(api), statuses(api)) == ({"reg.local/ic:2"}, before)

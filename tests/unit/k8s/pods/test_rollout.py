@@ -30,6 +30,15 @@ def test_a_rollout_is_done_once_all_pods_are_updated_and_available() -> None:
     assert rollout_state(done, []).progress == "2 of 2 updated, 2 available"
 
 
+def test_a_rollout_of_fewer_pods_than_were_asked_for_is_in_progress() -> None:
+    """An autoscaler starts with one pod and then brings them to its minimum."""
+    few = deployment(replicas=1)
+    few["status"] |= {"replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}
+    assert rollout_state(few, []).done
+    state = rollout_state(few, [], least=3)
+    assert (state.done, state.progress) == (False, "1 of 3 updated, 1 available")
+
+
 def test_a_rollout_that_the_controller_has_not_seen_is_not_done() -> None:
     status = {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2}
     assert not rollout_state(deployment(**status), []).done
