@@ -204,7 +204,7 @@ class _SpawnContext(SpawnContext):
         super().__init__()
         self.started: list[SpawnProcess] = []
 
-    def Process(self, *args: Any, **options: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802
+    def Process(self, *args: Any, **options: Any) -> SpawnProcess:  # type: ignore[override]
         self.started.append(SpawnProcess(*args, **options))
         return self.started[-1]
 
