@@ -98,4 +98,4 @@ def test_enabling_the_autoscaler_keeps_the_pods_that_run(release: Release, produ
     while process.poll() is None:
         seen.add(release.cluster.kubectl(*at))
     assert process.returncode == 0, process.communicate()
-    assert seen == {"3"}
+    assert min(map(int, seen)) == 3, seen
