@@ -12,7 +12,7 @@ from k8s.checks.pods import Look
 from k8s.cluster import Cluster, Json
 from k8s.errors import Busy, K8sError, NotFound, NotUndone, Refused
 from k8s.pods.waiting import Deadline, deployment, wait_for_rollout
-from k8s.releases import records
+from k8s.releases import counts, records
 from k8s.releases.canary import filled
 from k8s.releases.helm import Helm, objects
 from k8s.releases.lock import Lock
@@ -98,6 +98,7 @@ def recover(helm: Helm, cluster: Cluster, name: str, lock: Lock) -> None:
         helm.uninstall(name)
     else:
         logger.info("%s: revision %d was left %s: rolling back to revision %d", name, stuck, status, good)
+        counts.keep(cluster, helm, name, helm.values(name, good), undoing=True)
         helm.rollback(name, good)
         # The rollback undoes the objects, but the record would stay `pending` in the history.
         records.delete(cluster, name, stuck)
@@ -163,6 +164,7 @@ class Change:
         """
         self._lock.begin(self.good)
         try:
+            counts.keep(self._cluster, self._helm, self._name, values)
             act()
             released = self._images()
             asked = "replicaCount" in values.get("canary", {})
@@ -238,6 +240,7 @@ class Change:
                 self._helm.uninstall(name)
                 done = f"the new release {name} is removed"
             else:
+                counts.keep(self._cluster, self._helm, name, self._helm.values(name, good), undoing=True)
                 self._helm.rollback(name, good)
                 restored = self._images()
                 self._wait("server", self._deadline.for_undoing())

@@ -149,13 +149,17 @@ class Helm:
         self._change("uninstall", name, "--ignore-not-found")
 
     @cached_property
+    def applies(self) -> bool:
+        """Whether helm sends objects by server-side apply, as Helm 4 does."""
+        return not self._run("version", "--template", "{{.Version}}").startswith("v3.")
+
+    @cached_property
     def _owning(self) -> list[str]:
         """The flags by which a release takes back a field that somebody else has set, such as `kubectl scale`.
 
         Helm 3 always does. Helm 4 does so for releases of Helm 3 too, whose objects it would otherwise go on patching.
         """
-        three = self._run("version", "--template", "{{.Version}}").startswith("v3.")
-        return [] if three else ["--server-side=true", "--force-conflicts"]
+        return ["--server-side=true", "--force-conflicts"] if self.applies else []
 
     def by_hand(self, *arguments: str) -> str:
         """Return a command for a person to type, which acts on the same cluster and namespace."""

@@ -10,6 +10,8 @@ from decimal import Decimal
 
 from kubernetes.utils.quantity import parse_quantity
 
+from tests.cluster.command import start
+from tests.cluster.product import Product, Release
 from tests.cluster.target import Target
 from tests.cluster.waiting import eventually
 
@@ -79,3 +81,21 @@ def test_the_autoscaler_adds_pods_under_load_and_removes_them_after_it(
         f"{rest} millicores at rest; first new pod ready {first:.0f} s after the ramp began, {MOST} after "
         f"{all_of_them:.0f} s; {goodput:.0f}/s answered, 0 refused of {len(probe.verdict.requests)}"
     )
+
+
+def test_enabling_the_autoscaler_keeps_the_pods_that_run(release: Release, product: Product) -> None:
+    release.install(product.values | {"replicaCount": 3})
+    at = ("get", "deployment", release.fullname, "-n", release.namespace, "-o", "jsonpath={.spec.replicas}")
+    process = start(
+        release,
+        "release",
+        "--golden=none",
+        "--slo=none",
+        "--set=autoscaling.enabled=true",
+        "--set=autoscaling.minReplicas=3",
+    )
+    seen: set[str] = set()
+    while process.poll() is None:
+        seen.add(release.cluster.kubectl(*at))
+    assert process.returncode == 0, process.communicate()
+    assert min(map(int, seen)) == 3, seen
