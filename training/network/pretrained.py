@@ -36,7 +36,7 @@ SCALINGS: dict[str, tuple[Any, Any]] = {
 """Scale and offset of red, green and blue, as in `keras.applications.imagenet_utils.preprocess_input`.
 
 "by_127" is that of EfficientNet-Lite's authors. With ImageNet's mean and deviation, the variance in front of its first
-batch normalisation would be five times that of the stored statistics.
+batch normalisation is six times the one that came with the weights.
 """
 
 

@@ -138,10 +138,10 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Sandbox, dict[str, 
     for name, photo in zip(("palace", "flower"), photos(), strict=True):
         folder = box.root / "data" / name
         folder.mkdir(parents=True)
-        for i in range(30):
+        for i in range(20):
             top, left = rng.integers(0, (427 - 128, 640 - 128))
             Image.fromarray(photo[top : top + 128, left : left + 128]).save(folder / f"{i:02}.png")
-    options = ("--image-size", 64, "--head-epochs", 4, "--epochs", 1, "--fine-tune-layers", 3, "--preset", "none")
+    options = ("--image-size", 64, "--head-epochs", 3, "--epochs", 1, "--fine-tune-layers", 3, "--preset", "none")
     done = box.run("--data", "data", "--out", "run", "--backbone", LITE0, "--dense", 0, *options)
     assert done.returncode == 0, done.stderr
     return box, json.loads((box.root / "run" / "metrics.json").read_text())
