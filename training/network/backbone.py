@@ -12,6 +12,7 @@ from model_format.layout import FILES
 from model_format.metadata import Metadata
 from training.config import Config
 from training.errors import ModelError, UsageError
+from training.network import efficientnet_lite
 from training.store import open_model
 
 IMAGENET, NONE = "imagenet", "none"
@@ -20,9 +21,10 @@ SUFFIXES = (".weights.h5", ".h5", ".keras")
 
 @dataclass(frozen=True)
 class Application:
-    """A network of `keras.applications`."""
+    """A network of `keras.applications` or of this package."""
 
     constructor: str
+    """Its name in `keras.applications`; empty if `efficientnet_lite` builds it."""
     scaling: str
     """How pixels are scaled for it: a key of `pretrained.SCALINGS`."""
     default_size: int = 224
@@ -34,6 +36,7 @@ def _sizes(family: str, scaling: str, sizes: dict[str, int]) -> dict[str, Applic
 
 
 APPLICATIONS: dict[str, Application] = {
+    **{name: Application("", "by_127", variant.size) for name, variant in efficientnet_lite.VARIANTS.items()},
     **_sizes("ResNet", "caffe", {"50": 224, "101": 224, "152": 224}),
     **_sizes("ResNet", "tf", {"50V2": 224, "101V2": 224, "152V2": 224}),
     **_sizes("VGG", "caffe", {"16": 224, "19": 224}),
@@ -46,7 +49,7 @@ APPLICATIONS: dict[str, Application] = {
     "inceptionv3": Application("InceptionV3", "tf", 299, 75),
     "inceptionresnetv2": Application("InceptionResNetV2", "tf", 299, 75),
 }
-"""The networks by name, with the image sizes of Keras' weights. ConvNeXt is missing: its layers have no ONNX form."""
+"""The networks by name, with the image sizes of their weights. ConvNeXt is missing: its layers have no ONNX form."""
 
 
 def is_stored(name: str) -> bool:
@@ -88,6 +91,8 @@ def _application(config: Config) -> Config:
     if size < network.minimum_size:
         raise UsageError(f"--image-size is {size}; {name} needs at least {network.minimum_size}")
     weights, digest = config.weights or IMAGENET, config.weights_sha256
+    if weights == IMAGENET and name in efficientnet_lite.VARIANTS:
+        efficientnet_lite.file(name)  # a missing package is named now, and not after all images are decoded
     if weights in (IMAGENET, NONE):
         if digest:
             raise UsageError("--weights-sha256 needs --weights FILE")
@@ -146,5 +151,7 @@ def describe(config: Config) -> dict[str, Any] | None:
     """Return the report's section on the backbone, or None without one."""
     if config.backbone is None:
         return None
-    weights = config.weights or "its own"
-    return {"name": config.backbone, "weights": weights, "sha256": config.weights_sha256}
+    weights, digest = config.weights or "its own", config.weights_sha256
+    if weights == IMAGENET and config.backbone in efficientnet_lite.VARIANTS:
+        digest = efficientnet_lite.VARIANTS[config.backbone].sha256
+    return {"name": config.backbone, "weights": weights, "sha256": digest}

@@ -1,4 +1,4 @@
-"""Build a backbone with its weights, from `keras.applications` or from a stored model, as `backbone` settled it."""
+"""Build a backbone with its weights: a named network, or the layers of a stored model, as `backbone` settled it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 from model_format.layout import FILES
 from training.config import Config
 from training.errors import ModelError, UsageError, one_line
+from training.network import efficientnet_lite
 from training.network.backbone import APPLICATIONS, IMAGENET, NONE, find, is_pretrained, is_stored, verified
 
 VIEWS = "views"
@@ -24,6 +25,7 @@ _SECONDS_WITHOUT_AN_ANSWER = 15
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SCALINGS: dict[str, tuple[Any, Any]] = {
     "tf": (1 / 127.5, -1.0),
+    "by_127": (1 / 128, -127 / 128),
     "by_128": (1 / 128, -1.0),
     "torch": (
         [1 / (255 * deviation) for deviation in _DEVIATION],
@@ -31,7 +33,11 @@ SCALINGS: dict[str, tuple[Any, Any]] = {
     ),
     "caffe": (1.0, [-123.68, -116.779, -103.939]),
 }
-"""Scale and offset of red, green and blue, as in `keras.applications.imagenet_utils.preprocess_input`."""
+"""Scale and offset of red, green and blue, as in `keras.applications.imagenet_utils.preprocess_input`.
+
+"by_127" is that of EfficientNet-Lite's authors. With ImageNet's mean and deviation, the variance in front of its first
+batch normalisation is six times the one that came with the weights.
+"""
 
 
 def features(config: Config, image: Any) -> Any:
@@ -62,21 +68,27 @@ def _scaled(name: str, image: Any) -> Any:
 
 
 def _application(config: Config) -> Any:
-    from keras import applications
-
-    network = APPLICATIONS[config.backbone or ""]
-    options: dict[str, Any] = {"include_top": False, "input_shape": (config.image_size, config.image_size, 3)}
-    if network.constructor.startswith(("EfficientNetV2", "MobileNetV3")):
-        options["include_preprocessing"] = False  # `_scaled` does it
-    construct = getattr(applications, network.constructor)
-    if config.weights == IMAGENET:
-        with _download(config.backbone or ""):
-            source = construct(weights=IMAGENET, **options)
+    name, from_imagenet = config.backbone or "", config.weights == IMAGENET
+    if name in efficientnet_lite.VARIANTS:
+        source = efficientnet_lite.build(name, config.image_size)
+        if from_imagenet:
+            _assign(source, efficientnet_lite.imagenet(name)[:-2])  # the last two belong to its head
     else:
-        source = construct(weights=None, **options)
+        with _download(name) if from_imagenet else contextlib.nullcontext():
+            source = _of_keras(name, config.image_size, IMAGENET if from_imagenet else None)
     if config.weights not in (IMAGENET, NONE):
         _load(source, Path(config.weights or ""), config)
     return _without_own_scaling(source)
+
+
+def _of_keras(name: str, size: int, weights: str | None) -> Any:
+    from keras import applications
+
+    constructor = APPLICATIONS[name].constructor
+    options: dict[str, Any] = {"include_top": False, "input_shape": (size, size, 3)}
+    if constructor.startswith(("EfficientNetV2", "MobileNetV3")):
+        options["include_preprocessing"] = False  # `_scaled` does it
+    return getattr(applications, constructor)(weights=weights, **options)
 
 
 def _without_own_scaling(source: Any) -> Any:

@@ -17,8 +17,12 @@ from training.network.backbone import settle
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"backbone": "resnet5"}, "did you mean resnet50\\? It takes resnet50, .*, or a stored model as NAME:VERSION"),
+        (
+            {"backbone": "resnet5"},
+            "did you mean resnet50\\? It takes .*, resnet50, .*, or a stored model as NAME:VERSION",
+        ),
         ({"backbone": "ResNet-50"}, "did you mean resnet50\\?"),
+        ({"backbone": "efficientnetlite0"}, "did you mean efficientnet-lite0\\?"),
         ({"backbone": ""}, "--backbone is ''"),
         ({"backbone": "resnet50", "image_size": 31}, "--image-size is 31; resnet50 needs at least 32"),
         ({"backbone": "xception", "image_size": 70}, "--image-size is 70; xception needs at least 71"),
