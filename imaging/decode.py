@@ -7,12 +7,12 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, JpegImagePlugin
 
 from imaging import netpbm
 from imaging.convert import to_square
 from imaging.errors import CorruptImage, ImageError, ImageTooLarge, UnsupportedMediaType
-from imaging.guard import refuse_endless, stream
+from imaging.guard import is_single_pass, refuse_endless, stream
 from imaging.metadata import MAX_BYTES, without_metadata
 from imaging.sniff import foreign_format, image_format
 
@@ -53,7 +53,8 @@ def decode(
     Args:
         source: the encoded image, or the path of its file.
         size: width and height of the result, in pixels.
-        max_pixels: most pixels that the header may declare; at most Pillow's own limit of 89,478,485.
+        max_pixels: most pixels that the header may declare; at most Pillow's own limit of 89,478,485. Four times as
+            many for a baseline JPEG that is decoded at a reduced scale, of which a quarter is decoded at most.
 
     Returns:
         Array of shape (size, size, 3), uint8, RGB.
@@ -75,9 +76,14 @@ def decode(
             return np.array(to_square(netpbm.read(data, max_pixels), size))
         data = without_metadata(data, format_)
         refuse_endless(data, format_)
-        with Image.open(stream(data), formats=(format_,)) as image:
-            if image.width * image.height > max_pixels:
-                raise ImageTooLarge(f"{image.width} x {image.height} pixels, more than the {max_pixels:,} allowed")
+        with _opened(data, format_) as image:
+            width, height = image.size
+            if format_ == "JPEG":
+                # At twice the target size, the resampling filter still has its full support.
+                image.draft(None, (2 * size, 2 * size))
+            most = 4 * max_pixels if image.size != (width, height) and is_single_pass(data) else max_pixels
+            if width * height > most:
+                raise ImageTooLarge(f"{width} x {height} pixels, more than the {most:,} allowed")
             return _pixels(image, size)
     except (ImageError, MemoryError):
         raise
@@ -89,10 +95,14 @@ def decode(
         raise CorruptImage(f"truncated or undecodable {format_} image") from error
 
 
+def _opened(data: bytes, format_: str) -> ImageFile.ImageFile:
+    if format_ == "JPEG":
+        # Image.open would apply Pillow's limit to the pixels before the reduction.
+        return JpegImagePlugin.JpegImageFile(stream(data))
+    return Image.open(stream(data), formats=(format_,))
+
+
 def _pixels(image: ImageFile.ImageFile, size: int) -> np.ndarray:
-    if image.format in ("JPEG", "MPO"):
-        # At twice the target size, the resampling filter still has its full support.
-        image.draft(None, (2 * size, 2 * size))
     _scale_key_colour(image)
     image.load()
     # The target is square and the filter symmetric, so the small result can be turned instead of the image.

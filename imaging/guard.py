@@ -12,7 +12,7 @@ import re
 import struct
 
 from imaging.errors import CorruptImage
-from imaging.metadata import Directory
+from imaging.metadata import Directory, segments
 
 _MAX_READS = 200_000
 """Most read calls. They take 0.2 s. A PNG of 20 MB in chunks of 1 KB needs 80,000, a TIFF of 65,536 strips 131,000."""
@@ -80,6 +80,22 @@ def _has_too_many_scans(data: bytes) -> bool:
             return True
         position = found.end() + max(2, int.from_bytes(data[found.end() : found.end() + 2], "big"))
     return False
+
+
+def is_single_pass(data: bytes) -> bool:
+    """Return whether a decoder surely keeps only some rows of a JPEG at a time, not the coefficients of all pixels.
+
+    It does for a baseline JPEG whose first scan has all components. Others take 3 to 8 bytes per pixel at any scale.
+    """
+    places = list(segments(data))
+    frames = [data[start:end] for start, end in places if 0xC0 <= data[start + 1] <= 0xCF and data[start + 1] != 0xC4]
+    end = places[-1][1] if places else 2
+    return (
+        len(frames) == 1
+        and frames[0][1] in (0xC0, 0xC1)
+        and data[end : end + 2] == b"\xff\xda"
+        and data[end + 4 : end + 5] == frames[0][9:10]
+    )
 
 
 def _check_directory(data: bytes) -> None:

@@ -45,9 +45,9 @@ _WITH_LENGTH = frozenset({*range(0xC0, 0xD0), *range(0xDB, 0xE0), *_APPLICATIONS
 
 
 def _unused_segments(data: bytes) -> Iterator[_Span]:
-    segments = list(_segments(data))
-    exif = sum(end - start for start, end in segments if data[start + 1] == _EXIF)
-    for start, end in segments:
+    found = list(segments(data))
+    exif = sum(end - start for start, end in found if data[start + 1] == _EXIF)
+    for start, end in found:
         marker = data[start + 1]
         if marker == _EXIF:
             unused = exif > MAX_BYTES
@@ -60,7 +60,8 @@ def _unused_segments(data: bytes) -> Iterator[_Span]:
             yield start, end
 
 
-def _segments(data: bytes) -> Iterator[_Span]:
+def segments(data: bytes) -> Iterator[_Span]:
+    """Yield where each segment before a JPEG's first scan starts and ends, up to the first that isn't plain."""
     position = 2
     for _ in range(_MAX_PIECES):
         head = data[position : position + 4]

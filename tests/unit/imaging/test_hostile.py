@@ -157,3 +157,24 @@ def test_threads_do_not_disturb_each_other() -> None:
     with ThreadPoolExecutor(8) as pool:
         parallel = list(pool.map(lambda source: imaging.decode(source, 16), sources))
     assert all((one == other).all() for one, other in zip(serial, parallel, strict=True))
+
+
+def test_a_baseline_jpeg_decoded_at_reduced_scale_may_have_four_times_the_pixels() -> None:
+    """The kind: photos of 108 and 200 megapixels, above Pillow's limit, of which only a part is decoded."""
+    image = picture(400, 300)
+    assert imaging.decode(encoded(image, "JPEG"), 8, max_pixels=30_000).shape == (8, 8, 3)
+    with pytest.raises(imaging.ImageTooLarge, match="400 x 300 pixels, more than the 116,000 allowed"):
+        imaging.decode(encoded(image, "JPEG"), 8, max_pixels=29_000)
+
+
+def test_a_jpeg_that_is_kept_whole_counts_whole() -> None:
+    """A progressive one keeps all coefficients at any scale; one not above twice the target isn't reduced."""
+    image = picture(400, 300)
+    for data, size in ((encoded(image, "JPEG", progressive=True), 8), (encoded(image, "JPEG"), 200)):
+        with pytest.raises(imaging.ImageTooLarge, match="more than the 30,000 allowed"):
+            imaging.decode(data, size, max_pixels=30_000)
+
+
+def test_a_photo_of_200_megapixels_is_decoded() -> None:
+    data = encoded(Image.new("L", (16_320, 12_240), 90), "JPEG")
+    assert (imaging.decode(data, 8) == 90).all()
