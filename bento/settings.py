@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -83,6 +84,11 @@ class Settings(BaseSettings):
         description="Comma-separated keys. If set, every POST needs one, as `X-API-Key` or as a bearer token. "
         "Unset: no key is needed. A value that holds no key is refused at start.",
     )
+    cors_origins: str | None = Field(
+        None,
+        description="Comma-separated origins, such as `https://app.example.com`, whose pages may call the service; `*` "
+        "allows all. Unset: none. A value that holds no origin is refused at start.",
+    )
     receive_timeout: float = Field(
         20,
         gt=0,
@@ -132,7 +138,7 @@ class Settings(BaseSettings):
     @classmethod
     def _empty_counts_as_unset(cls, values: dict[str, Any]) -> dict[str, Any]:
         # A Secret that was made from an unset variable is empty. It must not open the service to everybody.
-        return {name: value for name, value in values.items() if value != "" or name == "api_keys"}
+        return {name: value for name, value in values.items() if value != "" or name in {"api_keys", "cors_origins"}}
 
     @field_validator("api_keys")
     @classmethod
@@ -140,6 +146,19 @@ class Settings(BaseSettings):
         if keys is not None and not keys.get_secret_value().replace(",", " ").strip():
             raise ValueError("there is no key in it; set at least one, or unset it to accept every request")
         return keys
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _only_origins(cls, text: str | None) -> str | None:
+        if text is None:
+            return None
+        origins = [origin.strip() for origin in text.split(",") if origin.strip()]
+        if not origins:
+            raise ValueError("there is no origin in it; set at least one, or unset it to allow none")
+        for origin in origins:
+            if origin != "*" and not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#@\s]+", origin):
+                raise ValueError(f"{origin!r} is no origin; write it as https://app.example.com, without a path")
+        return text
 
     @model_validator(mode="after")
     def _one_body_fits(self) -> Settings:
@@ -153,7 +172,7 @@ class SettingsError(Exception):
 
 
 def read_settings() -> Settings:
-    """Read the environment. An empty variable counts as unset, except API_KEYS, which must hold a key.
+    """Read the environment. An empty variable counts as unset, except API_KEYS and CORS_ORIGINS.
 
     Raises:
         SettingsError: a value is invalid; the message names the variable, its value and the reason.

@@ -22,8 +22,8 @@ from bento.http.gate import AdmissionGate
 from bento.http.handlers import Predictor
 from bento.http.keys import KeyRing
 from bento.http.probes import Probes
-from bento.http.request import Headers, Message, Receive, Request, Scope, Send
-from bento.http.router import Router
+from bento.http.request import Answer, Headers, Message, Receive, Request, Scope, Send
+from bento.http.router import Router, Target
 from bento.http.routes import ROUTES, TAGS
 from bento.inference.admission import Admission
 from bento.inference.pipeline import Pipeline
@@ -67,8 +67,8 @@ class Application:
         self._lifespan = lifespan
         self._fail = fail
         self._keys = KeyRing(settings.api_keys)
-        self._version_header = (b"x-model-version", served.tag.encode())
-        self.gate = AdmissionGate(settings, self.admission, self.lifecycle, ROUTES, self._version_header)
+        version_header = (b"x-model-version", served.tag.encode())
+        self.gate = AdmissionGate(settings, self.admission, self.lifecycle, ROUTES, version_header)
         self._predictor: Predictor | None = None
         self._loading: asyncio.Task[None] | None = None
         self._tracer: tracing.Tracer | None = None
@@ -159,13 +159,9 @@ class Application:
         try:
             if target is None:
                 raise RequestError("not_found", f"there is no {scope['path'][:200]}")
-            if method not in target.methods:
-                allow = target.allow
-                raise RequestError("method_not_allowed", f"{route} takes {allow.decode()}", [(b"allow", allow)])
-            label = method
-            if target.key:
-                self._keys.check(request.headers)
-            status, content_type, body, headers = await target.handler(request)
+            if method in target.methods:
+                label = method
+            status, content_type, body, headers = await self._answer(target, request)
         except ClientDisconnected:
             request.abandon()
             return
@@ -185,7 +181,7 @@ class Application:
         head = [
             (b"content-type", content_type),
             (b"content-length", b"%d" % len(body)),
-            self._version_header,
+            *self.gate.common_headers(scope["headers"]),
             (b"x-request-id", request.id),
             *headers,
         ]
@@ -197,6 +193,20 @@ class Application:
             await send({"type": "http.response.start", "status": status, "headers": head})
             await send({"type": "http.response.body", "body": body})
         self._account(request, route, label, status, answered)
+
+    async def _answer(self, target: Target, request: Request) -> Answer:
+        """Answer a request of this route, or a browser's question whether a page may send one."""
+        method = request.scope["method"]
+        preflight = self.gate.origins.preflight(method, request.scope["headers"], target.allow)
+        if preflight is not None:
+            # A browser sends no key with it.
+            return 200, b"text/plain; charset=utf-8", b"", preflight
+        if method not in target.methods:
+            allow = target.allow
+            raise RequestError("method_not_allowed", f"{target.path} takes {allow.decode()}", [(b"allow", allow)])
+        if target.key:
+            self._keys.check(request.headers)
+        return await target.handler(request)
 
     def _account(self, request: Request, route: str, method: str, status: int, answered: float) -> None:
         ended = perf_counter()

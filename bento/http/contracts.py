@@ -7,6 +7,7 @@ from collections.abc import Set
 from typing import Protocol
 
 from bento.errors import RequestError
+from bento.http.request import Headers
 
 
 class Quiet(Protocol):
@@ -35,10 +36,11 @@ class Gate(Protocol):
     receive_timeout: float
     receive_rate: int
     keep_alive: float
-    version_header: tuple[bytes, bytes]
 
     @property
     def closed(self) -> bool: ...
+
+    def common_headers(self, request: Headers) -> Headers: ...
 
     def opened(self, connections: Set[Quiet], loop: asyncio.AbstractEventLoop) -> None: ...
 

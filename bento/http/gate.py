@@ -7,6 +7,8 @@ from collections.abc import Iterable, Set
 
 from bento.errors import RequestError
 from bento.http.contracts import Quiet
+from bento.http.cors import Origins
+from bento.http.request import Headers
 from bento.http.route import Route
 from bento.http.sweeper import Sweeper
 from bento.inference.admission import Admission
@@ -28,7 +30,7 @@ class AdmissionGate:
         receive_timeout: seconds that a head may take to arrive, a body may pause, and a client may read nothing.
         receive_rate: lowest rate of a body, in bytes per second, after that time.
         keep_alive: seconds that an idle connection stays open.
-        version_header: as given.
+        origins: those whose pages may read an answer.
     """
 
     def __init__(
@@ -42,11 +44,16 @@ class AdmissionGate:
         self.receive_timeout = settings.receive_timeout
         self.receive_rate = settings.receive_rate
         self.keep_alive = settings.keep_alive
-        self.version_header = version_header
+        self.origins = Origins(settings.cors_origins)
+        self._version_header = version_header
         self._admission = admission
         self._lifecycle = lifecycle
         self._sweeper = Sweeper()
         self._early = {(route.method.encode(), route.path.encode()): route.path for route in routes if route.early}
+
+    def common_headers(self, request: Headers) -> Headers:
+        """Return what every answer to a request with these headers carries, besides its id."""
+        return [self._version_header, *self.origins.headers(request)]
 
     def opened(self, connections: Set[Quiet], loop: asyncio.AbstractEventLoop) -> None:
         """Count a new connection, one of `connections`, and watch all of them."""

@@ -222,7 +222,7 @@ class Protocol(HttpToolsProtocol):
         headers = [
             (b"content-type", PROBLEM_JSON),
             (b"content-length", b"%d" % len(body)),
-            self._gate.version_header,
+            *self._gate.common_headers(self.headers or []),
             (b"x-request-id", id_of(self.headers or [])),
             *error.headers,
         ]

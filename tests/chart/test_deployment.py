@@ -114,6 +114,13 @@ def test_without_a_cpu_limit_the_chart_does_not_set_threads() -> None:
     assert "THREADS" not in release.settings
 
 
+def test_only_named_origins_are_set() -> None:
+    # The service refuses an empty value.
+    assert "CORS_ORIGINS" not in template().settings
+    origin = "https://app.example.com"
+    assert template({"settings.corsOrigins": origin}).settings["CORS_ORIGINS"] == origin
+
+
 def test_configured_threads_override_the_cpu_limit() -> None:
     release = template({"settings.threads": 3})
     assert "THREADS" not in release.env()

@@ -7,6 +7,7 @@
 {{- $_ := set $settings (snakecase $name | upper) ($whole | ternary (int64 $value) $value | toString) }}
 {{- end }}
 {{- if not (int .Values.settings.threads) }}{{ $_ := unset $settings "THREADS" }}{{ end }}
+{{- if not .Values.settings.corsOrigins }}{{ $_ := unset $settings "CORS_ORIGINS" }}{{ end }}
 {{- with .Values.tracing.endpoint }}{{ $_ := set $settings "OTEL_EXPORTER_OTLP_ENDPOINT" . }}{{ end }}
 {{- toYaml $settings }}
 {{- end }}

@@ -278,3 +278,29 @@ def test_the_documentation_calls_the_service_below_a_path(browser: webdriver.Chr
         page.until(lambda: browser.find_elements(By.CSS_SELECTOR, ".live-responses-table .response-col_status"))
         assert "200" in page.texts(".live-responses-table .response-col_status")[-1]
         gateway.shutdown()
+
+
+CALLING = """
+const [url, key, done] = arguments;
+fetch(url, {method: "POST", headers: {"X-API-Key": key, "Content-Type": "image/png"}, body: new Blob(["no image"])})
+  .then((answer) => done([answer.status, answer.headers.get("X-Request-ID")]), (error) => done([0, null]));
+"""
+
+
+def test_a_page_of_an_allowed_origin_reads_answers_and_errors(
+    browser: webdriver.Chrome, server: Server, colour_store: tuple[Store, str]
+) -> None:
+    """Pages of other origins can call the service if CORS_ORIGINS names them, and only then."""
+    origin = server.url.rstrip("/")
+    with serving(colour_store[0], ".", CORS_ORIGINS=origin, API_KEYS="secret") as other:
+        browser.get(server.url)
+        # The page's own policy would forbid it.
+        browser.execute_cdp_cmd("Page.setBypassCSP", {"enabled": True})
+        browser.get(server.url)
+        for key, status in (("secret", 415), ("wrong", 401)):
+            got, request_id = browser.execute_async_script(CALLING, f"{other.url}/predict", key)
+            assert (got, bool(request_id)) == (status, True)
+        browser.get(other.url)
+        assert browser.execute_async_script(CALLING, f"{server.url}/predict", "")[0] == 0
+        browser.execute_cdp_cmd("Page.setBypassCSP", {"enabled": False})
+        complaints(browser)

@@ -13,6 +13,7 @@ from uvicorn.server import ServerState
 from bento.errors import RequestError
 from bento.http.contracts import Quiet
 from bento.http.protocol import Protocol
+from bento.http.request import Headers
 
 
 class OpenOrFull:
@@ -21,12 +22,14 @@ class OpenOrFull:
     receive_timeout = 30.0
     keep_alive = 600.0
     receive_rate = 1000
-    version_header = (b"x-model-version", b"none")
     closed = False
     full = False
 
     def __init__(self) -> None:
         self.connections = 0
+
+    def common_headers(self, request: Headers) -> Headers:
+        return [(b"x-model-version", b"none")]
 
     def opened(self, connections: Set[Quiet], loop: asyncio.AbstractEventLoop) -> None:
         self.connections += 1
