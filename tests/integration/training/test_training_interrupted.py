@@ -172,10 +172,10 @@ def test_a_publisher_that_is_killed_leaves_no_half_model(sandbox: Sandbox, tmp_p
 
     assert publish("die").returncode == -signal.SIGKILL
     assert not (tmp_path / "home" / "models" / "half").exists()
-    assert [entry.name for entry in (tmp_path / "home").glob("*staging*")]
+    assert list((tmp_path / "home").glob("*staging*/"))
     # As the only process of a container leaves it, whose successor has the number 1 again.
     (tmp_path / "home" / "image-classifier-staging-1").mkdir()
     done = publish()
     assert done.returncode == 0, done.stderr
-    assert not [entry.name for entry in (tmp_path / "home").glob("*staging*")]
+    assert not list((tmp_path / "home").glob("*staging*/"))
     assert len([entry for entry in (tmp_path / "home" / "models" / "half").iterdir() if entry.is_dir()]) == 1
