@@ -128,7 +128,14 @@ class Lock:
         spec = self._lease["spec"]
         if not spec.get("holderIdentity"):
             return
-        until = time.monotonic() + int(spec.get("leaseDurationSeconds", self._duration))
+        seconds = int(spec.get("leaseDurationSeconds", self._duration))
+        logger.info(
+            "waiting %d s to see whether %s, which holds the Lease %s, is at work",
+            seconds,
+            spec["holderIdentity"],
+            self._name,
+        )
+        until = time.monotonic() + seconds
         while time.monotonic() < until:
             time.sleep(min(1, self._duration / 10))
             now = self._read()
