@@ -81,6 +81,11 @@ class Lock:
         self._write(self._identity)
 
     @property
+    def interrupted(self) -> bool:
+        """Whether an attempt hasn't ended. Unlike `trying`, it needs no permission to read Helm's records."""
+        return bool(self._annotation(_TRYING))
+
+    @property
     def proved(self) -> list[int]:
         """The revisions that passed all their checks, oldest first. Those that are gone aren't among them."""
         return self._existing(_PROVED)
