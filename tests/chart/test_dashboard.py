@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,32 @@ import yaml
 
 from tests.chart.conftest import template
 from tests.chart.manifests import NAME
-from tests.chart.series import unknown_series
+from tests.chart.series import known_series, unknown_series
+
+Promtool = Callable[[str, dict[str, Any]], None]
+
+
+@pytest.fixture
+def promtool(tmp_path: Path) -> Promtool:
+    """Return a function that checks or tests rules with promtool, which must find no fault."""
+    binary = shutil.which("promtool")
+    if binary is None:
+        pytest.skip("promtool is not installed")
+
+    def run(verb: str, content: dict[str, Any]) -> None:
+        file = tmp_path / "rules.yml"
+        file.write_text(yaml.safe_dump(content))
+        done = subprocess.run([binary, verb, "rules", file], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return run
+
+
+def queries(namespace: str) -> list[str]:
+    """Return the panels' queries as Grafana sends them for the release `web`, of which `birds` is one chart."""
+    chosen = {"$__rate_interval": "5m", "$namespace": namespace, "$release": "web", "$name": "birds"}
+    found = [target["expr"] for panel in dashboard()["panels"] for target in panel["targets"]]
+    return [re.sub(r"\$\w+", lambda variable: chosen[variable[0]], query) for query in found]
 
 
 def dashboard() -> dict[str, Any]:
@@ -28,9 +56,8 @@ def test_the_dashboard_has_the_label_for_the_grafana_sidecar() -> None:
 
 
 def test_every_panel_queries_series_that_the_service_exposes() -> None:
-    queries = [target["expr"] for panel in dashboard()["panels"] for target in panel["targets"]]
-    queries += [variable["query"] for variable in dashboard()["templating"]["list"]]
-    assert unknown_series(queries) == set()
+    asked = queries("ml") + [variable["query"] for variable in dashboard()["templating"]["list"]]
+    assert unknown_series(asked) == set()
 
 
 def test_panels_do_not_overlap_and_have_unique_titles_and_ids() -> None:
@@ -45,16 +72,38 @@ def test_panels_do_not_overlap_and_have_unique_titles_and_ids() -> None:
         cells |= own
 
 
-def test_promtool_accepts_every_query(tmp_path: Path) -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("promtool is not installed")
-    queries = [target["expr"] for panel in dashboard()["panels"] for target in panel["targets"]]
-    assert len(queries) > 20
-    # Replace variables as Grafana does.
-    queries = [query.replace("$__rate_interval", "1m").replace("$namespace", "ml") for query in queries]
-    rules = [{"record": f"panel:{number}", "expr": query} for number, query in enumerate(queries)]
-    file = tmp_path / "rules.yml"
-    file.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
-    done = subprocess.run([promtool, "check", "rules", file], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_promtool_accepts_every_query(promtool: Promtool) -> None:
+    rules = [{"record": f"panel:{number}", "expr": query} for number, query in enumerate(queries("ml"))]
+    assert len(rules) > 20
+    promtool("check", {"groups": [{"name": "panels", "rules": rules}]})
+
+
+def test_a_panel_shows_one_chart_of_a_release_with_several(promtool: Promtool) -> None:
+    """A query that selects by the release alone adds up the charts of a parent chart.
+
+    In the namespace `ml`, the release holds two aliases. In `alone` it holds the first one only, with the same series.
+    """
+    series = [*alias("ml", "birds", 3), *alias("ml", "plants", 50), *alias("alone", "birds", 3)]
+    cases = [
+        {"expr": f"sum(abs(({one}) - ({same})))", "eval_time": "1h", "exp_samples": [{"labels": "{}", "value": 0}]}
+        for one, same in zip(queries("ml"), queries("alone"), strict=True)
+    ]
+    tests = [{"interval": "1m", "input_series": series, "promql_expr_test": cases}]
+    promtool("test", {"rule_files": [], "tests": tests})
+
+
+def alias(namespace: str, name: str, step: int) -> list[dict[str, str]]:
+    """Return series of everything that the service exposes, as promtool's input. Their rates depend on `step`."""
+    label = {"namespace": namespace, "app_kubernetes_io_instance": "web", "app_kubernetes_io_name": name}
+    label |= {"app_kubernetes_io_component": "server", "route": "/predict", "pod": "a", "result": "hit"}
+    label |= {"feature": "brightness", "model": "m", "tag": "m:1", "stage": "decode"}
+    each = itertools.product(sorted(known_series()), ("200", "503"), ("0.1", "+Inf"), ("1", "2"))
+    return [
+        {
+            "series": f"{series}{json.dumps(label | {'code': code, 'le': le, 'bin': bin_})}".replace('": "', '="')
+            .replace(', "', ", ")
+            .replace('{"', "{"),
+            "values": f"1+{1 + number * step % 7}x60",
+        }
+        for number, (series, code, le, bin_) in enumerate(each)
+    ]
