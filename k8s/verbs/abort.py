@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             change.rollback(change.good, proved=False)
             done.append(f"rolled back to revision {change.good}")
         else:
-            lock.end()  # an attempt on a release that was uninstalled meanwhile
+            lock.end()  # forgets an attempt on a release that has been uninstalled since
         base = helm.values(name)
         if base.get("canary", {}).get("enabled"):
             same_chart(helm, args.chart, required(helm, name, cluster)[-1])

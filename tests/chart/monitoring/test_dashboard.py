@@ -16,7 +16,7 @@ import yaml
 
 from tests.chart.conftest import template
 from tests.chart.manifests import NAME
-from tests.chart.series import known_series, unknown_series
+from tests.chart.monitoring.series import known_series, unknown_series
 
 Promtool = Callable[[str, dict[str, Any]], None]
 
