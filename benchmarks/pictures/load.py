@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 
 from benchmarks.pictures.board import NAME, NAMESPACE, RELEASE
-from tests.integration.bento.test_prometheus import scraping
+from tests.integration.bento.telemetry.test_prometheus import scraping
 from tests.integration.conftest import Server, Store, serving
 
 SHAPE = """
