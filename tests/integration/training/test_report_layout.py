@@ -30,7 +30,7 @@ def test_no_tile_stands_alone_in_its_row(browser: webdriver.Chrome, tmp_path: Pa
     try:
         browser.get(page.as_uri())
         for number in (6, 5, 4, 3, 2):
-            rows = list(Counter(browser.execute_script(TILES, number)).values())  # type: ignore[no-untyped-call]
+            rows = list(Counter(browser.execute_script(TILES, number)).values())
             assert sum(rows) == number
             assert rows[-1] > 1 or max(rows) == 2, rows
     finally:
