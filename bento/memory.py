@@ -16,7 +16,7 @@ def return_large_blocks() -> None:
 
     By default, glibc raises the threshold for mappings to the largest block freed so far, up to 32 MiB, and takes
     smaller blocks from heaps that rarely shrink. After one image of 49 megapixels the service kept 570 MB
-    (tests/integration/bento/test_bad_images.py checks that). Decoding a photo costs the same either way.
+    (tests/integration/bento/limits/test_bad_images.py checks that). Decoding a photo costs the same either way.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     # Other C libraries have no mallopt.

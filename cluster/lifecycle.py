@@ -51,6 +51,7 @@ def running(settings: Settings) -> Iterator[None]:
 def down(settings: Settings) -> None:
     """Stop the cluster, and remove what a killed one left behind."""
     if process := state.holder(settings):
+        LOG.info("waiting for process %d, which keeps the cluster in %s, to end", process, settings.home)
         os.kill(process, signal.SIGTERM)
         deadline = time.monotonic() + PATIENCE
         while state.holder(settings) == process:

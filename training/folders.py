@@ -8,6 +8,7 @@ import fcntl
 import logging
 import os
 import shlex
+import threading
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -26,7 +27,8 @@ _MARKS = {
     "evaluate": ("metrics.json",),
 }
 """Files by which a folder's command is recognised. A training writes metrics.json as well, so it comes first."""
-
+_PATIENCE = 3.0
+"""Seconds that nobody wonders about."""
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 
 
@@ -54,17 +56,16 @@ def new_run() -> Path:
             folder = first.with_name(f"{first.name}-{number}")
 
 
-def wait_for(lock: int, why: str) -> None:
-    """Take the lock of an open file, once no other process has it; log `why` if that means to wait.
-
-    Raises:
-        OSError: the file system has no locks.
-    """
+@contextlib.contextmanager
+def waiting(why: str) -> Iterator[None]:
+    """Log `why` once if the block waits longer than a few seconds for another process."""
+    late = threading.Timer(_PATIENCE, logger.info, ("waiting: %s", why))
+    late.daemon = True
+    late.start()
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        logger.info("waiting: %s", why)
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        late.cancel()
 
 
 @contextlib.contextmanager

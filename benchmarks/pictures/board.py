@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 DASHBOARD = Path("helm/image-classifier/files/dashboard.json")
-NAMESPACE, RELEASE = "ml", "demo"
+NAMESPACE, RELEASE, NAME = "ml", "demo", "image-classifier"
 """The values of the dashboard's variables."""
 _STEP = 2
 _RATE_INTERVAL = "20s"
@@ -74,7 +74,7 @@ def text(value: float, unit: str) -> str:
 
 def _ask(prometheus: str, target: dict[str, Any], begin: float, end: float) -> list[Series]:
     query = target["expr"].replace("$namespace", NAMESPACE).replace("$release", RELEASE)
-    query = query.replace("$__rate_interval", _RATE_INTERVAL)
+    query = query.replace("$name", NAME).replace("$__rate_interval", _RATE_INTERVAL)
     span = {"query": query, "start": begin, "end": end, "step": _STEP}
     answer = httpx.get(f"{prometheus}/api/v1/query_range", params=span, timeout=30).json()
     assert answer["status"] == "success", answer

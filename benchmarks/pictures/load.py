@@ -11,8 +11,8 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.pictures.board import NAMESPACE, RELEASE
-from tests.integration.bento.test_prometheus import scraping
+from benchmarks.pictures.board import NAME, NAMESPACE, RELEASE
+from tests.integration.bento.telemetry.test_prometheus import scraping
 from tests.integration.conftest import Server, Store, serving
 
 SHAPE = """
@@ -29,8 +29,9 @@ def watched(store: Store, folder: Path, images: Path, seconds: float) -> Iterato
     labels = {
         "namespace": NAMESPACE,
         "app_kubernetes_io_instance": RELEASE,
+        "app_kubernetes_io_name": NAME,
         "app_kubernetes_io_component": "server",
-        "pod": f"{RELEASE}-image-classifier",
+        "pod": f"{RELEASE}-{NAME}",
     }
     # A short queue makes the service shed requests at the peak.
     serve = serving(store, ".", QUEUE_LIMIT="8", EXECUTION="threads")

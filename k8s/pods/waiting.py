@@ -158,8 +158,14 @@ def last_words(cluster: Cluster, trouble: Trouble) -> str:
 
 def wait_until_gone(cluster: Cluster, release: str, deadline: Deadline) -> None:
     """Wait until no pod of a release is left, because ending pods take the room that others need."""
-    pause = pauses()
+    pause, began, said = pauses(), time.monotonic(), False
     while deadline.left > 0:
-        if not cluster.items(cluster.core.list_namespaced_pod, f"app.kubernetes.io/instance={release}"):
+        left = cluster.items(cluster.core.list_namespaced_pod, f"app.kubernetes.io/instance={release}")
+        if not left:
             return
+        if not said and time.monotonic() - began > _GRACE:
+            logger.info(
+                "%s: waiting for its pods to end: %s", release, ", ".join(pod["metadata"]["name"] for pod in left)
+            )
+            said = True
         time.sleep(next(pause))

@@ -59,10 +59,13 @@ def required(helm: Helm, name: str, cluster: Cluster) -> list[Json]:
     """
     history = helm.history(name)
     if not history:
-        raise NotFound(
-            f"no release {name} in namespace {cluster.namespace} (helm list --namespace {cluster.namespace})"
-        )
+        raise missing(name, cluster)
     return history
+
+
+def missing(name: str, cluster: Cluster) -> NotFound:
+    """Return the error for a release that isn't there."""
+    return NotFound(f"no release {name} in namespace {cluster.namespace} (helm list --namespace {cluster.namespace})")
 
 
 @contextlib.contextmanager

@@ -193,6 +193,7 @@ class Helm:
             left = "a revision that it left pending is repaired by the other command, or by `abort` later"
             raise Busy(f"{error}; helm was stopped midway; {left}") from error
         except KeyboardInterrupt:
+            logger.warning("interrupted: waiting up to 30 s for helm, so that it ends between two steps")
             try:
                 process.communicate(timeout=30)
             except (KeyboardInterrupt, subprocess.TimeoutExpired):

@@ -81,6 +81,11 @@ class Lock:
         self._write(self._identity)
 
     @property
+    def interrupted(self) -> bool:
+        """Whether an attempt hasn't ended. Unlike `trying`, it needs no permission to read Helm's records."""
+        return bool(self._annotation(_TRYING))
+
+    @property
     def proved(self) -> list[int]:
         """The revisions that passed all their checks, oldest first. Those that are gone aren't among them."""
         return self._existing(_PROVED)
@@ -128,7 +133,14 @@ class Lock:
         spec = self._lease["spec"]
         if not spec.get("holderIdentity"):
             return
-        until = time.monotonic() + int(spec.get("leaseDurationSeconds", self._duration))
+        seconds = int(spec.get("leaseDurationSeconds", self._duration))
+        logger.info(
+            "waiting %d s to see whether %s, which holds the Lease %s, is at work",
+            seconds,
+            spec["holderIdentity"],
+            self._name,
+        )
+        until = time.monotonic() + seconds
         while time.monotonic() < until:
             time.sleep(min(1, self._duration / 10))
             now = self._read()

@@ -24,7 +24,8 @@ _KINDS = {
 }
 """Kinds of extra objects that a pod can need to start and that can be made and deleted within a minute.
 
-A PersistentVolumeClaim is deleted only after its pod, and routes or alerts would reach users.
+A PersistentVolumeClaim is deleted only after its pod, so an empty folder stands in for a new one, which would be empty
+too. Routes or alerts would reach users.
 """
 
 
@@ -47,11 +48,23 @@ def of_candidate(helm: Helm, name: str, chart: str, values: Json) -> Json:
     }
     created = any(source.endswith("/templates/serviceaccount.yaml") for source, _ in new)
     extra = [_literal(each) for source, each in new if source.endswith("/extra.yaml") and each["kind"] in _KINDS]
-    return {"serviceAccount": {"create": created, "name": account}, "extraObjects": extra}
+    claims = {each["metadata"]["name"] for _, each in new if each["kind"] == "PersistentVolumeClaim"}
+    volumes = [_without_claim(volume, claims) for volume in values.get("extraVolumes") or []]
+    return {
+        "serviceAccount": {"create": created, "name": account},
+        "extraObjects": extra,
+        "extraVolumes": volumes,
+    }
 
 
 def _id(each: Json) -> tuple[str, str]:
     return each["kind"], each["metadata"]["name"]
+
+
+def _without_claim(volume: Json, claims: set[str]) -> Json:
+    """Return a volume, or an empty folder if it's one of the new `claims`."""
+    new = volume.get("persistentVolumeClaim", {}).get("claimName") in claims
+    return {"name": volume["name"], "emptyDir": {}} if new else volume
 
 
 def _literal(each: Json) -> str:

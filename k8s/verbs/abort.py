@@ -45,6 +45,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         if lock.trying and change.good:
             change.rollback(change.good, proved=False)
             done.append(f"rolled back to revision {change.good}")
+        else:
+            lock.end()  # forgets an attempt on a release that has been uninstalled since
         base = helm.values(name)
         if base.get("canary", {}).get("enabled"):
             same_chart(helm, args.chart, required(helm, name, cluster)[-1])

@@ -1,4 +1,7 @@
-"""Show in one table what runs. It asks each pod directly, so it shows a wrong model in a single pod."""
+"""Show in one table what runs. It asks each pod directly, so it shows a wrong model in a single pod.
+
+It reads no Secrets, and thus no records of Helm's: the chart notes on its Deployments what they would tell.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,7 @@ from k8s.pods.forward import Forward
 from k8s.pods.rollout import is_ready
 from k8s.pods.service import Service
 from k8s.pods.waiting import deployment, selector
-from k8s.releases.change import COMPONENTS, required
-from k8s.releases.helm import Helm
+from k8s.releases.change import COMPONENTS, missing
 from k8s.releases.lock import Lock
 
 logger = logging.getLogger(__name__)
@@ -48,25 +50,24 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if not 0 <= args.interval <= 3600:
         raise K8sError(f"--interval {args.interval:g}: must be 0 to 3600 seconds")
     name, cluster = options.release_name(args.name), options.cluster_of(args)
-    helm = Helm(cluster)
-    last = required(helm, name, cluster)[-1]
+    running = {component: deployment(cluster, name, component) for component in COMPONENTS}
+    if running["server"] is None:
+        raise missing(name, cluster)
     found: dict[str, Any] = {
         "release": name,
         "namespace": cluster.namespace,
-        "revision": int(last["revision"]),
-        "status": last["status"],
-        "chart": last["chart"],
-        "interrupted": Lock(cluster, name).look().trying is not None,
-        "canary": helm.values(name).get("canary", {}),
+        "revision": _note(running["server"], "revision"),
+        "chart": running["server"]["metadata"]["labels"]["helm.sh/chart"],
+        "interrupted": Lock(cluster, name).look().interrupted,
+        "canary_weight": _note(running["canary"], "canary-weight") if running["canary"] else None,
         "components": {},
         "pods": [],
         "hpa": _hpa(cluster, name),
     }
-    for component in COMPONENTS:
-        running = deployment(cluster, name, component)
-        if running:
-            status = running.get("status", {})
-            counts = {"desired": running["spec"].get("replicas", 1), "ready": status.get("readyReplicas", 0)}
+    for component, each in running.items():
+        if each:
+            status = each.get("status", {})
+            counts = {"desired": each["spec"].get("replicas", 1), "ready": status.get("readyReplicas", 0)}
             found["components"][component] = counts | {"updated": status.get("updatedReplicas", 0)}
             pods = cluster.items(cluster.core.list_namespaced_pod, selector(name, component))
             with ThreadPoolExecutor(8) as pool:
@@ -74,6 +75,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
                 found["pods"] += list(asked)
     found["message"] = text(found)
     return found
+
+
+def _note(running: Json, name: str) -> int | None:
+    """Return a number that the chart has noted on a Deployment; None if an older chart made it."""
+    noted = running["metadata"].get("annotations", {}).get(f"image-classifier/{name}")
+    return int(noted) if noted else None
 
 
 def _pod(cluster: Cluster, component: str, pod: Json, interval: float) -> dict[str, Any]:
@@ -133,12 +140,12 @@ def _source(metric: Json) -> Json:
 
 def text(found: dict[str, Any]) -> str:
     """Return the table as text."""
-    head = (
-        f"{found['release']} in {found['namespace']}: revision {found['revision']} {found['status']}, {found['chart']}"
-    )
+    revision = "" if found["revision"] is None else f"runs revision {found['revision']}, "
+    head = f"{found['release']} in {found['namespace']}: {revision}{found['chart']}"
     lines = [head + (", a command was interrupted (run `abort` or `release`)" if found["interrupted"] else "")]
     for component, counts in found["components"].items():
-        weight = f", {found['canary'].get('weight', 0)}% of the requests" if component == "canary" else ""
+        share = found["canary_weight"] if component == "canary" else None
+        weight = "" if share is None else f", {share}% of the requests"
         lines.append(
             f"{component}: {counts['ready']} of {counts['desired']} ready, {counts['updated']} updated{weight}"
         )

@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     gigabytes: pushing and unpacking it slows down the machine for a while, which tests of lost requests would feel.
     """
     turns = {"test_install.py": 0, "test_training.py": 2}
-    items.sort(key=lambda item: turns.get(item.path.name, 1) if item.path.parent == FOLDER else 0)
+    items.sort(key=lambda item: turns.get(item.path.name, 1) if FOLDER in item.path.parents else 0)
 
 
 LEAVING = pytest.StashKey[list[str]]()

@@ -114,6 +114,7 @@ def panels(release: Release) -> dict[str, str]:
     """Return the panels' titles by query, each query as Grafana sends it for this release."""
     text = _rendered(release, "dashboard.enabled=true", "dashboard.yaml")["data"]["image-classifier.json"]
     chosen = {"$__rate_interval": "5m", "$namespace": release.namespace, "$release": release.name}
+    chosen["$name"] = "image-classifier"
 
     def fill(query: str) -> str:
         return re.sub(r"\$\w+", lambda found: chosen[found[0]], query)

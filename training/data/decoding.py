@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import itertools
 import json
@@ -106,8 +107,9 @@ def _alone(cache_dir: Path) -> Iterator[None]:
     """Wait until no other process decodes into `cache_dir`. The workers of one training start at the same moment."""
     handle = os.open(cache_dir, os.O_RDONLY)
     try:
-        with contextlib.suppress(OSError):  # some file systems have no locks
-            folders.wait_for(handle, f"another process decodes images into {cache_dir}")
+        # Some file systems have no locks.
+        with contextlib.suppress(OSError), folders.waiting(f"another process decodes images into {cache_dir}"):
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
         os.close(handle)

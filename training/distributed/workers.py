@@ -17,6 +17,7 @@ import numpy as np
 from training import backend
 from training.config import Config
 from training.errors import ModelError, UsageError, WorkersApart, WorkersLost
+from training.folders import waiting
 from training.progress import console
 
 COUNT, INDEX, COORDINATOR = (f"KERAS_DISTRIBUTION_{name}" for name in ("NUM_PROCESSES", "PROCESS_ID", "JOB_ADDRESSES"))
@@ -154,15 +155,17 @@ def join(workers: Workers) -> None:
         os.environ.setdefault("no_grpc_proxy", workers.coordinator.rpartition(":")[0])
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
         jax.config.update("jax_enable_preemption_service", True)  # it lets `Interruption` stop all workers at one step
+        others = f"worker {workers.index} of {workers.count} connects to the others at {workers.coordinator}"
         try:
-            jax.distributed.initialize(
-                workers.coordinator,
-                workers.count,
-                workers.index,
-                initialization_timeout=workers.patience,
-                heartbeat_timeout_seconds=_HEARTBEAT,
-                shutdown_timeout_seconds=_HEARTBEAT,
-            )
+            with waiting(others):
+                jax.distributed.initialize(
+                    workers.coordinator,
+                    workers.count,
+                    workers.index,
+                    initialization_timeout=workers.patience,
+                    heartbeat_timeout_seconds=_HEARTBEAT,
+                    shutdown_timeout_seconds=_HEARTBEAT,
+                )
         except RuntimeError as error:
             raise WorkersApart(f"{apart(workers)}: {_first_line(error)}") from error
     if jax.device_count() > 1:

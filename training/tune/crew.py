@@ -74,8 +74,17 @@ def run(plan: Plan, study: Study, look: Callable[[], None]) -> bool:
     return stop.is_set()
 
 
+def is_own(name: str) -> bool:
+    """Return whether the process called `name` belongs to this command."""
+    return name.startswith(_prefix())
+
+
+def _prefix() -> str:
+    return f"{os.uname().nodename}-{os.getpid()}-"
+
+
 def _start(context: Any, plan: Plan, place: int, stop: Any) -> _Worker:
-    name = f"{os.uname().nodename}-{os.getpid()}-{place}-{uuid.uuid4().hex[:6]}"
+    name = f"{_prefix()}{place}-{uuid.uuid4().hex[:6]}"
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=work, args=(plan, name, place, stop, theirs), name=name)
     process.start()

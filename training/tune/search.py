@@ -22,6 +22,7 @@ from training.tune.plan import Plan
 
 if TYPE_CHECKING:
     from optuna import Study
+    from optuna.trial import FrozenTrial
 
     from training.steps import Result
 
@@ -112,7 +113,7 @@ def _run(plan: Plan, study: Study) -> bool:
     if not studies.outstanding(plan, trials) and not studies.running(trials):
         return False
     with Bar("Trials", studies.wanted(plan)) as bar:
-        watch = _Watch(study, bar)
+        watch = _Watch(plan, study, bar)
         try:
             return crew.run(plan, study, watch.look)
         except Interrupted:
@@ -123,22 +124,32 @@ def _run(plan: Plan, study: Study) -> bool:
 class _Watch:
     """Shows each trial that ends, on any machine."""
 
-    def __init__(self, study: Study, bar: Bar) -> None:
-        self._study, self._bar = study, bar
+    def __init__(self, plan: Plan, study: Study, bar: Bar) -> None:
+        self._plan, self._study, self._bar = plan, study, bar
         self._said: set[int] = set()
         self._best = float("inf")
-        self._ended()
+        self._waiting = False
+        self._ended(self._trials())
 
     def look(self) -> None:
-        """Print a line for each trial that has ended since the last look."""
-        for trial, better in self._ended():
+        """Print a line for each trial that has ended since the last look, and once for whose trials this one waits."""
+        trials = self._trials()
+        for trial, better in self._ended(trials):
             console.print(table.line(trial) + ("  *" if better else ""), markup=False)
         best = f"best val_loss {self._best:.4f}" if self._best < float("inf") else ""
         self._bar.show(len(self._said), best)
+        names = studies.running(trials)
+        foreign = [name for name in names if name and not crew.is_own(name)]
+        idle = foreign == names and not studies.outstanding(self._plan, trials)
+        if foreign and idle and not self._waiting:
+            self._waiting = True
+            console.print(f"Waiting for the trials of other processes: {', '.join(foreign)}", markup=False)
 
-    def _ended(self) -> list[tuple[Trial, bool]]:
+    def _trials(self) -> list[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False)
+
+    def _ended(self, trials: list[FrozenTrial]) -> list[tuple[Trial, bool]]:
         """Return the trials that have ended since the last call, and whether each is the best so far."""
-        trials = self._study.get_trials(deepcopy=False)
         gone = studies.replaced(trials) | self._said
         found = []
         for trial in trials:

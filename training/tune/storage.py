@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from commandline import ExitCode
 from training.errors import TrainingError, UsageError
+from training.folders import waiting
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -129,12 +130,14 @@ def alone(url: str) -> Iterator[None]:
 
     if not is_shared(url):
         with Path(f"{make_url(url).database}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            with waiting(f"another process has the lock {lock.name}"):
+                fcntl.flock(lock, fcntl.LOCK_EX)
             yield
         return
     engine = create_engine(url, poolclass=NullPool, connect_args=_CONNECT)
     with engine.begin() as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        with waiting(f"another process has the lock of the study's storage {shown(url)}"):
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         yield
 
 

@@ -138,11 +138,11 @@ def outstanding(plan: Plan, trials: list[FrozenTrial]) -> bool:
     return any(trial.state == TrialState.WAITING for trial in trials) or begun(trials) < wanted(plan)
 
 
-def running(trials: list[FrozenTrial]) -> bool:
-    """Whether any trial is running, on any machine."""
+def running(trials: list[FrozenTrial]) -> list[str]:
+    """Return the processes, of any machine, that do a trial; an empty name for one that has just taken its trial."""
     from optuna.trial import TrialState
 
-    return any(trial.state == TrialState.RUNNING for trial in trials)
+    return [str(trial.user_attrs.get(WORKER, "")) for trial in trials if trial.state == TrialState.RUNNING]
 
 
 def requeue(study: Study, lost: Callable[[FrozenTrial], bool]) -> int:

@@ -3,11 +3,14 @@
 {{- define "image-classifier.deployment" -}}
 {{- $root := .root }}
 {{- $values := .root.Values }}
+{{- /* `python -m k8s status` reads these, because it may not read Helm's records. */}}
+{{- $notes := dict "image-classifier/revision" (toString .root.Release.Revision) }}
+{{- if eq .component "canary" }}{{ $_ := set $notes "image-classifier/canary-weight" (toString $values.canary.weight) }}{{ end }}
 {{- $selector := printf "%s\napp.kubernetes.io/component: %s" (include "image-classifier.selectorLabels" .root) .component }}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
-  {{- include "image-classifier.metadata" (dict "root" .root "component" .component "suffix" (eq .component "server" | ternary "" .component)) | nindent 2 }}
+  {{- include "image-classifier.metadata" (dict "root" .root "component" .component "suffix" (eq .component "server" | ternary "" .component) "annotations" $notes) | nindent 2 }}
 spec:
   {{- if hasKey . "replicas" }}
   replicas: {{ .replicas }}

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.integration.bento.test_openapi import run_schemathesis
+from tests.integration.bento.interfaces.test_openapi import run_schemathesis
 from tests.integration.conftest import TLS, Server, Store, serving
 from tests.integration.training.conftest import Run, Sandbox
 

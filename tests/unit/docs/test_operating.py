@@ -10,7 +10,7 @@ import yaml
 
 from bento.settings import Settings
 from tests.chart.conftest import CHART, template
-from tests.chart.series import known_series
+from tests.chart.monitoring.series import known_series
 
 DOCS = Path("docs/operating.md").read_text()
 PAGES = [*Path("docs").glob("*.md"), Path("README.md"), CHART / "README.md"]

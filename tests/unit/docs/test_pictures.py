@@ -47,7 +47,8 @@ def test_every_query_of_the_panels_is_asked_with_its_variables_filled_in(asked: 
     assert [panel.title for panel in panels if panel.kind == "stat"]
     assert len(asked) >= len(panels) >= 9
     assert not [query for query in asked if "$" in query]
-    assert all(f'app_kubernetes_io_instance="{board.RELEASE}"' in query for query in asked)
+    label = f'app_kubernetes_io_instance="{board.RELEASE}", app_kubernetes_io_name="{board.NAME}"'
+    assert all(label in query for query in asked)
 
 
 def test_series_get_the_legend_of_their_panel_and_lose_what_is_no_number(asked: list[str]) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from training import folders
 from training.errors import UsageError
 from training.tune import storage
 
@@ -78,3 +82,23 @@ def test_a_lost_database_is_reported_in_one_line() -> None:
     line = r"the study's storage .*: server closed the connection$"
     with pytest.raises(storage.StorageError, match=line), storage.problems(URL):
         raise lost
+
+
+def test_a_search_that_waits_for_another_process_names_the_lock(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kind: a command that waits for another process in silence looks as if it hung."""
+    caplog.set_level(logging.INFO)
+    url = storage.address(None, tmp_path)
+
+    def wait() -> None:
+        with storage.alone(url):
+            pass
+
+    with ThreadPoolExecutor(1) as pool, storage.alone(url):
+        monkeypatch.setattr(folders, "_PATIENCE", 0)
+        other = pool.submit(wait)
+        said = f"waiting: another process has the lock {tmp_path}/study.db.lock"
+        while said not in caplog.messages:
+            time.sleep(0.01)
+        assert not other.done()

@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from training.config import Config
 from training.errors import ModelError
 from training.loop.checkpoint import Progress
-from training.tune import storage, study
+from training.tune import search, storage, study
 from training.tune.plan import Plan
 from training.tune.space import Dimension, Space
 from training.tune.trial import _Watched
@@ -212,3 +212,21 @@ def test_hyperband_stops_bad_trials_early_but_never_the_default(plan: Plan) -> N
     assert pruned
     assert complete
     assert all(3 <= trial.user_attrs["epochs"] < 9 for trial in pruned)
+
+
+def test_a_search_that_waits_for_the_trials_of_another_machine_names_its_process(
+    plan: Plan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The kind: a command that waits for another process in silence looks as if it hung."""
+    found = begun(plan)
+    shown: Any = SimpleNamespace(show=lambda done, note: None)
+    watch = search._Watch(plan, found, shown)
+    theirs = found.ask()
+    theirs.set_user_attr(study.WORKER, "node2-7-0-abc")
+    watch.look()
+    assert "Waiting" not in capsys.readouterr().err
+    while len(found.trials) < study.wanted(plan):
+        found.tell(found.ask(), state=TrialState.PRUNED)
+    for _ in range(2):
+        watch.look()
+    assert capsys.readouterr().err.count("Waiting for the trials of other processes: node2-7-0-abc\n") == 1

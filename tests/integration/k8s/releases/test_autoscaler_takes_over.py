@@ -7,7 +7,7 @@ import pytest
 from tests.chart.conftest import helm_path
 from tests.integration.k8s.conftest import Run
 from tests.integration.k8s.records import serving
-from tests.integration.k8s.test_scaled_by_hand import replicas
+from tests.integration.k8s.releases.test_scaled_by_hand import replicas
 from tests.kubeapi.server import KubeApi
 
 

@@ -14,7 +14,7 @@ SCHEMATHESIS = str(Path(sys.executable).parent / "schemathesis")
 
 # Cases in which a schema can't tell right from wrong.
 CONFIG = """
-hooks = "tests.integration.bento.schemathesis_hooks"
+hooks = "tests.integration.bento.interfaces.schemathesis_hooks"
 
 [[operations]]
 include-path = "/predict/batch"

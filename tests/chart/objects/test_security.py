@@ -8,7 +8,7 @@ import pytest
 
 from tests.chart.conftest import PROFILES, refusal, template
 from tests.chart.manifests import NAME, containers
-from tests.chart.test_models import URL
+from tests.chart.objects.test_models import URL
 
 GATEWAY = {"httpRoute.enabled": True, "httpRoute.parentRefs": [{"name": "g"}]}
 CANARIES = GATEWAY | {

@@ -10,7 +10,7 @@ import pytest
 from bento.telemetry import metrics
 from tests.chart.conftest import refusal, template
 from tests.chart.manifests import NAME
-from tests.chart.series import unknown_series
+from tests.chart.monitoring.series import unknown_series
 from tests.chart.switches import SWITCHES
 
 ALERTS = {"prometheusRule.enabled": True, "autoscaling.enabled": True}

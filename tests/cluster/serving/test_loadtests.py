@@ -15,7 +15,7 @@ from tests.cluster.kubectl import Cluster
 from tests.cluster.product import job_image
 from tests.cluster.target import Target
 
-MANIFEST = Path(__file__).parents[2] / "loadtests" / "kubernetes.yaml"
+MANIFEST = Path(__file__).parents[3] / "loadtests" / "kubernetes.yaml"
 
 
 @pytest.fixture(scope="module")

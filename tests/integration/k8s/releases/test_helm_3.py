@@ -9,8 +9,8 @@ import pytest
 
 from tests.chart.conftest import helm_path
 from tests.integration.k8s.conftest import Run
+from tests.integration.k8s.interrupted.test_interrupted import NEW, STEPS, Moment, age_lease, kill_all
 from tests.integration.k8s.records import leftovers, serving, statuses
-from tests.integration.k8s.test_interrupted import NEW, STEPS, Moment, age_lease, kill_all
 from tests.kubeapi.server import KubeApi
 
 

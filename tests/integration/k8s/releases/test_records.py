@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.k8s.conftest import Run
 from tests.integration.k8s.records import serving, statuses
-from tests.integration.k8s.test_canary import ROUTED
+from tests.integration.k8s.releases.test_canary import ROUTED
 from tests.kubeapi.server import KubeApi
 
 

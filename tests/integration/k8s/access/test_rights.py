@@ -40,13 +40,17 @@ def test_the_release_role_is_sufficient_and_minimal(release: Run, k8s: Run, api:
     assert {verb for verb, _, _ in unseen} <= {"create", "delete"}, unseen
 
 
-def test_the_status_role_is_sufficient(release: Run, k8s: Run, api: KubeApi) -> None:
-    assert release("1").code == 0
+def test_the_status_role_is_sufficient_and_reads_no_secret(release: Run, k8s: Run, api: KubeApi) -> None:
+    """A Secret may hold keys and passwords of others, so a Role to look at a release mustn't list them."""
+    assert release("1", "--set=replicaCount=3").code == 0
+    assert k8s("canary", "demo", "--weight", "25", "--image", "reg.local/ic:2", "--slo", "none").code == 0
     allowed, api.asked = permissions("image-classifier-status"), []
     api.allowed = lambda *permission: permission in allowed
     done = k8s("status", "demo", "--interval", "0.1")
     assert done.code == 0
     assert "image_classifier:abcdefgh" in done.out
+    assert "canary: 1 of 1 ready, 1 updated, 25% of the requests" in done.out
+    assert not {resource for _, _, resource in allowed} & {"secrets", "configmaps"}
     assert allowed - set(api.asked) == {("create", "", "pods/portforward")}
 
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.integration.k8s.conftest import Run
+from tests.integration.k8s.interrupted.test_interrupted import NEW, STEPS, Moment, age_lease
 from tests.integration.k8s.records import leftovers, serving, statuses
-from tests.integration.k8s.test_interrupted import NEW, STEPS, Moment, age_lease
 from tests.kubeapi.pods import Fate
 from tests.kubeapi.server import KubeApi
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.chart.conftest import refusal, template
 from tests.chart.manifests import NAME
-from tests.chart.test_security import GATEWAY
+from tests.chart.objects.test_security import GATEWAY
 
 ROUTE = GATEWAY | {"networkPolicy.gatewayNamespaces": ["g"]}
 INGRESS = {"ingress.enabled": True, "networkPolicy.gatewayNamespaces": ["g"]}

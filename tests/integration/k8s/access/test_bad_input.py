@@ -60,7 +60,7 @@ def test_a_mistake_is_one_line(k8s: Run, api: KubeApi, arguments: tuple[str, ...
 
 def test_a_missing_helm_is_named(k8s: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HELM", "helm-that-is-not-there")
-    done = k8s("status", "demo")
+    done = k8s("rollback", "demo")
     assert done.code == 1
     assert done.error.startswith("helm-that-is-not-there: no such command; install Helm 3 or 4")
 

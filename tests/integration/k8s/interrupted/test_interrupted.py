@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -181,6 +182,9 @@ def test_a_second_release_is_refused_while_the_first_is_at_work(release: Run, st
     moment.go_on()
     _, err = process.communicate(timeout=60)
     assert refused.code == 6
+    assert re.search(
+        r"waiting \d+ s to see whether \S+ \w+, which holds the Lease demo-release, is at work", refused.err
+    )
     assert "has been changing demo since" in refused.error
     assert process.returncode == 0, err
     assert serving(api) == {"reg.local/ic:2"}

@@ -68,6 +68,36 @@ def test_a_candidate_runs_as_its_release_with_the_extra_objects_that_it_needs(
     assert leftovers(api) == []
 
 
+def test_a_candidate_has_an_empty_folder_for_a_claim_that_the_release_creates(
+    release: Run, api: KubeApi, tmp_path: Path
+) -> None:
+    """A pod whose claim is missing waits until it's refused, so the first release with a claim could never be made."""
+    seen: list[Any] = []
+
+    def see(method: str, path: str) -> None:
+        if path.endswith("/portforward") and "candidate" in path:
+            (own,) = (d for d in api.objects.all("deployments") if "candidate" in d["metadata"]["name"])
+            volumes = own["spec"]["template"]["spec"]["volumes"]
+            cache = next(volume for volume in volumes if volume["name"] == "cache")
+            seen.append((cache, len(api.objects.all("persistentvolumeclaims"))))
+
+    api.on_request = see
+    claim = {
+        "kind": "PersistentVolumeClaim",
+        "apiVersion": "v1",
+        "metadata": {"name": "{{ .Release.Name }}-cache"},
+        "spec": {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}},
+    }
+    mounted = {"name": "cache", "persistentVolumeClaim": {"claimName": "demo-cache"}}
+    file = tmp_path / "values.json"
+    file.write_text(json.dumps({"extraObjects": [claim], "extraVolumes": [mounted]}))
+    for tag in ("1", "2"):
+        done = release(tag, "--values", str(file))
+        assert done.code == 0, done.err
+    assert seen == [({"name": "cache", "emptyDir": {}}, 0), (mounted, 1)]
+    assert owners(api, "persistentvolumeclaims") == {"demo-cache": "demo"}
+
+
 def without_room(api: KubeApi) -> None:
     """Leave no room for a candidate. The stub starts new pods before it ends old ones, so the rollout gets room."""
     api.most_pods = 2
