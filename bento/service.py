@@ -80,7 +80,7 @@ class ImageClassifierService(Service[Any]):  # type: ignore[misc]
         memory.return_large_blocks()
         logger.info("settings: %s", settings.model_dump(exclude_none=True))
         # BentoML leaves the choice of the protocol to uvicorn, which looks it up in this table.
-        uvicorn.config.HTTP_PROTOCOLS["auto"] = "bento.http.protocol:Protocol"
+        uvicorn.config.HTTP_PROTOCOLS["auto"] = "bento.http.connection.protocol:Protocol"
         return Application(settings, served, _warm_up, super().to_asgi(is_main), _give_up)
 
 

@@ -17,14 +17,14 @@ from time import perf_counter
 import imaging
 from bento import startup
 from bento.errors import PROBLEM_JSON, STATUS, RequestError, problem_body
-from bento.http import static
 from bento.http.gate import AdmissionGate
-from bento.http.handlers import Predictor
+from bento.http.handlers.predictor import Predictor
+from bento.http.handlers.probes import Probes
 from bento.http.keys import KeyRing
-from bento.http.probes import Probes
+from bento.http.pages import static
 from bento.http.request import Answer, Headers, Message, Receive, Request, Scope, Send
-from bento.http.router import Router, Target
-from bento.http.routes import ROUTES, TAGS
+from bento.http.routes.router import Router, Target
+from bento.http.routes.table import ROUTES, TAGS
 from bento.inference.admission import Admission
 from bento.inference.pipeline import Pipeline
 from bento.inference.warmup import WarmModel
@@ -77,7 +77,7 @@ class Application:
 
     def _document(self) -> bytes:
         # Imported when it is first needed, so that it doesn't delay the start.
-        from bento.http.openapi import document
+        from bento.http.routes.openapi import document
 
         return json.dumps(document(ROUTES, TAGS, self._served, self._settings.api_keys is not None)).encode()
 

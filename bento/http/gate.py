@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Iterable, Set
 
 from bento.errors import RequestError
-from bento.http.contracts import Quiet
+from bento.http.connection.contracts import Quiet
+from bento.http.connection.sweeper import Sweeper
 from bento.http.cors import Origins
 from bento.http.request import Headers
-from bento.http.route import Route
-from bento.http.sweeper import Sweeper
+from bento.http.routes.route import Route
 from bento.inference.admission import Admission
 from bento.lifecycle import Lifecycle
 from bento.settings import Settings

@@ -25,14 +25,14 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from bento.http import static
+from bento.http.pages import static
 
 HTTPTOOLS = "uvicorn.protocols.http.httptools_impl"
 PROTOCOL, CYCLE = f"{HTTPTOOLS}.HttpToolsProtocol", f"{HTTPTOOLS}.RequestResponseCycle"
 FLOW, STATE = "uvicorn.protocols.http.flow_control.FlowControl", "uvicorn.server.ServerState"
 CONTAINER = "bentoml._internal.configuration.containers.BentoMLContainer"
 
-OUR_PROTOCOL = "bento/http/protocol.py"
+OUR_PROTOCOL = "bento/http/connection/protocol.py"
 
 Expected = type | tuple[str, ...] | frozenset[str]
 """The type of a value; or all parameters that it takes; or some of them."""
@@ -197,7 +197,7 @@ def test_bentoml_still_carries_swagger_ui() -> None:
     folder = static._swagger_folder()
     missing = [name for name in static._SWAGGER if not (folder / name).is_file()]
     assert not missing, (
-        f"bentoml {version('bentoml')} has no {missing} in {folder}; bento/http/static.py serves /docs from it"
+        f"bentoml {version('bentoml')} has no {missing} in {folder}; bento/http/pages/static.py serves /docs from it"
     )
 
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from bento.http.gate import AdmissionGate
-from bento.http.routes import ROUTES
+from bento.http.routes.table import ROUTES
 from bento.inference.admission import Admission
 from bento.lifecycle import Lifecycle
 from bento.settings import Settings

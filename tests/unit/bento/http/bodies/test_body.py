@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bento.errors import RequestError
-from bento.http.body import MAX_PART_HEAD, MAX_PARTS, HeldBody, image_of, plain_image
+from bento.http.bodies.body import MAX_PART_HEAD, MAX_PARTS, HeldBody, image_of, plain_image
 from bento.http.request import Request
 from bento.inference.admission import Admission
 from bento.inference.work import ClientDisconnected
@@ -258,7 +258,7 @@ def test_a_slow_body_arrives_if_it_never_pauses_for_long(
     request = Request({"type": "http", "headers": []}, chunked())
     request.started = 0.0
     monkeypatch.setattr(Request, "receive_until", lambda _, moment: sender.receive_until(moment))
-    monkeypatch.setattr("bento.http.body.perf_counter", lambda: sender.now)
+    monkeypatch.setattr("bento.http.bodies.body.perf_counter", lambda: sender.now)
     settings = Settings(receive_timeout=20, receive_rate=1000)
 
     async def scenario() -> int:

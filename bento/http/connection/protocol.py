@@ -17,63 +17,13 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from bento.errors import PROBLEM_JSON, STATUS, RequestError, problem_body
-from bento.http.contracts import Gate, Quiet
+from bento.http.connection.contracts import Gate, Quiet
+from bento.http.connection.exchange import CycleExchange
 from bento.http.request import EXCHANGE, Headers, id_of
 from bento.telemetry import metrics
 
 MAX_HEAD = 64 * 1024
 """Bytes of a request line with its headers; uvicorn's other protocol allows as many."""
-
-
-class CycleExchange:
-    """The `Exchange` of one request, on uvicorn's connection."""
-
-    __slots__ = ("_cycle", "_protocol")
-
-    def __init__(self, protocol: Protocol, cycle: RequestResponseCycle) -> None:
-        self._protocol = protocol
-        self._cycle = cycle
-
-    def gone(self) -> bool:
-        """Tell whether the client has left; callable from any thread."""
-        return self._protocol.client_left()
-
-    def abandon(self) -> None:
-        """Close the connection and drop the requests that wait behind this one."""
-        self._cycle.disconnected = True
-        self._protocol.transport.abort()
-
-    def whole_body(self) -> bytes | None:
-        """Return the body if all of it has arrived, which is usual for a small image."""
-        cycle = self._cycle
-        if cycle.more_body or cycle.disconnected:
-            return None
-        body = bytes(cycle.body)
-        # A connection keeps its last request until the next one, and would keep this body with it.
-        cycle.body = bytearray()
-        return body
-
-    def answer(self, status: int, headers: Headers, body: bytes) -> bool:
-        """Write a whole answer at once; uvicorn's `send` would check each header and write twice.
-
-        Returns:
-            False if the client reads slowly; then use `send`, which waits for it.
-        """
-        cycle, protocol = self._cycle, self._protocol
-        if protocol.flow.write_paused:
-            return False
-        if cycle.disconnected:
-            return True
-        cycle.response_started = cycle.response_complete = True
-        close = (b"connection", b"close") in headers
-        if not cycle.keep_alive and not close:
-            close = True
-            headers.append((b"connection", b"close"))
-        protocol.write(status, headers, body)
-        if close:
-            protocol.transport.close()
-        cycle.on_response()
-        return True
 
 
 class Protocol(HttpToolsProtocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from bento.http.about import describe, model_metadata, server_metadata
+from bento.http.handlers.about import describe, model_metadata, server_metadata
 from bento.models.model import ServedModel
 
 SERVED = ServedModel("image_classifier:v1", "onnx", Path("model.onnx"), [str(label) for label in range(10)], 32)

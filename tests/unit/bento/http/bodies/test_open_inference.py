@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bento.errors import RequestError
-from bento.http.open_inference import InferRequest, infer_response, parse_infer
+from bento.http.bodies.open_inference import InferRequest, infer_response, parse_infer
 
 SIZE, MOST = 2, 4
 IMAGES = np.arange(24, dtype=np.uint8).reshape(2, SIZE, SIZE, 3) * 11

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from types import MethodType
 
-from bento.http.probes import Probes
+from bento.http.handlers.probes import Probes
 from bento.http.request import Answer, Request
-from bento.http.route import Handler, Route
+from bento.http.routes.route import Handler, Route
 from bento.telemetry import metrics
 
 

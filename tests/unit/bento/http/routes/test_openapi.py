@@ -10,8 +10,8 @@ import pytest
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
 from bento.errors import STATUS, RequestError
-from bento.http.openapi import document
-from bento.http.routes import ROUTES, TAGS
+from bento.http.routes.openapi import document
+from bento.http.routes.table import ROUTES, TAGS
 from bento.models.model import ServedModel
 
 SERVED = ServedModel("image_classifier:v1", "onnx", Path("model.onnx"), ["cat", "<dog>"], 8)

@@ -7,7 +7,7 @@ from collections.abc import Set
 
 import pytest
 
-from bento.http import sweeper
+from bento.http.connection import sweeper
 
 
 class Connection:

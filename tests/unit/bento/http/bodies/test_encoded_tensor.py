@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bento.errors import RequestError
-from bento.http.open_inference import parse_infer
+from bento.http.bodies.open_inference import parse_infer
 
 IMAGES = [b"first", b"second one"]
 TEXTS = [b64encode(image).decode() for image in IMAGES]

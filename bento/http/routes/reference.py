@@ -1,4 +1,4 @@
-"""Write the table of routes in docs/service.md: `python -m bento.http.reference`."""
+"""Write the table of routes in docs/service.md: `python -m bento.http.routes.reference`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bento.errors import STATUS
-from bento.http.route import Route
-from bento.http.routes import ROUTES
+from bento.http.routes.route import Route
+from bento.http.routes.table import ROUTES
 
 PAGE = Path("docs/service.md")
 START, END = "<!-- routes: written by make routes -->\n", "<!-- end of routes -->\n"

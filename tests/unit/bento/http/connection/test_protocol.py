@@ -11,8 +11,8 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from bento.errors import RequestError
-from bento.http.contracts import Quiet
-from bento.http.protocol import Protocol
+from bento.http.connection.contracts import Quiet
+from bento.http.connection.protocol import Protocol
 from bento.http.request import Headers
 
 

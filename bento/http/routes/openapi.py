@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 
 from bento.errors import PASSING, PROBLEM_JSON, STATUS
-from bento.http.route import BYTES, FORM, IMAGES, Field, Route
+from bento.http.routes.route import BYTES, FORM, IMAGES, Field, Route
 from bento.http.schemas import Positive
 from bento.models.model import ServedModel
 from bento.version import VERSION

@@ -12,12 +12,12 @@ import numpy as np
 
 import imaging
 from bento.errors import RequestError, problem
-from bento.http import open_inference
-from bento.http.answers import Answers
-from bento.http.body import HeldBody, image_of, images_of, plain_image
-from bento.http.parsing import ParsingThreads
+from bento.http.bodies import open_inference
+from bento.http.bodies.body import HeldBody, image_of, images_of, plain_image
+from bento.http.bodies.parsing import ParsingThreads
+from bento.http.handlers.answers import Answers
+from bento.http.handlers.timing import add_stage, server_timing
 from bento.http.request import Answer, Request
-from bento.http.timing import add_stage, server_timing
 from bento.inference.admission import Admission
 from bento.inference.explain import Explainer
 from bento.inference.pipeline import Pipeline

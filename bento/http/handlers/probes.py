@@ -7,8 +7,9 @@ import json
 from collections.abc import Callable, Mapping
 
 from bento.errors import RequestError
-from bento.http import about, static
-from bento.http.handlers import Predictor
+from bento.http.handlers import about
+from bento.http.handlers.predictor import Predictor
+from bento.http.pages import static
 from bento.http.request import Answer, Request
 from bento.http.schemas import Live, ModelReady, Ready
 from bento.inference.admission import Admission

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bento.http.reference import END, PAGE, START, table, written
-from bento.http.routes import ROUTES
+from bento.http.routes.reference import END, PAGE, START, table, written
+from bento.http.routes.table import ROUTES
 
 
 def test_the_documentation_has_the_table_of_routes_as_it_is() -> None:

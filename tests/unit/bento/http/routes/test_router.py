@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from bento.http import static
-from bento.http.probes import Probes
+from bento.http.handlers.probes import Probes
+from bento.http.pages import static
 from bento.http.request import Request
-from bento.http.router import Router, Target
-from bento.http.routes import ROUTES
+from bento.http.routes.router import Router, Target
+from bento.http.routes.table import ROUTES
 from bento.inference.admission import Admission
 from bento.inference.warmup import WarmModel
 from bento.lifecycle import Lifecycle

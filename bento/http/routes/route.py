@@ -18,6 +18,11 @@ IMAGES = (
     *("image/x-portable-pixmap", "image/x-portable-graymap"),
 )
 
+LOADING = ("draining", "not_ready")
+"""Errors of a route that needs the model."""
+TAKING = ("request_timeout", "payload_too_large", "unsupported_media_type", "queue_full", *LOADING)
+"""Errors of a route that takes images."""
+
 
 @dataclass(frozen=True)
 class Field:

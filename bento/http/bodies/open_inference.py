@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from bento.errors import RequestError
-from bento.http.encoded_tensor import encoded_images
+from bento.http.bodies.encoded_tensor import encoded_images
 from model_format.layout import INPUT, OUTPUT
 
 _MAX_HEADER = 2**20

@@ -6,7 +6,7 @@ import asyncio
 import resource
 from collections.abc import Set
 
-from bento.http.contracts import Quiet
+from bento.http.connection.contracts import Quiet
 
 _SWEEP = 1.0
 """Seconds between two sweeps."""

@@ -24,7 +24,7 @@ HEADERS: Headers = [
 ]
 """Headers of each of these files."""
 
-_PAGE = Path(__file__).parent / "page"
+_FOLDER = Path(__file__).parent
 _PAGES = {"index.html": "/", "docs.html": "/docs"}
 _TYPES = {
     ".html": b"text/html; charset=utf-8",
@@ -44,7 +44,7 @@ def load() -> dict[str, tuple[bytes, bytes]]:
     Swagger UI comes with BentoML; if it is missing, `/docs` says so.
     """
     files = {}
-    for file in sorted(_PAGE.iterdir()):
+    for file in sorted(_FOLDER.iterdir()):
         if file.suffix in _TYPES:
             path = _PAGES.get(file.name, f"/page/{file.name}")
             files[path] = (_TYPES[file.suffix], file.read_bytes())
