@@ -19,6 +19,7 @@ from bentoml._internal.context import server_context
 
 from bento import configuration, memory, startup
 from bento.http.app import Application
+from bento.http.connection.server import Server
 from bento.inference.warmup import WarmModel, warm_up
 from bento.models import model
 from bento.settings import SettingsError, read_settings
@@ -81,6 +82,8 @@ class ImageClassifierService(Service[Any]):  # type: ignore[misc]
         logger.info("settings: %s", settings.model_dump(exclude_none=True))
         # BentoML leaves the choice of the protocol to uvicorn, which looks it up in this table.
         uvicorn.config.HTTP_PROTOCOLS["auto"] = "bento.http.connection.protocol:Protocol"
+        # BentoML's worker looks this name up after it has called us.
+        uvicorn.Server = Server  # type: ignore[misc]
         return Application(settings, served, _warm_up, super().to_asgi(is_main), _give_up)
 
 

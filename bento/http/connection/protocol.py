@@ -48,6 +48,7 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._socket: int = transport.get_extra_info("socket").fileno()
+        self._is_management = self._gate.is_management(self.server)
         self._gate.opened(typing.cast("Set[Quiet]", self.connections), self.loop)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -106,7 +107,7 @@ class Protocol(HttpToolsProtocol):
             raise RequestError("malformed_request", "a request needs one Host header")
         if self._is_asked_to_upgrade():
             return
-        route = self._gate.early_route(self.parser.get_method(), self.url)
+        route = None if self._is_management else self._gate.early_route(self.parser.get_method(), self.url)
         if route is not None and self._is_plain() and self._gate.refuses_next(self.loop):
             self._refusing = route
         else:

@@ -110,8 +110,13 @@ function stagesOf(header) {
   });
 }
 
-// The answer of /version, or null while the model is being loaded.
+// What /version says of the model, or null while it is being loaded. The page only has a link to /version if that route is
+// served beside it; otherwise the tag alone is known, from the headers of any answer.
 export async function version() {
+  if (!document.querySelector('a[href="version"]')) {
+    const page = await fetch(document.baseURI, { method: "HEAD" });
+    return { model: page.headers.get("X-Model-Version") };
+  }
   const response = await fetch("version");
   return response.ok ? response.json() : null;
 }

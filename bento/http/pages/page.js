@@ -70,9 +70,11 @@ function announce(text) {
 
 async function showModel() {
   const known = await version().catch(() => null);
-  $("model").textContent = known
-    ? `${known.model}, ${known.class_names.length} classes, ${known.image_size}\u00a0×\u00a0${known.image_size}\u00a0pixels`
-    : "The model is being loaded.";
+  $("model").textContent = !known
+    ? "The model is being loaded."
+    : known.class_names
+      ? `${known.model}, ${known.class_names.length} classes, ${known.image_size}\u00a0×\u00a0${known.image_size}\u00a0pixels`
+      : known.model;
   if (!known) setTimeout(showModel, 2000);
 }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+from collections.abc import Collection
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -26,6 +28,12 @@ HEADERS: Headers = [
 
 _FOLDER = Path(__file__).parent
 _PAGES = {"index.html": "/", "docs.html": "/docs"}
+_FILES = {
+    "/": ("index.html", "page.css", "page.js", "api.js", "view.js", "icon.svg"),
+    "/docs": ("docs.html", "docs.js", "icon.svg"),
+}
+"""The files of each page."""
+_LINK = re.compile(rb'\s*<a href="([^"]*)">[^<]*</a>')
 _TYPES = {
     ".html": b"text/html; charset=utf-8",
     ".css": b"text/css; charset=utf-8",
@@ -38,25 +46,33 @@ _NO_SWAGGER = (
 )
 
 
-def load() -> dict[str, tuple[bytes, bytes]]:
-    """Read all files; return path to (content type, body).
+def load(routes: Collection[str]) -> dict[str, tuple[bytes, bytes]]:
+    """Read the files of the pages that are served; return path to (content type, body).
 
     Swagger UI comes with BentoML; if it is missing, `/docs` says so.
+
+    Args:
+        routes: paths of all routes that are served. The page has no link to another one.
     """
     files = {}
-    for file in sorted(_FOLDER.iterdir()):
-        if file.suffix in _TYPES:
-            path = _PAGES.get(file.name, f"/page/{file.name}")
-            files[path] = (_TYPES[file.suffix], file.read_bytes())
-    swagger = _swagger_folder()
+    for name in (name for page, names in _FILES.items() if page in routes for name in names):
+        file = _FOLDER / name
+        files[_PAGES.get(name, f"/page/{name}")] = (_TYPES[file.suffix], file.read_bytes())
+    if "/" in routes:
+        kind, page = files["/"]
+        files["/"] = kind, _LINK.sub(lambda link: link[0] if f"/{link[1].decode()}" in routes else b"", page)
+    if "/docs" in routes:
+        files |= _swagger()
+    return files
+
+
+def _swagger() -> dict[str, tuple[bytes, bytes]]:
+    folder = _swagger_folder()
     try:
-        for name in _SWAGGER:
-            files[f"/docs/{name}"] = (_TYPES[Path(name).suffix], (swagger / name).read_bytes())
+        return {f"/docs/{name}": (_TYPES[Path(name).suffix], (folder / name).read_bytes()) for name in _SWAGGER}
     except OSError as error:
         logger.warning("no Swagger UI at /docs: %s", error)
-        files = {path: file for path, file in files.items() if not path.startswith("/docs/")}
-        files["/docs"] = (_TYPES[".html"], _NO_SWAGGER)
-    return files
+        return {"/docs": (_TYPES[".html"], _NO_SWAGGER)}
 
 
 def _swagger_folder() -> Path:

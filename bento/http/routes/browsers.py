@@ -10,7 +10,7 @@ from bento.http.routes.route import HTML, JSON, Route
 
 _PAGE: Mapping[str, Any] = {"tag": "about", "answers": {HTML: str}, "answer": "A page."}
 
-ROUTES = (
+DOCS = (
     Route(
         "GET",
         "/openapi.json",
@@ -29,6 +29,9 @@ ROUTES = (
         summary="Show the OpenAPI document, to read and try",
         **_PAGE,
     ),
+)
+
+PAGE = (
     Route(
         "GET",
         "/",

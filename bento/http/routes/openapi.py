@@ -53,8 +53,8 @@ def document(routes: Sequence[Route], tags: Mapping[str, str], served: ServedMod
     """Return the OpenAPI document.
 
     Args:
-        routes: the table.
-        tags: its groups, and what each is.
+        routes: those to describe.
+        tags: what each tag is.
         served: the model, whose classes and image size the schemas name.
         api_keys: API keys are configured.
     """
@@ -86,7 +86,8 @@ class _Document:
         self._schemas = {key: schema for (key, _), schema in schemas.items()}
         self._components: Json = definitions["$defs"]
         for name, narrowed in self._narrowed().items():
-            self._components[name] |= narrowed
+            if name in self._components:
+                self._components[name] |= narrowed
 
     def _narrowed(self) -> dict[str, Json]:
         """Return what the served model adds to the types that depend on it."""
@@ -104,6 +105,7 @@ class _Document:
         paths: Json = {}
         for route in self._routes:
             paths[route.path] = {route.method.lower(): self._operation(route)}
+        used = {route.tag for route in self._routes}
         count = len(self._served.class_names)
         return {
             "openapi": "3.1.0",
@@ -116,7 +118,7 @@ class _Document:
             },
             # By default it would be "/", which is wrong behind a gateway that serves this service below a path.
             "servers": [{"url": "."}],
-            "tags": [{"name": name, "description": description} for name, description in tags.items()],
+            "tags": [{"name": name, "description": tags[name]} for name in tags if name in used],
             "paths": paths,
             "components": {"schemas": self._components} | ({"securitySchemes": _SECURITY} if self._api_keys else {}),
         }

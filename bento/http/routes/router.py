@@ -37,13 +37,12 @@ class Router:
 
     Args:
         routes: the table.
-        probes: handle the routes that take no image, and the files that are in no table.
+        probes: handle the routes that take no image, and the files.
+        files: paths of the files for browsers, which are in no table.
     """
 
-    def __init__(self, routes: Iterable[Route], probes: Probes) -> None:
-        self._exact: dict[str, Target] = {
-            path: _target(path, ("GET", "HEAD"), False, probes.file) for path in probes.files
-        }
+    def __init__(self, routes: Iterable[Route], probes: Probes, files: Iterable[str] = ()) -> None:
+        self._exact: dict[str, Target] = {path: _target(path, ("GET", "HEAD"), False, probes.file) for path in files}
         self._templates: list[tuple[re.Pattern[str], Target]] = []
         for route in routes:
             handler = _admitting(route, probes) if route.admission else MethodType(route.handler, probes)

@@ -8,6 +8,8 @@ from it.
 from __future__ import annotations
 
 from bento.http.routes import browsers, images, management, v2
+from bento.http.routes.route import Route
+from bento.settings import Settings
 
 TAGS = {
     "classify": "Encoded images in, classes out.",
@@ -16,5 +18,19 @@ TAGS = {
     "about": "What is running, and how to use it.",
 }
 
-ROUTES = (*images.ROUTES, *v2.ROUTES, *management.ROUTES, *browsers.ROUTES)
+MANAGEMENT = management.ROUTES
+"""The routes that move to the management port if there is one."""
+
+ROUTES = (*images.ROUTES, *v2.ROUTES, *MANAGEMENT, *browsers.DOCS, *browsers.PAGE)
 """Every route of the service. The files that the pages load are served too, and are in no table."""
+
+OPTIONAL = {"docs": browsers.DOCS, "page": browsers.PAGE, "v2": v2.ROUTES}
+"""The routes that DISABLED_ROUTES can switch off, by the name of their group."""
+
+
+def main_routes(settings: Settings) -> tuple[Route, ...]:
+    """Return the routes of the main port."""
+    absent = {route.path for name in settings.disabled_groups for route in OPTIONAL[name]}
+    if settings.management_port is not None:
+        absent |= {route.path for route in MANAGEMENT}
+    return tuple(route for route in ROUTES if route.path not in absent)

@@ -24,6 +24,7 @@ class OpenOrFull:
     receive_rate = 1000
     closed = False
     full = False
+    management = False
 
     def __init__(self) -> None:
         self.connections = 0
@@ -33,6 +34,9 @@ class OpenOrFull:
 
     def opened(self, connections: Set[Quiet], loop: asyncio.AbstractEventLoop) -> None:
         self.connections += 1
+
+    def is_management(self, server: tuple[str, int | None] | None) -> bool:
+        return self.management
 
     def early_route(self, method: bytes, url: bytes) -> str | None:
         return "/full" if url == b"/full" else None
@@ -77,6 +81,24 @@ def test_a_connection_asks_the_gate_alone_whether_there_is_room() -> None:
     assert answers[1].headers["x-model-version"] == "none"
     assert application.paths == ["/full", "/other"]
     assert application.gate.connections == 1
+
+
+def test_a_connection_to_the_management_port_refuses_nothing_before_the_application_is_asked() -> None:
+    """The kind: what the main port does early must not answer for a route that this port doesn't have."""
+    application = Application()
+    application.gate.full = application.gate.management = True
+
+    async def scenario() -> int:
+        config = uvicorn.Config(application, interface="asgi3", lifespan="off", ws="none", log_config=None)
+        config.load()
+        loop, state = asyncio.get_running_loop(), ServerState()
+        listener = await loop.create_server(lambda: Protocol(config, state, {}), "127.0.0.1")
+        url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+        async with listener, httpx.AsyncClient(base_url=url) as client:
+            return (await client.post("/full", content=b"x")).status_code
+
+    assert asyncio.run(scenario()) == 200
+    assert application.paths == ["/full"]
 
 
 def after(seconds: float, *sent: bytes, full: bool = False) -> tuple[bool, bytes]:

@@ -20,7 +20,9 @@ from bento.settings import Settings
 from tests.application_host import Host
 
 SETTINGS = Settings()
-PROBES = Probes(SETTINGS, Admission(SETTINGS), Lifecycle(0), static.load(), lambda: b"{}")
+PROBES = Probes(
+    SETTINGS, Admission(SETTINGS), Lifecycle(0), static.load({route.path for route in ROUTES}), lambda: b"{}"
+)
 
 
 async def nothing() -> dict[str, Any]:
@@ -29,7 +31,7 @@ async def nothing() -> dict[str, Any]:
 
 def find(path: str) -> tuple[Target | None, dict[str, str]]:
     request = Request({"type": "http", "path": path, "headers": []}, nothing)
-    return Router(ROUTES, PROBES).find(request), request.parameters
+    return Router(ROUTES, PROBES, PROBES.files).find(request), request.parameters
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
