@@ -125,7 +125,7 @@ def _refuse_other_configuration(service: Any) -> None:
     own = BentoMLConfiguration(override_defaults={"services": {NAME: service.config}}, use_version=2).to_dict()
     entry = configuration.refused(BentoMLContainer.config.get()["services"][NAME], own["services"][NAME])
     if entry is not None:
-        sys.exit(f"error: BentoML's configuration has {entry}, which this service doesn't follow; see docs/settings.md")
+        sys.exit(f"error: BentoML's configuration has {entry}")
 
 
 _refuse_other_configuration(ImageClassifier)
