@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import httpx
 import psutil
@@ -19,7 +20,7 @@ PROBES = ("/livez", "/readyz", "/healthz", "/metrics", "/version")
 
 
 @contextmanager
-def both_ports(store: Store, **variables: str) -> Iterator[tuple[Server, Server]]:
+def both_ports(store: Store, **variables: Any) -> Iterator[tuple[Server, Server]]:
     """Serve, and yield the server by its main port and by its management port."""
     port = free_port()
     with serving(store, ".", wait=False, MANAGEMENT_PORT=str(port), **variables) as server:
