@@ -45,7 +45,7 @@ def test_a_second_port_has_probes_metrics_and_version_alone(colour_store: tuple[
 
 def test_both_ports_drain_and_close_together(colour_store: tuple[Store, str]) -> None:
     """The kind: a second listener that a shutdown forgets keeps the process, or ends before probes can see it."""
-    with both_ports(colour_store[0], DRAIN_DELAY="20") as (server, management):
+    with both_ports(colour_store[0], DRAIN_DELAY="600") as (server, management):
         server.process.send_signal(signal.SIGTERM)
         while management.get("/readyz").status_code == 200:
             pass
