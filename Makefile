@@ -74,7 +74,7 @@ values: setup  ## write the chart's schema and its README's table from values.ya
 	@$(BIN)/python -m helm.describe
 
 routes: setup  ## write the table of routes in docs/service.md
-	@$(BIN)/python -m bento.http.reference
+	@$(BIN)/python -m bento.http.routes.reference
 
 bench: setup  ## measure training, its memory, and serving compared with other servers (20 minutes)
 	@scripts/packages wrk

@@ -10,10 +10,12 @@ VARIABLES = ("BENTOML_CONFIG", "BENTOML_CONFIG_OPTIONS", "BENTOML_CONFIG_OVERRID
 
 _HONOURED = ("backlog", "http.host", "http.port", "resources", "ssl")
 """What `bentoml serve` follows in full."""
+_INSTEAD = {"http.cors": "set CORS_ORIGINS", "logging": "set LOG_LEVEL and LOG_FORMAT", "workers": "add pods"}
+"""What to do instead of some of the others."""
 
 
 def refused(wanted: Mapping[str, Any], own: Mapping[str, Any]) -> str | None:
-    """Return the first entry that differs from ours and has no effect, or half of it, as `KEY: VALUE`, or None.
+    """Return the first entry that differs from ours and has no effect, or half of it, and what to do; or None.
 
     Args:
         wanted: the configuration of the service as BentoML merged it.
@@ -21,9 +23,14 @@ def refused(wanted: Mapping[str, Any], own: Mapping[str, Any]) -> str | None:
     """
     ours = dict(_leaves(own))
     for key, value in _leaves(wanted):
-        if value != ours.get(key) and not any(key == one or key.startswith(f"{one}.") for one in _HONOURED):
-            return f"{key}: {value}"
+        if value != ours.get(key) and not any(_is_in(key, one) for one in _HONOURED):
+            instead = next((advice for one, advice in _INSTEAD.items() if _is_in(key, one)), "see docs/settings.md")
+            return f"{key}: {value}, which this service doesn't follow; {instead}"
     return None
+
+
+def _is_in(key: str, one: str) -> bool:
+    return key == one or key.startswith(f"{one}.")
 
 
 def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -19,6 +19,7 @@ from bentoml._internal.context import server_context
 
 from bento import configuration, memory, startup
 from bento.http.app import Application
+from bento.http.connection.server import Server
 from bento.inference.warmup import WarmModel, warm_up
 from bento.models import model
 from bento.settings import SettingsError, read_settings
@@ -80,7 +81,9 @@ class ImageClassifierService(Service[Any]):  # type: ignore[misc]
         memory.return_large_blocks()
         logger.info("settings: %s", settings.model_dump(exclude_none=True))
         # BentoML leaves the choice of the protocol to uvicorn, which looks it up in this table.
-        uvicorn.config.HTTP_PROTOCOLS["auto"] = "bento.http.protocol:Protocol"
+        uvicorn.config.HTTP_PROTOCOLS["auto"] = "bento.http.connection.protocol:Protocol"
+        # BentoML's worker looks this name up after it has called us.
+        uvicorn.Server = Server  # type: ignore[misc]
         return Application(settings, served, _warm_up, super().to_asgi(is_main), _give_up)
 
 
@@ -122,7 +125,7 @@ def _refuse_other_configuration(service: Any) -> None:
     own = BentoMLConfiguration(override_defaults={"services": {NAME: service.config}}, use_version=2).to_dict()
     entry = configuration.refused(BentoMLContainer.config.get()["services"][NAME], own["services"][NAME])
     if entry is not None:
-        sys.exit(f"error: BentoML's configuration has {entry}, which this service doesn't follow; see docs/settings.md")
+        sys.exit(f"error: BentoML's configuration has {entry}")
 
 
 _refuse_other_configuration(ImageClassifier)

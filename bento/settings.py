@@ -15,6 +15,15 @@ from bento.cpus import available_cpus
 _PILLOW_LIMIT = 89_478_485
 """Above this number of pixels, Pillow treats an image as a decompression bomb."""
 
+_GROUPS = ("docs", "page", "v2")
+"""The groups of routes that can be switched off."""
+_NEVER_EMPTY = {"api_keys", "cors_origins", "disabled_routes"}
+
+
+def _entries(text: str | None) -> list[str]:
+    """Return the entries of a comma-separated list."""
+    return [entry.strip() for entry in (text or "").split(",") if entry.strip()]
+
 
 def _drain_delay() -> float:
     # In Kubernetes, proxies still send requests for a while, because they learn late that the pod is ending.
@@ -89,6 +98,18 @@ class Settings(BaseSettings):
         description="Comma-separated origins, such as `https://app.example.com`, whose pages may call the service; `*` "
         "allows all. Unset: none. A value that holds no origin is refused at start.",
     )
+    management_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Second port, for `/livez`, `/readyz`, `/healthz`, `/metrics` and `/version`, which the main port "
+        "then doesn't serve. Unset: the main port serves them.",
+    )
+    disabled_routes: str | None = Field(
+        None,
+        description="Comma-separated groups of routes to switch off: `docs` (`/docs`, `/openapi.json`), `page` (`/`) "
+        "and `v2` (all below `/v2`). Unset: none. A value that names no group is refused at start.",
+    )
     receive_timeout: float = Field(
         20,
         gt=0,
@@ -138,12 +159,12 @@ class Settings(BaseSettings):
     @classmethod
     def _empty_counts_as_unset(cls, values: dict[str, Any]) -> dict[str, Any]:
         # A Secret that was made from an unset variable is empty. It must not open the service to everybody.
-        return {name: value for name, value in values.items() if value != "" or name in {"api_keys", "cors_origins"}}
+        return {name: value for name, value in values.items() if value != "" or name in _NEVER_EMPTY}
 
     @field_validator("api_keys")
     @classmethod
     def _some_key(cls, keys: SecretStr | None) -> SecretStr | None:
-        if keys is not None and not keys.get_secret_value().replace(",", " ").strip():
+        if keys is not None and not _entries(keys.get_secret_value()):
             raise ValueError("there is no key in it; set at least one, or unset it to accept every request")
         return keys
 
@@ -152,13 +173,28 @@ class Settings(BaseSettings):
     def _only_origins(cls, text: str | None) -> str | None:
         if text is None:
             return None
-        origins = [origin.strip() for origin in text.split(",") if origin.strip()]
+        origins = _entries(text)
         if not origins:
             raise ValueError("there is no origin in it; set at least one, or unset it to allow none")
         for origin in origins:
             if origin != "*" and not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#@\s]+", origin):
                 raise ValueError(f"{origin!r} is no origin; write it as https://app.example.com, without a path")
         return text
+
+    @field_validator("disabled_routes")
+    @classmethod
+    def _only_groups(cls, text: str | None) -> str | None:
+        if text is not None and not _entries(text):
+            raise ValueError(f"there is no group in it; name at least one of {', '.join(_GROUPS)}, or unset it")
+        for name in _entries(text):
+            if name not in _GROUPS:
+                raise ValueError(f"{name!r} can't be switched off; the groups are {', '.join(_GROUPS)}")
+        return text
+
+    @property
+    def disabled_groups(self) -> list[str]:
+        """The groups of routes that are switched off."""
+        return _entries(self.disabled_routes)
 
     @model_validator(mode="after")
     def _one_body_fits(self) -> Settings:
@@ -172,7 +208,7 @@ class SettingsError(Exception):
 
 
 def read_settings() -> Settings:
-    """Read the environment. An empty variable counts as unset, except API_KEYS and CORS_ORIGINS.
+    """Read the environment. An empty variable counts as unset, except those that open or close the service.
 
     Raises:
         SettingsError: a value is invalid; the message names the variable, its value and the reason.

@@ -13,7 +13,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from bento.http.app import Application
-from bento.http.protocol import Protocol
+from bento.http.connection.protocol import Protocol
 from bento.inference.warmup import WarmModel
 from bento.models.model import ServedModel
 from bento.settings import Settings, read_settings

@@ -17,14 +17,14 @@ from time import perf_counter
 import imaging
 from bento import startup
 from bento.errors import PROBLEM_JSON, STATUS, RequestError, problem_body
-from bento.http import static
 from bento.http.gate import AdmissionGate
-from bento.http.handlers import Predictor
+from bento.http.handlers.predictor import Predictor
+from bento.http.handlers.probes import Probes
 from bento.http.keys import KeyRing
-from bento.http.probes import Probes
+from bento.http.pages import static
 from bento.http.request import Answer, Headers, Message, Receive, Request, Scope, Send
-from bento.http.router import Router, Target
-from bento.http.routes import ROUTES, TAGS
+from bento.http.routes.router import Router, Target
+from bento.http.routes.table import MANAGEMENT, TAGS, main_routes
 from bento.inference.admission import Admission
 from bento.inference.pipeline import Pipeline
 from bento.inference.warmup import WarmModel
@@ -48,7 +48,10 @@ class Application:
         served: the model, not yet loaded.
         warm_up: loads the model and warms it up; called once, in a thread, after the server has started.
         lifespan: the application that gets the lifespan events.
-        fail: called with one line when `warm_up` fails.
+        fail: called with one line when `warm_up` fails, or the management port can't be bound.
+
+    Attributes:
+        management_port: the port of the routes for orchestrators and monitoring; None if the main port has them.
     """
 
     def __init__(
@@ -65,21 +68,25 @@ class Application:
         self._served = served
         self._warm_up = warm_up
         self._lifespan = lifespan
-        self._fail = fail
+        self.fail = fail
+        self.management_port = settings.management_port
         self._keys = KeyRing(settings.api_keys)
         version_header = (b"x-model-version", served.tag.encode())
-        self.gate = AdmissionGate(settings, self.admission, self.lifecycle, ROUTES, version_header)
+        self._routes = main_routes(settings)
+        self.gate = AdmissionGate(settings, self.admission, self.lifecycle, self._routes, version_header)
         self._predictor: Predictor | None = None
         self._loading: asyncio.Task[None] | None = None
         self._tracer: tracing.Tracer | None = None
-        self._probes = Probes(settings, self.admission, self.lifecycle, static.load(), self._document)
-        self._router = Router(ROUTES, self._probes)
+        files = static.load({route.path for route in self._routes})
+        self._probes = Probes(settings, self.admission, self.lifecycle, files, self._document)
+        self._router = Router(self._routes, self._probes, files)
+        self._management_router = Router(MANAGEMENT, self._probes)
 
     def _document(self) -> bytes:
         # Imported when it is first needed, so that it doesn't delay the start.
-        from bento.http.openapi import document
+        from bento.http.routes.openapi import document
 
-        return json.dumps(document(ROUTES, TAGS, self._served, self._settings.api_keys is not None)).encode()
+        return json.dumps(document(self._routes, TAGS, self._served, self._settings.api_keys is not None)).encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -115,7 +122,7 @@ class Application:
             model = await asyncio.to_thread(self._warm_up)
         except Exception as error:
             # A damaged model file can make the runtime raise anything, and there is nothing to serve without a model.
-            self._fail(f"the model can't be loaded: {' '.join(str(error).split())}")
+            self.fail(f"the model can't be loaded: {' '.join(str(error).split())}")
             return
         served, settings = model.served, self._settings
         self.admission.expect(model.decode_seconds + model.cost.seconds(1))
@@ -147,7 +154,8 @@ class Application:
     async def _serve(self, request: Request, send: Send) -> None:
         scope = request.scope
         method = scope["method"]
-        target = self._router.find(request)
+        router = self._management_router if self.gate.is_management(scope.get("server")) else self._router
+        target = router.find(request)
         route = "other" if target is None else target.path
         request_id.set(request.id.decode())
         if self._tracer is not None:

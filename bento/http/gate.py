@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Iterable, Set
 
 from bento.errors import RequestError
-from bento.http.contracts import Quiet
+from bento.http.connection.contracts import Quiet
+from bento.http.connection.sweeper import Sweeper
 from bento.http.cors import Origins
 from bento.http.request import Headers
-from bento.http.route import Route
-from bento.http.sweeper import Sweeper
+from bento.http.routes.route import Route
 from bento.inference.admission import Admission
 from bento.lifecycle import Lifecycle
 from bento.settings import Settings
@@ -23,7 +23,7 @@ class AdmissionGate:
         settings: the service's.
         admission: counts the queued images.
         lifecycle: knows whether the service takes requests.
-        routes: the table.
+        routes: those of the main port.
         version_header: goes into every answer.
 
     Attributes:
@@ -45,6 +45,7 @@ class AdmissionGate:
         self.receive_rate = settings.receive_rate
         self.keep_alive = settings.keep_alive
         self.origins = Origins(settings.cors_origins)
+        self._management_port = settings.management_port
         self._version_header = version_header
         self._admission = admission
         self._lifecycle = lifecycle
@@ -64,6 +65,10 @@ class AdmissionGate:
     def closed(self) -> bool:
         """Whether the service only finishes what it has admitted."""
         return self._lifecycle.state == "closed"
+
+    def is_management(self, server: tuple[str, int | None] | None) -> bool:
+        """Tell whether an address of this server is the management port."""
+        return self._management_port is not None and server is not None and server[1] == self._management_port
 
     def early_route(self, method: bytes, url: bytes) -> str | None:
         """Return the template of the route if the connection may refuse its requests before their bodies arrive."""

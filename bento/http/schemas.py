@@ -1,5 +1,6 @@
-"""The types of what clients send and get, which `bento.http.openapi` makes schemas from. Nothing checks values by them.
+"""The types of what clients send and get, of which `bento.http.routes.openapi` makes schemas.
 
+Nothing checks values by them.
 The aliases with a name of their own depend on the model; the document narrows them to the one that is served.
 """
 

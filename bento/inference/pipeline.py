@@ -15,6 +15,7 @@ from bento.errors import RequestError
 from bento.inference.admission import Admission
 from bento.inference.batcher import Batcher, InferenceThread
 from bento.inference.cache import AnswerCache
+from bento.inference.deadlines import Deadlines
 from bento.inference.inline import InlineModel
 from bento.inference.warmup import WarmModel
 from bento.inference.work import Work, without_frames
@@ -71,6 +72,7 @@ class Pipeline:
             batcher = Batcher(self._inference.start, model.cost, most, settings.max_wait_ms / 1000, loop)
             self._inference.finished = batcher.finished
             self._put = batcher.put
+        self._deadlines = Deadlines(settings.deadline_ms / 1000, lambda: self.busy_seconds, loop)
 
     @property
     def busy_seconds(self) -> float:
@@ -118,12 +120,16 @@ class Pipeline:
         answered = False
         try:
             work = Work(image, pixels, self._loop.create_future(), self._settings.deadline_ms / 1000, gone)
+            self._deadlines.watch(work)
             if image is None or (self._inline is not None and is_cheap(image)):
                 self._put(work)
             else:
                 pool = self._large if len(image) >= _LARGE else self._pool
                 pool.submit(self._decode_beside, work)
-            probabilities = await work.result
+            try:
+                probabilities = await work.result
+            finally:
+                self._deadlines.forget(work)
             answered = True
         except BaseException as error:
             answered = isinstance(error, imaging.ImageError)

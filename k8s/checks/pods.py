@@ -11,7 +11,7 @@ from k8s.checks import golden
 from k8s.checks import load as loading
 from k8s.cluster import Cluster, Json
 from k8s.errors import K8sError, Refused
-from k8s.pods.forward import Forward
+from k8s.pods.forward import Forward, management_port
 from k8s.pods.service import Service
 from k8s.pods.waiting import Deadline
 from model_format.golden import GoldenImage
@@ -35,6 +35,8 @@ class Checks:
     passed: list[str] = field(default_factory=list)
     _examples: list[GoldenImage] = field(default_factory=list)
     """The golden set that was sent last."""
+    _runtime: str = ""
+    """The form of the model in the pod that was asked last. A gateway doesn't tell it."""
 
     def answers(self, look: Look) -> None:
         """Send the golden set to each pod. A pod that goes meanwhile, scaled down or drained, proves nothing.
@@ -56,23 +58,31 @@ class Checks:
             for pod in pending:
                 asked.add(pod["metadata"]["uid"])
                 try:
-                    self._ask(pod["metadata"]["name"], first=len(asked) == 1)
+                    self._ask(pod, first=len(asked) == 1)
                 except K8sError as error:
                     if not _gone(pod, look()):
                         raise
                     logger.info("pod %s is gone (%s); looking again", pod["metadata"]["name"], error)
             pods = look()
 
-    def _ask(self, name: str, *, first: bool) -> None:
-        with Forward(self.cluster, [name]) as forward, Service(forward.url, self.deadline) as service:
+    def _ask(self, pod: Json, *, first: bool) -> None:
+        name = pod["metadata"]["name"]
+        with (
+            Forward(self.cluster, [name]) as forward,
+            Forward(self.cluster, [name], management_port(pod)) as management,
+            Service(forward.url, self.deadline) as service,
+            Service(management.url, self.deadline) as monitored,
+        ):
             try:
-                about = service.version()
+                about = monitored.version()
+                self._runtime = about["runtime"]
                 if first or not self._examples:
                     self._examples = self._find(name, about["model"])
-                line = golden.check(service, self._examples, about["runtime"])
+                line = golden.check(service, self._examples, self._runtime)
             except Refused as error:
-                if forward.error:
-                    raise forward.error from error
+                failed = forward.error or management.error
+                if failed:
+                    raise failed from error
                 raise Refused(f"pod {name}: {error}") from error
         self._pass(f"{name}: {line}")
 
@@ -112,7 +122,7 @@ class Checks:
         """
         with Service(url, self.deadline) as service:
             try:
-                line = golden.check(service, self._examples, service.version()["runtime"])
+                line = golden.check(service, self._examples, self._runtime)
             except Refused as error:
                 raise Refused(f"{url}: {error}") from error
         self._pass(f"{url}: {line}")

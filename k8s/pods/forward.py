@@ -14,21 +14,29 @@ import socket
 import threading
 from typing import Any
 
-from k8s.cluster import Cluster
+from k8s.cluster import Cluster, Json
 from k8s.errors import K8sError, one_line
 from k8s.pods.tunnel import frames, open_tunnel
 
 logger = logging.getLogger(__name__)
 
+_PORT = 3000
+"""The port of a pod that classifies."""
 _DATA, _ERROR = 0, 1
 """Channels of the first port."""
 _CHUNK = 64 * 1024
 
 
+def management_port(pod: Json) -> int:
+    """Return the port of a pod that has its metrics and its version: one named `management`, or else the main one."""
+    ports = [port for container in pod.get("spec", {}).get("containers", []) for port in container.get("ports", [])]
+    return next((int(port["containerPort"]) for port in ports if port.get("name") == "management"), _PORT)
+
+
 class Forward:
     """A context manager that listens at `url`. Each connection goes to the next of `pods`, in turn."""
 
-    def __init__(self, cluster: Cluster, pods: list[str], port: int = 3000) -> None:
+    def __init__(self, cluster: Cluster, pods: list[str], port: int = _PORT) -> None:
         self._cluster, self._port = cluster, port
         self._pods = itertools.cycle(pods)
         self._server = socket.create_server(("127.0.0.1", 0))

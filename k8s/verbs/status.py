@@ -15,7 +15,7 @@ from k8s import options
 from k8s.cluster import Cluster, Json
 from k8s.errors import K8sError
 from k8s.pods import metrics
-from k8s.pods.forward import Forward
+from k8s.pods.forward import Forward, management_port
 from k8s.pods.rollout import is_ready
 from k8s.pods.service import Service
 from k8s.pods.waiting import deployment, selector
@@ -91,7 +91,7 @@ def _pod(cluster: Cluster, component: str, pod: Json, interval: float) -> dict[s
     if not row["ready"]:
         return row
     try:
-        with Forward(cluster, [name]) as forward, Service(forward.url) as service:
+        with Forward(cluster, [name], management_port(pod)) as forward, Service(forward.url) as service:
             about, before = service.version(), metrics.parse(service.metrics())
             time.sleep(interval)
             measured = metrics.figures(metrics.parse(service.metrics()), before)

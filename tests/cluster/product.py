@@ -188,5 +188,5 @@ class Release:
 
     def metrics(self, pod: dict[str, Any]) -> str:
         """Return the pod's own metrics, or the API server's error if the pod can't be reached."""
-        path = f"/api/v1/namespaces/{self.namespace}/pods/{pod['metadata']['name']}:3000/proxy/metrics"
+        path = f"/api/v1/namespaces/{self.namespace}/pods/{pod['metadata']['name']}:3001/proxy/metrics"
         return self.cluster.kubectl("get", "--raw", path, check=False)

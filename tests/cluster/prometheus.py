@@ -64,7 +64,7 @@ def start(release: Release, name: str, rules: dict[str, Any], *jobs: dict[str, A
             {
                 "job_name": "pods",
                 "dns_sd_configs": [
-                    {"names": [f"{release.fullname}-headless"], "type": "A", "port": 3000, "refresh_interval": "2s"}
+                    {"names": [f"{release.fullname}-headless"], "type": "A", "port": 3001, "refresh_interval": "2s"}
                 ],
                 # The Prometheus Operator would take these labels from the ServiceMonitor and the pods.
                 "relabel_configs": [

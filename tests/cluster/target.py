@@ -39,7 +39,7 @@ class Target:
         eventually(self.routed, "a route to the service")
 
     def routed(self) -> bool:
-        return httpx.get(f"{self.release.cluster.http}/readyz", headers={"Host": self.host}).status_code == 200
+        return httpx.get(f"{self.release.cluster.http}/v2/health/ready", headers={"Host": self.host}).status_code == 200
 
     def settled(self) -> bool:
         """Return whether no pod is ending. A rollout is done while old pods still end."""

@@ -123,15 +123,21 @@ def test_every_command_of_the_readme_works(checkout: Path, tmp_path: Path) -> No
     assert json.loads((checkout / "runs" / "shorter" / "metrics.json").read_text())["train"]["epochs"] == 5
 
 
+@pytest.mark.parametrize("name", ["PORT", "MANAGEMENT_PORT"])
 @pytest.mark.parametrize("port", ["busy", "abc", "0", "99999"])
-def test_a_port_that_is_busy_or_invalid_fails_with_one_line(port: str) -> None:
+def test_a_port_that_is_busy_or_invalid_fails_with_one_line(port: str, name: str) -> None:
     with socket.create_server(("", 0)) as busy:
         wanted = str(busy.getsockname()[1]) if port == "busy" else port
         done = subprocess.run(
-            ["scripts/run"], env=os.environ | {"PORT": wanted}, capture_output=True, text=True, check=False, timeout=60
+            ["scripts/run"],
+            env=os.environ | {"PORT": str(free_port()), name: wanted},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
         )
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"run: port {wanted} is invalid or in use; choose another: make run PORT=3001\n"
+    assert done.stderr == f"run: port {wanted} is invalid or in use; choose another: make run {name}=3005\n"
 
 
 def test_every_make_target_that_is_named_exists() -> None:

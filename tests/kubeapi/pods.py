@@ -102,7 +102,7 @@ def _roll(objects: Objects, deployment: Json, fates: dict[str, Fate], most_pods:
         pod = objects.get("pods", called)
         if pod is None:
             metadata = {"name": called, "labels": labels}
-            pod = objects.put("pods", {"kind": "Pod", "metadata": metadata, "spec": {}})
+            pod = objects.put("pods", {"kind": "Pod", "metadata": metadata, "spec": _ports(spec["template"]["spec"])})
         pod["status"] = _status(fate, spec["template"]["spec"])
     mine = objects.all("pods", f"set={newest['metadata']['name']}")
     for extra in mine[wanted:]:
@@ -132,6 +132,12 @@ def _is_ready(pod: Json) -> bool:
 
 def _fate(fates: dict[str, Fate], template: Json) -> Fate:
     return fates.get(template["containers"][0]["image"], Fate("missing"))
+
+
+def _ports(template: Json) -> Json:
+    """Return the part of a pod's spec by which clients find its ports."""
+    known = [{key: each[key] for key in ("name", "ports") if key in each} for each in template["containers"]]
+    return {"containers": known}
 
 
 def _status(fate: Fate, template: Json) -> Json:

@@ -138,7 +138,10 @@ class _Handler(QuietHandler):
         elif sub == "log":
             self._answer(200, fate.log.encode())
         elif sub == "portforward":
-            tunnels.port_forward(self, fate, int(self.query["ports"][0]))
+            port = int(self.query["ports"][0])
+            open_ports = [each["containerPort"] for own in pod["spec"]["containers"] for each in own.get("ports", [])]
+            assert port in open_ports, f"{name} has no port {port}"
+            tunnels.port_forward(self, fate, port)
         elif sub == "exec":
             tunnels.execute(self, fate, self.query["command"])
 

@@ -25,14 +25,16 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from bento.http import static
+from bento.http.pages import static
 
 HTTPTOOLS = "uvicorn.protocols.http.httptools_impl"
 PROTOCOL, CYCLE = f"{HTTPTOOLS}.HttpToolsProtocol", f"{HTTPTOOLS}.RequestResponseCycle"
 FLOW, STATE = "uvicorn.protocols.http.flow_control.FlowControl", "uvicorn.server.ServerState"
 CONTAINER = "bentoml._internal.configuration.containers.BentoMLContainer"
 
-OUR_PROTOCOL = "bento/http/protocol.py"
+OUR_PROTOCOL = "bento/http/connection/protocol.py"
+OUR_EXCHANGE = "bento/http/connection/exchange.py"
+OUR_SERVER = "bento/http/connection/server.py"
 
 Expected = type | tuple[str, ...] | frozenset[str]
 """The type of a value; or all parameters that it takes; or some of them."""
@@ -82,14 +84,11 @@ CONNECTION: dict[str, tuple[str, Expected]] = {
     f"{PROTOCOL}.expect_100_continue": ("keeps such a request from an early refusal", bool),
     f"{PROTOCOL}.cycle": ("is the newest request of the connection", RequestResponseCycle),
     f"{CYCLE}.scope": ("carries our exchange to the application", dict),
-    f"{CYCLE}.body": ("holds a small body, so that no ASGI message is needed", bytearray),
     f"{CYCLE}.more_body": ("says whether the body is incomplete", bool),
     f"{CYCLE}.disconnected": ("says whether the client has left", bool),
     f"{CYCLE}.keep_alive": ("says whether the connection stays open after the answer", bool),
     f"{CYCLE}.response_started": ("is set when an answer is written at once", bool),
     f"{CYCLE}.response_complete": ("is set when an answer is written at once", bool),
-    f"{CYCLE}.on_response": ("ends a request that was answered at once", ()),
-    f"{FLOW}.write_paused": ("says whether the client is slow to read", bool),
     f"{FLOW}.pause_reading": ("stops reading after the last request", ()),
     f"{FLOW}.resume_reading": ("lets uvicorn notice that a client has left", ()),
     f"{STATE}.default_headers": ("goes with every answer", list),
@@ -98,8 +97,19 @@ CONNECTION: dict[str, tuple[str, Expected]] = {
 }
 """What our connection relies on: name, why, and what it must be."""
 
+EXCHANGE: dict[str, tuple[str, Expected]] = {
+    CYCLE: ("is the request that is answered at once", frozenset({"scope", "transport", "flow"})),
+    f"{CYCLE}.body": ("holds a small body, so that no ASGI message is needed", bytearray),
+    f"{CYCLE}.on_response": ("ends a request that was answered at once", ()),
+    f"{FLOW}.write_paused": ("says whether the client is slow to read", bool),
+}
+
 TABLE = [
     *(Private(name, OUR_PROTOCOL, why, expected) for name, (why, expected) in CONNECTION.items()),
+    *(Private(name, OUR_EXCHANGE, why, expected) for name, (why, expected) in EXCHANGE.items()),
+    Private("uvicorn.Server", "bento/service.py", "is what BentoML's worker makes of our application", type),
+    Private("uvicorn.Server.run", OUR_SERVER, "gets the sockets to listen on", ("sockets",)),
+    Private("uvicorn.Server.config", OUR_SERVER, "holds our application", uvicorn.Config),
     Private("uvicorn.config.HTTP_PROTOCOLS", "bento/service.py", "puts our protocol in place of uvicorn's", dict),
     Private("uvicorn.Server.handle_exit", "bento/lifecycle.py", "closes the listener after draining", ("sig", "frame")),
     Private(
@@ -197,7 +207,7 @@ def test_bentoml_still_carries_swagger_ui() -> None:
     folder = static._swagger_folder()
     missing = [name for name in static._SWAGGER if not (folder / name).is_file()]
     assert not missing, (
-        f"bentoml {version('bentoml')} has no {missing} in {folder}; bento/http/static.py serves /docs from it"
+        f"bentoml {version('bentoml')} has no {missing} in {folder}; bento/http/pages/static.py serves /docs from it"
     )
 
 

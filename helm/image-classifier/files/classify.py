@@ -1,4 +1,4 @@
-"""Program of `helm test`: python -c FILE URL SECONDS. Send the model's golden images and two invalid images."""
+"""Program of `helm test`: python -c FILE URL MANAGEMENT-URL SECONDS. Send golden images and two invalid images."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ try:
 except ImportError:
     sys.exit("FAILED: the image is older than this chart; upgrade the image, or use the chart of its version")
 
-URL, SECONDS = sys.argv[1], float(sys.argv[2])
+URL, MANAGEMENT, SECONDS = sys.argv[1], sys.argv[2], float(sys.argv[3])
 # The first folder holds a downloaded or mounted model, the second one the image's own model.
 STORES = (Path("/bentoml/models"), BENTO / "models")
 
 
-def ask(path: str, body: bytes | None = None) -> tuple[int, Message, bytes]:
+def ask(path: str, body: bytes | None = None, url: str = URL) -> tuple[int, Message, bytes]:
     """Return status, headers and body of the answer. With `body` the request is a POST."""
     headers = {"Content-Type": "application/octet-stream", "X-API-Key": os.environ.get("API_KEYS", "").split(",")[0]}
-    request = urllib.request.Request(URL + path, body, headers if body is not None else {})
+    request = urllib.request.Request(url + path, body, headers if body is not None else {})
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return answer.status, answer.headers, answer.read()
@@ -45,9 +45,9 @@ def check(what: str, passed: object, found: object) -> None:
 
 
 def is_ready() -> bool:
-    """Return whether the service is ready. A Service without endpoints refuses the connection."""
+    """Return whether a pod is ready, and the Service leads to one. Without endpoints it refuses the connection."""
     try:
-        return ask("/readyz")[0] == 200
+        return ask("/readyz", url=MANAGEMENT)[0] == 200 and ask("/predict")[0] == 405
     except OSError:
         return False
 
@@ -66,9 +66,9 @@ def golden_folder(tag: str) -> Path | None:
 deadline = time.monotonic() + SECONDS
 while not (ready := is_ready()) and time.monotonic() < deadline:
     time.sleep(0.5)
-check(f"{URL} is ready", ready, f"/readyz did not return 200 within {SECONDS:g} s")
+check(f"{URL} is ready", ready, f"{MANAGEMENT}/readyz did not return 200 within {SECONDS:g} s")
 
-folder = golden_folder(json.loads(ask("/version")[2])["model"])
+folder = golden_folder(ask("/predict")[1]["X-Model-Version"])
 check("the model has golden images", folder, f"no {GOLDEN_INDEX} in {' or '.join(map(str, STORES))}")
 assert folder is not None
 
@@ -86,5 +86,5 @@ for what, sent in (("half an image", image[: len(image) // 2]), ("plain text", b
     is_problem = headers["Content-Type"] == "application/problem+json"
     check(f"{what} is refused with a 4xx and a reason", 400 <= status < 500 and is_problem, (status, body))
 
-status, _, body = ask("/metrics")
+status, _, body = ask("/metrics", url=MANAGEMENT)
 check("/metrics counts requests", status == 200 and b"\nimage_classifier_requests_total{" in body, f"status {status}")

@@ -42,6 +42,9 @@
 {{- fail (printf "The NetworkPolicy would block clients outside the cluster, which service.type %s is for. Set networkPolicy.extraFrom to their addresses, such as an ipBlock.cidr, or networkPolicy.enabled to false." $v.service.type) }}
 {{- end }}
 {{- end }}
+{{- if eq (int $v.settings.managementPort) 3000 }}
+{{- fail "settings.managementPort 3000 is the port of the requests. Choose another one, or 0 for no second port." }}
+{{- end }}
 {{- if lt (int $v.settings.maxBufferedBytes) (int $v.settings.maxBodyBytes) }}
 {{- fail (printf "settings.maxBufferedBytes (%d) must be at least settings.maxBodyBytes (%d)." (int64 $v.settings.maxBufferedBytes) (int64 $v.settings.maxBodyBytes)) }}
 {{- end }}

@@ -8,6 +8,10 @@
   ports:
     - name: http
       containerPort: 3000
+    {{- with int $values.settings.managementPort }}
+    - name: management
+      containerPort: {{ . }}
+    {{- end }}
   env:
     {{- include "image-classifier.model.env" . | nindent 4 }}
     {{- with .model.runtime }}
@@ -21,6 +25,10 @@
           containerName: server
           resource: limits.cpu
           divisor: "1"
+    {{- end }}
+    {{- with int $values.settings.managementPort }}
+    - name: MANAGEMENT_PORT
+      value: {{ . | quote }}
     {{- end }}
     {{- with $values.apiKeys.existingSecret }}
     - name: API_KEYS
@@ -36,14 +44,15 @@
     {{- with $values.extraEnvFrom }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
+  {{- $probed := include "image-classifier.managementPort" .root }}
   startupProbe:
-    httpGet: {path: /readyz, port: http}
+    httpGet: {path: /readyz, port: {{ $probed }}}
     {{- toYaml $values.probes.startup | nindent 4 }}
   readinessProbe:
-    httpGet: {path: /readyz, port: http}
+    httpGet: {path: /readyz, port: {{ $probed }}}
     {{- toYaml $values.probes.readiness | nindent 4 }}
   livenessProbe:
-    httpGet: {path: /livez, port: http}
+    httpGet: {path: /livez, port: {{ $probed }}}
     {{- toYaml $values.probes.liveness | nindent 4 }}
   {{- if int $values.shutdown.preStopSeconds }}
   lifecycle:

@@ -1,3 +1,22 @@
+{{/* The NetworkPolicy rule that admits peers to a port. Takes port, namespaces and extra, a list of peers. */}}
+{{- define "image-classifier.admitted" -}}
+- ports:
+    - {port: {{ .port }}, protocol: TCP}
+  from:
+    - podSelector: {}
+    {{- with .namespaces }}
+    - namespaceSelector:
+        matchExpressions:
+          - key: kubernetes.io/metadata.name
+            operator: In
+            values:
+              {{- toYaml (uniq .) | nindent 14 }}
+    {{- end }}
+    {{- with .extra }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+{{- end }}
+
 {{/* The NetworkPolicy rules for DNS. OpenShift's DNS pods listen on 5353. */}}
 {{- define "image-classifier.egress.dns" -}}
 - ports:

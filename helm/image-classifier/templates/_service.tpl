@@ -33,3 +33,13 @@ spec:
     {{- toYaml . | nindent 4 }}
 {{- end }}
 {{- end }}
+
+{{/* The name of the pods' port that has probes, metrics and version. */}}
+{{- define "image-classifier.managementPort" -}}
+{{- int .Values.settings.managementPort | empty | ternary "http" "management" }}
+{{- end }}
+
+{{/* The numbers of the pods' ports, as JSON. */}}
+{{- define "image-classifier.ports" -}}
+{{- list 3000 (int .Values.settings.managementPort) | compact | toJson }}
+{{- end }}

@@ -43,8 +43,19 @@ def test_a_pod_monitor_finds_the_pods_by_the_name_of_their_port() -> None:
     release = template({"podMonitor.enabled": True})
     monitor = release.spec("PodMonitor")
     assert monitor["selector"]["matchLabels"].items() <= release.pod()["metadata"]["labels"].items()
-    (port,) = release.server()["ports"]
-    assert [endpoint["port"] for endpoint in monitor["podMetricsEndpoints"]] == [port["name"]]
+    probed = release.server()["readinessProbe"]["httpGet"]["port"]
+    assert probed in [port["name"] for port in release.server()["ports"]]
+    assert [endpoint["port"] for endpoint in monitor["podMetricsEndpoints"]] == [probed]
+
+
+@pytest.mark.parametrize(("number", "name"), [(3001, "management"), (0, "http")])
+def test_metrics_are_scraped_on_the_management_port_if_there_is_one(number: int, name: str) -> None:
+    value = {"settings.managementPort": number}
+    assert template(value | {"podMonitor.enabled": True}).spec("PodMonitor")["podMetricsEndpoints"][0]["port"] == name
+    release = template(value | {"serviceMonitor.enabled": True})
+    assert release.spec("ServiceMonitor")["endpoints"][0]["port"] == name
+    (port,) = release.spec("Service", f"{NAME}-headless")["ports"]
+    assert port == {"name": name, "port": number or 3000, "targetPort": name}
 
 
 @pytest.mark.parametrize("kind", ["ServiceMonitor", "PodMonitor"])

@@ -65,8 +65,8 @@ def test_a_new_chart_version_alone_restarts_no_pod(tmp_path: Path) -> None:
 
 def test_readiness_and_liveness_use_different_endpoints() -> None:
     server = template().server()
-    assert server["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
-    assert server["livenessProbe"]["httpGet"] == {"path": "/livez", "port": "http"}
+    assert server["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "management"}
+    assert server["livenessProbe"]["httpGet"] == {"path": "/livez", "port": "management"}
 
 
 def test_a_hung_pod_has_a_shorter_grace_period_than_a_stopping_pod() -> None:
@@ -112,6 +112,32 @@ def test_without_a_cpu_limit_the_chart_does_not_set_threads() -> None:
     release = template({"resources.limits": {"cpu": None}})
     assert "THREADS" not in release.env()
     assert "THREADS" not in release.settings
+
+
+def test_the_pod_itself_sets_the_management_port_that_its_probes_ask() -> None:
+    """The kind: a pod of an older revision that restarts reads the newest ConfigMap, but keeps its own probes."""
+    release = template({"settings.managementPort": 4000})
+    assert release.env()["MANAGEMENT_PORT"] == "4000"
+    assert {"name": "management", "containerPort": 4000} in release.server()["ports"]
+    assert "MANAGEMENT_PORT" not in release.settings
+
+
+def test_without_a_management_port_probes_ask_the_only_port() -> None:
+    release = template({"settings.managementPort": 0})
+    assert "MANAGEMENT_PORT" not in release.env() | release.settings
+    server = release.server()
+    assert [server[f"{kind}Probe"]["httpGet"]["port"] for kind in ("startup", "readiness", "liveness")] == ["http"] * 3
+
+
+def test_the_port_of_the_requests_is_no_management_port() -> None:
+    assert "settings.managementPort 3000 is the port of the requests." in refusal({"settings.managementPort": 3000})
+
+
+def test_only_named_groups_of_routes_are_switched_off() -> None:
+    # The service refuses an empty value.
+    assert "DISABLED_ROUTES" not in template().settings
+    assert template({"settings.disabledRoutes": "docs"}).settings["DISABLED_ROUTES"] == "docs"
+    assert "disabledRoutes" in refusal({"settings.disabledRoutes": "predict"})
 
 
 def test_only_named_origins_are_set() -> None:

@@ -22,7 +22,32 @@ def test_the_service_forwards_port_80_to_the_container() -> None:
     release = template()
     (port,) = release.spec("Service")["ports"]
     assert (port["name"], port["port"], port["targetPort"]) == ("http", 80, "http")
-    assert release.server()["ports"] == [{"name": "http", "containerPort": 3000}]
+    assert {"name": "http", "containerPort": 3000} in release.server()["ports"]
+
+
+def test_no_service_that_a_gateway_leads_to_has_the_management_port() -> None:
+    """The kind: metrics and versions are public wherever a gateway leads to the port that has them."""
+    release = template(ROUTE | {"canary.enabled": True, "shadow.enabled": True})
+    services = {
+        item["metadata"]["name"]: item["spec"]["ports"] for item in release.objects if item["kind"] == "Service"
+    }
+    assert {name: [port["targetPort"] for port in ports] for name, ports in services.items()} == {
+        NAME: ["http"],
+        f"{NAME}-canary": ["http"],
+        f"{NAME}-shadow": ["http"],
+        f"{NAME}-headless": ["management"],
+    }
+
+
+def test_alb_checks_the_pods_where_their_probes_do() -> None:
+    def annotations(port: int) -> dict[str, str]:
+        values = INGRESS | {"ingress.className": "alb", "settings.managementPort": port}
+        found: dict[str, str] = template(values).get("Ingress")["metadata"]["annotations"]
+        return found
+
+    check = "alb.ingress.kubernetes.io/healthcheck"
+    assert annotations(3001) == {f"{check}-path": "/readyz", f"{check}-port": "3001"}
+    assert annotations(0) == {f"{check}-path": "/readyz"}
 
 
 def test_the_headless_service_lists_unready_pods_too() -> None:

@@ -8,13 +8,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.chart.conftest import template
 from tests.chart.manifests import NAME
-from tests.integration.conftest import Server, Store, free_port, serving
+from tests.integration.conftest import Server, Store, free_port, serving, wait_until_ready
 from tests.stored import write_entry
 
 
@@ -32,16 +33,20 @@ def server(store: Store) -> Iterator[Server]:
         yield server
 
 
-def helm_test(url: str, home: Path, cwd: Path = Path(), **variables: str) -> subprocess.CompletedProcess[str]:
+def helm_test(
+    url: str, home: Path, cwd: Path = Path(), management: str = "", **variables: str
+) -> subprocess.CompletedProcess[str]:
     """Run the test pod's command with `url` as the Service and `home` as the folder of the image's Bento.
+
+    Without `management`, `url` also has probes and metrics.
 
     The command runs in `cwd`, which holds the service's code.
     """
     (container,) = template().get("Pod", f"{NAME}-test")["spec"]["containers"]
-    python, *options, service, _ = container["command"]
-    assert (python, service) == ("python", f"http://{NAME}:80")
+    python, *options, service, monitored, _ = container["command"]
+    assert (python, service, monitored) == ("python", f"http://{NAME}:80", f"http://{NAME}-headless:3001")
     environment = os.environ | {"BENTO_PATH": str(home)} | variables
-    command = [sys.executable, *options, url, "1"]
+    command = [sys.executable, *options, url, management or url, "1"]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 
@@ -54,6 +59,22 @@ def test_a_service_that_predicts_the_golden_classes_passes(server: Server, store
         assert f"ok: {check}" in lines
     assert server.metric("image_classifier_predictions_total") >= 3
     assert server.metric("image_classifier_rejected_images_total") >= 2
+
+
+def test_probes_and_metrics_are_asked_on_the_management_port(store: Store) -> None:
+    """The kind: the chart's own test relies on routes that the Service no longer has."""
+    port = free_port()
+    with serving(store, ".", wait=False, MANAGEMENT_PORT=str(port)) as server:
+        management = replace(server, port=port)
+        wait_until_ready(management)
+        done = helm_test(server.url, store.home, management=management.url)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ok: /metrics counts requests" in done.stdout
+
+
+def test_without_a_management_port_the_service_is_asked_for_everything() -> None:
+    pod = template({"settings.managementPort": 0}).get("Pod", f"{NAME}-test")
+    assert pod["spec"]["containers"][0]["command"][-3:-1] == [f"http://{NAME}:80"] * 2
 
 
 def test_a_wrong_answer_fails(server: Server, store: Store, tmp_path: Path) -> None:
@@ -83,7 +104,7 @@ def test_an_unreachable_service_fails(store: Store) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     done = helm_test(url, store.home)
     assert done.returncode == 1
-    assert f"FAILED: {url} is ready: /readyz did not return 200 within 1 s" in done.stdout
+    assert f"FAILED: {url} is ready: {url}/readyz did not return 200 within 1 s" in done.stdout
 
 
 def test_code_beside_the_model_of_the_bento_is_found(server: Server, store: Store, tmp_path: Path) -> None:

@@ -81,13 +81,24 @@ def policy(values: dict[str, Any]) -> dict[str, Any]:
     return template(values).spec("NetworkPolicy")
 
 
-def test_the_network_policy_admits_the_namespace_gateway_and_monitoring_on_one_port() -> None:
-    (rule,) = policy(GATEWAY | {"networkPolicy.gatewayNamespaces": ["edge"]})["ingress"]
-    assert rule["ports"] == [{"port": "http", "protocol": "TCP"}]
-    own, others = rule["from"]
-    assert own == {"podSelector": {}}
-    (expression,) = others["namespaceSelector"]["matchExpressions"]
-    assert expression["values"] == ["edge", "monitoring"]
+def admitted(values: dict[str, Any]) -> dict[str, list[str]]:
+    """Return the namespaces that each port is open to, besides the release's own."""
+    found = {}
+    for rule in policy(GATEWAY | {"networkPolicy.gatewayNamespaces": ["edge"]} | values)["ingress"]:
+        (port,) = rule["ports"]
+        assert port["protocol"] == "TCP"
+        own, *others = rule["from"]
+        assert own == {"podSelector": {}}
+        expressions = [one for peer in others for one in peer["namespaceSelector"]["matchExpressions"]]
+        found[port["port"]] = [name for expression in expressions for name in expression["values"]]
+    return found
+
+
+def test_the_network_policy_opens_requests_to_the_gateway_and_management_to_monitoring() -> None:
+    """The kind: a policy by port means nothing if the gateway may use the port that Prometheus scrapes."""
+    assert admitted({}) == {"http": ["edge"], "management": ["monitoring"]}
+    assert admitted({"networkPolicy.monitoringNamespaces": []}) == {"http": ["edge"], "management": []}
+    assert admitted({"settings.managementPort": 0}) == {"http": ["edge", "monitoring"]}
 
 
 def test_the_network_policy_allows_egress_only_to_dns_by_default() -> None:
@@ -140,9 +151,9 @@ def test_the_test_pod_has_a_policy_of_its_own() -> None:
     labels = release.get("Pod", f"{NAME}-test")["metadata"]["labels"]
     assert spec["podSelector"]["matchLabels"].items() <= labels.items()
     assert (spec["policyTypes"], "ingress" in spec) == (["Ingress", "Egress"], False)
-    (container_port,) = release.server()["ports"]
+    container_ports = [port["containerPort"] for port in release.server()["ports"]]
     (server,) = [rule for rule in spec["egress"] if "to" in rule]
-    assert [port["port"] for port in server["ports"]] == [container_port["containerPort"]]
+    assert [port["port"] for port in server["ports"]] == container_ports == [3000, 3001]
     assert {"ports": [{"port": 443, "protocol": "TCP"}]} in spec["egress"]
     assert {"ports": [{"port": 7}]} in spec["egress"]
     off = template({"test.enabled": False}).find("NetworkPolicy", f"{NAME}-test")
@@ -151,7 +162,7 @@ def test_the_test_pod_has_a_policy_of_its_own() -> None:
 
 def test_extra_peers_and_egress_rules_are_added() -> None:
     spec = policy({"networkPolicy.extraFrom": [{"ipBlock": {"cidr": "10.0.0.0/8"}}], "networkPolicy.extraEgress": [{}]})
-    assert {"ipBlock": {"cidr": "10.0.0.0/8"}} in spec["ingress"][0]["from"]
+    assert [{"ipBlock": {"cidr": "10.0.0.0/8"}} in rule["from"] for rule in spec["ingress"]] == [True, False]
     assert {} in spec["egress"]
 
 

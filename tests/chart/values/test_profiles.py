@@ -62,6 +62,25 @@ def test_gke_checks_every_service_that_gets_requests() -> None:
             assert all(release.get("Service", spec["targetRef"]["name"]) for spec in policies)
 
 
+@pytest.mark.parametrize("port", [3001, 0])
+def test_gke_checks_health_where_the_probes_do(port: int) -> None:
+    (policy,) = [
+        item["spec"]
+        for item in template({"settings.managementPort": port}, "gke").objects
+        if item["kind"] == "HealthCheckPolicy"
+    ]
+    fixed = {"portSpecification": "USE_FIXED_PORT", "port": port} if port else {}
+    assert policy["default"]["config"]["httpHealthCheck"] == {"requestPath": "/readyz"} | fixed
+
+
+@pytest.mark.parametrize("profile", ["gke", "eks"])
+def test_the_network_policy_lets_a_load_balancer_check_health(profile: str) -> None:
+    requests, management = template({}, profile).spec("NetworkPolicy")["ingress"]
+    blocks = [peer for peer in requests["from"] if "ipBlock" in peer]
+    assert blocks
+    assert [peer for peer in management["from"] if "ipBlock" in peer] == blocks
+
+
 def test_aks_uses_no_nginx() -> None:
     assert "Ingress" not in template({}, "aks").kinds
     assert "nginx.ingress" not in template({}, "aks").text

@@ -35,7 +35,7 @@ def answers(client: httpx.Client, product: Product, host: str) -> None:
 
     def routed() -> bool:
         try:
-            return client.get("/readyz", headers=headers, extensions=extensions).status_code == 200
+            return client.get("/v2/health/ready", headers=headers, extensions=extensions).status_code == 200
         except httpx.TransportError:
             return False
 
@@ -116,4 +116,4 @@ def test_the_gateway_answers_over_tls_with_the_given_certificate(
         answers(client, product, SECURE)
     # A client that doesn't trust the authority can't connect.
     with httpx.Client(base_url=cluster.https) as client, pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY"):
-        client.get("/readyz", headers={"Host": SECURE}, extensions={"sni_hostname": SECURE})
+        client.get("/v2/health/ready", headers={"Host": SECURE}, extensions={"sni_hostname": SECURE})

@@ -52,7 +52,7 @@ def watching(busy: Target, product: Product, tmp_path_factory: pytest.TempPathFa
 
 
 def test_prometheus_finds_every_pod_by_the_headless_service(busy: Target, watching: Prometheus) -> None:
-    addresses = {f"{pod['status']['podIP']}:3000" for pod in busy.release.pods()}
+    addresses = {f"{pod['status']['podIP']}:3001" for pod in busy.release.pods()}
     assert len(addresses) == 2
     eventually(
         lambda: {each["metric"]["pod"] for each in watching.query("image_classifier_ready == 1")} == addresses,

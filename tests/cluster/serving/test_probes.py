@@ -34,7 +34,7 @@ def statuses(release: Release, pod: str) -> str:
 ASK = """
 import http.client
 for path in ("/livez", "/readyz"):
-    connection = http.client.HTTPConnection("127.0.0.1", 3000, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", 3001, timeout=5)
     connection.request("GET", path)
     print(connection.getresponse().status, end=" ")
 """

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bento.cpus import available_cpus
+from bento.http.routes.table import OPTIONAL
 from bento.settings import Settings, SettingsError, read_settings
 
 
@@ -34,6 +35,35 @@ def test_api_keys_without_a_key_are_refused_and_never_open_the_service(
     """A setting that protects something ends the start if it is set but empty, as from an unset variable."""
     monkeypatch.setenv("API_KEYS", keys)
     with pytest.raises(SettingsError, match=f"^API_KEYS='{keys}': there is no key in it"):
+        read_settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "there is no group in it; name at least one of docs, page, v2, or unset it"),
+        (",", "there is no group in it; name at least one of docs, page, v2, or unset it"),
+        ("docs,/v2", "'/v2' can't be switched off; the groups are docs, page, v2"),
+        ("predict", "'predict' can't be switched off; the groups are docs, page, v2"),
+    ],
+)
+def test_a_list_of_routes_to_switch_off_names_groups(monkeypatch: pytest.MonkeyPatch, text: str, reason: str) -> None:
+    """A setting that closes something ends the start if it is empty or misspelt; otherwise it would close nothing."""
+    monkeypatch.setenv("DISABLED_ROUTES", text)
+    with pytest.raises(SettingsError) as raised:
+        read_settings()
+    assert str(raised.value) == f"DISABLED_ROUTES={text!r}: {reason}"
+
+
+def test_the_groups_of_routes_are_those_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISABLED_ROUTES", ", ".join(OPTIONAL))
+    assert read_settings().disabled_groups == list(OPTIONAL)
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "http"])
+def test_a_management_port_is_a_port(monkeypatch: pytest.MonkeyPatch, port: str) -> None:
+    monkeypatch.setenv("MANAGEMENT_PORT", port)
+    with pytest.raises(SettingsError, match=f"^MANAGEMENT_PORT='{port}': "):
         read_settings()
 
 

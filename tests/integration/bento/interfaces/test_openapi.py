@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bento.http.routes import ROUTES
+from bento.http.routes.table import ROUTES
 from tests.integration.conftest import Server, Store, serving
 
 SCHEMATHESIS = str(Path(sys.executable).parent / "schemathesis")

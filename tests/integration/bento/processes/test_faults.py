@@ -148,6 +148,19 @@ def test_only_a_hung_model_fails_liveness(slow_store: Store) -> None:
         assert server.predict(picture("red")).json()["predicted_class"] == "red"
 
 
+def test_what_waits_for_a_hung_model_is_answered_at_its_deadline(slow_store: Store) -> None:
+    """The kind: requests that wait in a pod until it is restarted, without an answer that a gateway could act on."""
+    with serving(slow_store, ".", THREADS="1", DEADLINE_MS="1000") as server, ThreadPoolExecutor(20) as pool:
+        tasks = Path(f"/proc/{worker(server).pid}/task").iterdir()
+        (tid,) = (int(task.name) for task in tasks if (task / "comm").read_text() == "inference\n")
+        with stopped_thread(tid):
+            done = [future.result() for future in answers(server, pool, 10)]
+        assert {response.status_code for response in done} == {503}
+        assert {response.json()["code"] for response in done} == {"deadline_exceeded"}
+        assert all(int(response.headers["retry-after"]) >= 1 for response in done)
+        wait_for(lambda: server.predict(picture("red")).status_code == 200)
+
+
 def test_load_alone_never_fails_liveness(slow_store: Store) -> None:
     with serving(slow_store, ".", THREADS="1", HANG_TIMEOUT="5") as server, ThreadPoolExecutor(100) as pool:
         waiting = answers(server, pool, 250)

@@ -39,7 +39,10 @@ def test_the_newest_model_is_served_unless_a_tag_is_named(store: Store, tmp_path
         ({"MAX_PIXELS": "100000000"}, "MAX_PIXELS='100000000': Input should be less than or equal to 89478485"),
         ({"THREADS": "0"}, "THREADS='0': Input should be greater than or equal to 1"),
         ({"BENTOML_CONFIG_OPTIONS": "services.image_classifier.workers=3"}, "configuration has workers: 3, which"),
-        ({"BENTOML_CONFIG_OPTIONS": "services.http.cors.enabled=true"}, "configuration has http.cors.enabled: True"),
+        (
+            {"BENTOML_CONFIG_OPTIONS": "services.http.cors.enabled=true"},
+            "http.cors.enabled: True, which this service doesn't follow; set CORS_ORIGINS",
+        ),
     ],
 )
 def test_a_wrong_setting_ends_the_start_with_one_line(

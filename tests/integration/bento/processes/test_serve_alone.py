@@ -145,6 +145,18 @@ def test_a_port_in_use_is_one_line(containerized: Containerized) -> None:
     assert done.stderr == "error: can't listen: Address already in use; choose another BENTOML_HOST or BENTOML_PORT\n"
 
 
+def test_a_management_port_in_use_is_one_line(containerized: Containerized) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = containerized.run(BENTOML_PORT=str(free_port()), MANAGEMENT_PORT=port)
+        same = containerized.run(BENTOML_PORT=(own := str(free_port())), MANAGEMENT_PORT=own)
+    for ended, wanted in ((done, port), (same, own)):
+        assert ended.returncode == 1
+        (line,) = [one for one in ended.stderr.splitlines() if "listen" in one]
+        assert f"can't listen on MANAGEMENT_PORT={wanted}: Address already in use; choose another port" in line
+        assert "Traceback" not in ended.stderr
+
+
 def test_a_damaged_model_is_a_failure(containerized: Containerized, tmp_path: Path) -> None:
     entry = write_entry(tmp_path / "damaged")
     (entry / "model-int8.onnx").write_bytes(b"no model")

@@ -23,7 +23,7 @@ def owners(api: KubeApi, kind: str) -> dict[str, str]:
 
 
 def watched(api: KubeApi) -> list[dict[str, Any]]:
-    """Return the list of what is there each time that a candidate's pod is asked."""
+    """Return the list of what is there each time that a port of a candidate's pod is asked."""
     seen: list[dict[str, Any]] = []
 
     def see(method: str, path: str) -> None:
@@ -51,7 +51,7 @@ def test_a_candidate_runs_as_its_release_with_the_extra_objects_that_it_needs(
         file.write_text(json.dumps({"extraObjects": objects}))
         done = release(tag, "--values", str(file))
         assert done.code == 0, done.err
-    first, second = seen
+    first, second = seen[0], seen[-1]
     name = "demo-image-classifier"
     assert first["account"] == second["account"] == name
     assert first["serviceaccounts"] == {name: "demo-candidate"}

@@ -41,10 +41,9 @@ def test_a_wrong_answer_of_the_gateway_rolls_the_release_back(release: Run, api:
 
 
 def test_another_server_behind_the_url_gives_a_one_line_error(release: Run, api: KubeApi) -> None:
-    # The API server answers /version with 200 and JSON, as many servers do.
     done = release("1", "--url", api.url)
     assert done.code == 3
-    assert done.error.startswith(f"{api.url}: GET /version: this isn't the classifier's answer: ")
+    assert done.error.startswith(f"{api.url}: POST /predict: ")
     assert done.error.endswith("the new release demo is removed")
     assert statuses(api) == {}
 

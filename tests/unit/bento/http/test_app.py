@@ -14,8 +14,8 @@ import httpx
 import numpy as np
 import pytest
 
-from bento.http.body import image_of
-from bento.http.open_inference import infer_response
+from bento.http.bodies.body import image_of
+from bento.http.bodies.open_inference import infer_response
 from bento.inference.warmup import WarmModel
 from bento.settings import Settings
 from bento.telemetry import metrics
@@ -113,7 +113,7 @@ def test_a_form_of_several_parts_is_parsed_off_the_event_loop(
         threads.append(threading.current_thread())
         return image_of(body, content_type)
 
-    monkeypatch.setattr("bento.http.handlers.image_of", spy)
+    monkeypatch.setattr("bento.http.handlers.predictor.image_of", spy)
 
     async def scenario() -> None:
         host = Host(lambda: model)
@@ -134,7 +134,7 @@ def test_a_large_answer_is_written_off_the_event_loop(model: WarmModel, monkeypa
         threads.append(threading.current_thread())
         return infer_response(*arguments)
 
-    monkeypatch.setattr("bento.http.open_inference.infer_response", spy)
+    monkeypatch.setattr("bento.http.bodies.open_inference.infer_response", spy)
 
     async def scenario() -> list[int]:
         # A model of a thousand classes.

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from bento.http.gate import AdmissionGate
-from bento.http.routes import ROUTES
+from bento.http.routes.table import ROUTES
 from bento.inference.admission import Admission
 from bento.lifecycle import Lifecycle
 from bento.settings import Settings
@@ -33,6 +33,15 @@ def test_only_a_prediction_of_one_image_is_refused_early(url: bytes) -> None:
 @pytest.mark.parametrize("url", [b"/", b"/predict/", b"/predict/batch", b"/explain", b"/predictor", b"/livez"])
 def test_other_routes_are_never_refused_early(url: bytes) -> None:
     assert Service().gate.early_route(b"POST", url) is None
+
+
+def test_only_a_management_port_that_is_set_is_one() -> None:
+    settings = Settings(management_port=3001)
+    gate = AdmissionGate(settings, Admission(settings), Lifecycle(0), ROUTES, (b"x-model-version", b"a:1"))
+    assert gate.is_management(("::", 3001))
+    assert not gate.is_management(("::", 3000))
+    for server in (("test", None), ("::", 3001), None):
+        assert not Service().gate.is_management(server)
 
 
 def test_a_request_is_refused_when_the_queue_is_full_and_the_service_is_ready() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from k8s.checks import golden, load
 from k8s.checks.pods import Checks
 from k8s.errors import K8sError, NotFound, Refused
 from k8s.errors import message_of as message
+from k8s.pods.forward import management_port
 from k8s.pods.service import Service
 from k8s.pods.waiting import Deadline
 from model_format.golden import GoldenImage
@@ -27,8 +29,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, K8sError | None]:
     """The pods that were asked, each with its failure. Tests enter the failures first."""
     failures: dict[str, K8sError | None] = {}
 
-    def ask(checks: Checks, name: str, *, first: bool) -> None:
-        error = failures.setdefault(name, None)
+    def ask(checks: Checks, pod: Json, *, first: bool) -> None:
+        error = failures.setdefault(pod["metadata"]["name"], None)
         checks._examples = [GoldenImage("0.png", b"", "7", 0.9)]
         if error:
             raise error
@@ -95,3 +97,43 @@ def test_a_load_whose_pod_goes_is_repeated(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_refusal_of_the_api_server_is_its_message() -> None:
     assert message('{"kind": "Status", "message": "pods \\"a\\" not found", "code": 404}') == 'pods "a" not found'
     assert message("bad gateway") == "bad gateway"
+
+
+def test_a_pod_is_asked_for_its_version_on_the_port_that_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kind: metrics and version may be on a port of their own, and a gateway before the main one has neither."""
+    asked: list[tuple[str, str]] = []
+
+    class Port(contextlib.nullcontext[Any]):
+        error = None
+
+        def __init__(self, cluster: Any, pods: list[str], port: int = 3000) -> None:
+            super().__init__(self)
+            self.url = f"http://pod:{port}"
+
+    class Asked(contextlib.nullcontext[Any]):
+        def __init__(self, url: str, deadline: Deadline) -> None:
+            super().__init__(self)
+            self.url = url
+
+        def version(self) -> Json:
+            asked.append((self.url, "version"))
+            return {"model": "m:1", "runtime": "onnx-int8"}
+
+        def predict(self, image: bytes, name: str) -> tuple[str, float]:
+            asked.append((self.url, "predict"))
+            return "7", 0.87  # within the tolerance of a quantised form alone
+
+    monkeypatch.setattr("k8s.checks.pods.Forward", Port)
+    monkeypatch.setattr("k8s.checks.pods.Service", Asked)
+    monkeypatch.setattr(golden, "find", lambda *_: [GoldenImage("0.png", b"", "7", 0.9)])
+    ports = [{"name": "http", "containerPort": 3000}, {"name": "management", "containerPort": 3009}]
+    found = pod("a") | {"spec": {"containers": [{"name": "proxy"}, {"name": "server", "ports": ports}]}}
+    these = checks()
+    these.answers(lambda: [found])
+    these.door("http://gateway")
+    assert asked == [("http://pod:3009", "version"), ("http://pod:3000", "predict"), ("http://gateway", "predict")]
+
+
+def test_a_pod_without_a_management_port_has_everything_on_the_main_one() -> None:
+    assert management_port(pod("a")) == 3000
+    assert management_port({"spec": {"containers": [{"ports": [{"containerPort": 3000, "name": "http"}]}]}}) == 3000

@@ -1,0 +1,1 @@
+"""The handlers of the routes: those that classify, and those that take no image."""

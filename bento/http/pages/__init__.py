@@ -1,0 +1,1 @@
+"""The files for browsers: the page at / and Swagger UI at /docs."""
