@@ -6,7 +6,7 @@ import io
 
 from PIL import Image
 
-FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM"]
+FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM"]
 
 
 def picture(width: int = 24, height: int = 16) -> Image.Image:
