@@ -6,6 +6,8 @@ https://aomediacodec.github.io/av1-spec/, https://www.itu.int/rec/T-REC-H.265
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from imaging.errors import CorruptImage
 
 _MAX_PARTS = 200
@@ -151,3 +153,74 @@ def _leb128(data: bytes, position: int) -> tuple[int, int]:
         if byte < 128:
             return value, position + index + 1
     raise CorruptImage("the image's AV1 data has an invalid length")
+
+
+_VIDEO_END, _PARAMETERS, _SEQUENCE_PARAMETERS = 32, frozenset({32, 33, 34}), 33
+
+
+def hevc_frames(configuration: bytes, data: bytes) -> list[int]:
+    """Return the most pixels of each frame in the data of an HEVC item.
+
+    Args:
+        configuration: the item's `hvcC`, which holds the parameter sets.
+        data: the item's units, each after its length.
+
+    Raises:
+        CorruptImage: the data isn't as the specification demands, or has more than 200 units.
+        IndexError, ValueError: it is truncated, or there is no size.
+    """
+    sets = list(_parameter_sets(configuration))
+    if any(each[0] >> 1 & 63 < _VIDEO_END for each in sets):
+        raise CorruptImage("the image's configuration holds pixels")
+    pixels = max(_sequence_pixels(each) for each in sets if each[0] >> 1 & 63 == _SEQUENCE_PARAMETERS)
+    frames = list[int]()
+    for unit in _units(data, (configuration[21] & 3) + 1):
+        kind = unit[0] >> 1 & 63
+        if kind in _PARAMETERS:
+            raise CorruptImage("the image's data changes its own size")
+        if kind < _VIDEO_END and unit[2] & 128:  # first_slice_segment_in_pic_flag
+            frames.append(pixels)
+    return frames
+
+
+def _units(data: bytes, wide: int) -> Iterator[bytes]:
+    """Yield each unit after its length of `wide` bytes, as far as its header reaches."""
+    position = 0
+    for _ in range(_MAX_PARTS):
+        if position == len(data):
+            return
+        start = position + wide
+        position = start + int.from_bytes(data[position:start], "big")
+        if position > len(data):
+            raise CorruptImage("the image's HEVC data is truncated")
+        yield data[start : min(position, start + _MAX_HEADER)]
+    raise CorruptImage(f"the image's HEVC data has more than {_MAX_PARTS} units")
+
+
+def _parameter_sets(configuration: bytes) -> Iterator[bytes]:
+    position = 23
+    for _ in range(configuration[22]):
+        count = int.from_bytes(configuration[position + 1 : position + 3], "big")
+        position += 3
+        for _ in range(count):
+            start = position + 2
+            position = start + int.from_bytes(configuration[position:start], "big")
+            if position > len(configuration):
+                raise CorruptImage("the image's configuration is truncated")
+            yield configuration[start:position]
+
+
+def _sequence_pixels(unit: bytes) -> int:
+    # A byte 3 after two zeros isn't part of the header.
+    bits = _Bits(unit[2:].replace(b"\0\0\3", b"\0\0"))
+    bits.take(4)  # sps_video_parameter_set_id
+    layers = bits.take(3)
+    bits.take(97)  # temporal nesting, general profile and level
+    if layers:
+        present = [(bits.take(), bits.take()) for _ in range(8)][:layers]
+        for profile, level in present:
+            bits.take(88 * profile + 8 * level)
+    bits.golomb()  # sps_seq_parameter_set_id
+    if bits.golomb() == 3:  # chroma_format_idc
+        bits.take()
+    return bits.golomb() * bits.golomb()

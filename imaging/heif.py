@@ -1,8 +1,8 @@
-"""Make of an AVIF a file that holds its primary image alone.
+"""Make of an AVIF or HEIC a file that holds its primary image alone.
 
 The decoder gets this file, so it meets nothing that wasn't checked here: no film, thumbnail, text or profile, not more
 pixels in the data than allowed, whatever size is declared, and no table that two parsers understand differently.
-https://aomediacodec.github.io/av1-avif/
+ISO/IEC 23008-12, https://aomediacodec.github.io/av1-avif/
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 
 from imaging.errors import CorruptImage, ImageTooLarge, UnsupportedMediaType
-from imaging.frames import av1_frames
+from imaging.frames import av1_frames, hevc_frames
 from imaging.items import Item, Items, boxes
 
 _MAX_ITEMS = 2_000
@@ -22,22 +22,29 @@ _MAX_FRAMES = 4
 _MAX_WORK = 3
 """Most pixels of all frames, in multiples of `max_pixels`: colours, transparency, and what tiles overhang."""
 
-_NEEDED = frozenset({b"ispe", b"pixi", b"av1C", b"colr", b"irot", b"imir", b"auxC", b"a1op", b"a1lx", b"lsel"})
+_NEEDED = frozenset(
+    {b"ispe", b"pixi", b"av1C", b"hvcC", b"colr", b"clap", b"irot", b"imir", b"auxC", b"a1op", b"a1lx", b"lsel"}
+)
+_KINDS = {"AVIF": b"av01", "HEIF": b"hvc1"}
+"""Type of the items that hold pixels, by Pillow's name of the format."""
+_BRANDS = {"AVIF": b"avif\0\0\0\0avifmif1miaf", "HEIF": b"heic\0\0\0\0heicmif1"}
+_NAMES = {"AVIF": "an AVIF", "HEIF": "a HEIC"}
 
 
-def primary_image(data: bytes, max_pixels: int) -> bytes:
-    """Return an AVIF with the pixels, transparency and orientation of the primary image.
+def primary_image(data: bytes, format_: str, max_pixels: int) -> bytes:
+    """Return a file of the same format with the pixels, transparency and orientation of the primary image.
 
     Raises:
         ImageTooLarge: the image has more than `max_pixels`, as declared or in its data.
-        UnsupportedMediaType: there is no still image, or it isn't AV1 or a grid of AV1.
+        UnsupportedMediaType: there is no still image, or it has another coding than the format, or is made of parts
+            in another way than as a grid.
         CorruptImage, LookupError, ValueError, struct.error: the file is invalid, or would keep a decoder busy.
     """
     view = memoryview(data)
     # The tables name places in the whole file, so what follows them isn't parsed.
     box = next((body for kind, body in boxes(view) if kind == b"meta"), None)
     if box is None:
-        raise UnsupportedMediaType("the bytes are an AVIF without a still image")
+        raise UnsupportedMediaType(f"the bytes are {_NAMES[format_]} without a still image")
     file = Items(box, _NEEDED)
     numbers = file.of_primary()
     if len(set(numbers)) < len(numbers) or len(numbers) > _MAX_ITEMS:
@@ -46,12 +53,12 @@ def primary_image(data: bytes, max_pixels: int) -> bytes:
     contents = _contents(items, view, file.small)
     work = 0
     for number, item, content in zip(numbers, items, contents, strict=True):
-        if item.is_unusual or item.kind not in (b"av01", b"grid"):
-            raise UnsupportedMediaType("the bytes are an AVIF of a kind that isn't supported")
+        if item.is_unusual or item.kind not in (_KINDS[format_], b"grid"):
+            raise UnsupportedMediaType(f"the bytes are {_NAMES[format_]} of a kind that isn't supported")
         if item.kind == b"grid":
             most = _grid_pixels(content, len(file.tiles(number)))
         else:
-            frames = av1_frames(content)
+            frames = av1_frames(content) if format_ == "AVIF" else hevc_frames(item.property(b"hvcC"), content)
             if len(frames) > _MAX_FRAMES:
                 raise CorruptImage("the image has more frames than layers")
             most = max(frames)
@@ -61,7 +68,7 @@ def primary_image(data: bytes, max_pixels: int) -> bytes:
             raise ImageTooLarge(f"{most:,} pixels, more than the {max_pixels:,} allowed")
         if work > _MAX_WORK * max_pixels:
             raise ImageTooLarge(f"{work:,} pixels in its parts, more than the {_MAX_WORK * max_pixels:,} allowed")
-    return _written(items, contents, _references(file, numbers))
+    return _written(_BRANDS[format_], items, contents, _references(file, numbers))
 
 
 def _contents(items: list[Item], file: memoryview, small: memoryview) -> list[bytes]:
@@ -113,7 +120,7 @@ def _shorts(*numbers: int) -> bytes:
     return struct.pack(f">{len(numbers)}H", *numbers)
 
 
-def _written(items: list[Item], contents: list[bytes], references: list[_Reference]) -> bytes:
+def _written(brands: bytes, items: list[Item], contents: list[bytes], references: list[_Reference]) -> bytes:
     places: dict[tuple[bytes, bytes], int] = {}
     used = []
     for index, item in enumerate(items, 1):
@@ -149,5 +156,5 @@ def _written(items: list[Item], contents: list[bytes], references: list[_Referen
             ),
         )
 
-    head = _box(b"ftyp", b"avif\0\0\0\0avifmif1miaf")
+    head = _box(b"ftyp", brands)
     return b"".join((head, tables(len(head) + len(tables(0)) + 8), _box(b"mdat", *starts)))

@@ -21,7 +21,7 @@ _MAX_TABLES = 4
 """Most tables that assign properties."""
 
 _TABLES = frozenset({b"pitm", b"iinf", b"iloc", b"iref", b"iprp", b"idat"})
-_IGNORED = frozenset({b"clap", b"pasp", b"clli", b"mdcv", b"cclv", b"amve", b"rloc"})
+_IGNORED = frozenset({b"pasp", b"clli", b"mdcv", b"cclv", b"amve", b"rloc"})
 """Properties without which an item can be decoded, even if they are marked as essential."""
 _ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0", b"urn:mpeg:hevc:2015:auxid:1\0")
 

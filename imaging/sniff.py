@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 SIGNATURE_BYTES = 64
 """Number of leading bytes that `image_format` reads."""
 
-SUPPORTED = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, PPM and PGM"
+READS_HEIC = find_spec("pillow_heif") is not None
+"""Whether the library that decodes HEIC is installed; it is optional (docs/image.md)."""
+
+SUPPORTED = f"JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, {'HEIC, ' if READS_HEIC else ''}PPM and PGM"
 """The formats that `image_format` recognises, for people."""
 
 # Sizes of the DIB headers in use. "BM" alone isn't enough, because plain text may begin with it, too.
@@ -62,9 +67,10 @@ def image_format(data: bytes) -> str | None:
         return "BMP"
     if data[:2] in (b"P5", b"P6") and data[2:3] in _AFTER_P:
         return "PPM"
-    if _brands(data) & _AVIF:
+    brands = _brands(data)
+    if brands & _AVIF:
         return "AVIF"
-    return None
+    return "HEIF" if READS_HEIC and brands & _HEIC else None
 
 
 def _brands(data: bytes) -> set[bytes]:

@@ -102,6 +102,7 @@ _SIGNATURES = {
     "BigTIFF": b"MM\0+",
     "BMP": b"BM" + bytes(12) + b"\x28\0\0\0",
     "PPM": b"P6\n",
+    "HEIC": b"\0\0\0\x18ftypheic\0\0\0\0heic",
     "AVIF": b"\0\0\0\x18ftypavif\0\0\0\0avif",
 }
 

@@ -92,7 +92,7 @@ def avif(
             table(b"iinf", struct.pack(">H", len(parts)), *kinds),
             table(b"iref", *references),
             box(b"iprp", box(b"ipco", *known), table(b"ipma", struct.pack(">I", len(parts)), *used)),
-            box(b"idat", small),
+            box(b"idat", small) if small else b"",
         )
 
     head = box(b"ftyp", brand, bytes(4), b"mif1", brand)
@@ -183,7 +183,7 @@ _ITEMS: dict[str, tuple[bytes | Callable[[], bytes], Answer]] = {
     "without a list of items": (_patched(b"iinf", b"free"), CORRUPT),
     "without places": (_patched(b"iloc", b"free"), CORRUPT),
     "without properties": (_patched(b"iprp", b"free"), CORRUPT),
-    "with two lists of items": (_patched(b"idat", b"iinf"), CORRUPT),
+    "with two lists of items": (_patched(b"hdlr", b"iinf"), CORRUPT),
     "of an unknown kind of item": (_patched(b"av01\0", b"abcd\0"), UNSUPPORTED),
     "that holds HEVC": (_patched(b"av01\0", b"hvc1\0"), UNSUPPORTED),
     "with an essential property that isn't known": (_property(b"abcd"), UNSUPPORTED),

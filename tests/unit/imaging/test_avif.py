@@ -72,7 +72,7 @@ def test_the_first_frame_of_an_animation_is_decoded_without_the_film() -> None:
     others = [first.rotate(180)] * 3
     data = encoded(first, "AVIF", save_all=True, append_images=others)
     assert b"moov" in data
-    assert b"moov" not in primary_image(data, 10_000)
+    assert b"moov" not in primary_image(data, "AVIF", 10_000)
     assert difference(imaging.decode(data, 8), imaging.decode(encoded(first, "PNG"), 8)) < 20
 
 
@@ -106,7 +106,7 @@ def test_tiles_and_frames_are_bounded_together() -> None:
 def test_the_size_of_frames_is_read_from_the_data(size: tuple[int, int]) -> None:
     image = noisy(width=size[0], height=size[1])
     assert av1_frames(av1(image)) == [size[0] * size[1]]
-    film = primary_image(encoded(image, "AVIF", save_all=True, append_images=[image]), 10**6)
+    film = primary_image(encoded(image, "AVIF", save_all=True, append_images=[image]), "AVIF", 10**6)
     assert av1_frames(film[film.index(b"mdat") + 4 :]) == [size[0] * size[1]]
 
 

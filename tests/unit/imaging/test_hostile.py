@@ -40,7 +40,6 @@ def test_bytes_of_another_format_are_unsupported(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("data", "seen"),
     [
-        (b"\0\0\0\x18ftypheic", "HEIC"),
         (b"\0\0\0\x14ftypmif1\0\0\0\0miaf", "HEIF"),
         (b"\0\0\0\x18ftypisom", "a video"),
         (b"\xff\x0a", "JPEG XL"),
