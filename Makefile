@@ -25,7 +25,7 @@ setup: .venv/installed  ## create .venv with every dependency, locked
 run: setup  ## train on the built-in digits if the store has no model, then serve on PORT (3000)
 	@PORT=$(PORT) scripts/run
 
-image: setup  ## build the image of the newest model, and print a report on it (BASE_IMAGE, ENGINE: docs/image.md)
+image: setup  ## build the image of the newest model, and print a report on it (BASE_IMAGE, ENGINE, HEIC: docs/image.md)
 	@containers/image
 
 training-image: setup  ## build the image for training as a Job
@@ -103,6 +103,7 @@ lock: setup  ## update all lock files to the newest versions
 	@$(UV_LOCK) --upgrade bento/requirements.in -o bento/requirements.txt
 	@$(UV_LOCK) --upgrade requirements/dev.in -o requirements/dev.txt
 	@$(UV_LOCK) --upgrade requirements/training.in -o requirements/training.txt
+	@$(UV_LOCK) --upgrade requirements/heic.in -o requirements/heic.txt
 	@$(UV_LOCK) --upgrade requirements/torch.in -o requirements/torch.txt
 	@$(UV_LOCK) --upgrade requirements/loadtests.in -o requirements/loadtests.txt
 	@$(UV_LOCK) --upgrade containers/sbom.in -o containers/sbom.txt

@@ -80,7 +80,8 @@ class Settings(BaseSettings):
         imaging.DEFAULT_MAX_PIXELS,
         ge=1,
         le=_PILLOW_LIMIT,
-        description="Most pixels that an image's header may declare.",
+        description="Most pixels that an image's header may declare. A baseline JPEG that is decoded at a reduced "
+        "scale may declare four times as many.",
     )
     cache_size: int = Field(
         0,

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from imaging.decode import DEFAULT_MAX_PIXELS, POLICY_VERSION, decode
 from imaging.errors import CorruptImage, ImageError, ImageTooLarge, UnsupportedMediaType
+from imaging.sniff import SUPPORTED
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
     "POLICY_VERSION",
+    "SUPPORTED",
     "CorruptImage",
     "ImageError",
     "ImageTooLarge",

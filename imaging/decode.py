@@ -7,14 +7,14 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageFile, JpegImagePlugin
+from PIL import AvifImagePlugin, Image, ImageFile, JpegImagePlugin
 
-from imaging import netpbm
+from imaging import heif, netpbm
 from imaging.convert import to_square
 from imaging.errors import CorruptImage, ImageError, ImageTooLarge, UnsupportedMediaType
 from imaging.guard import is_single_pass, refuse_endless, stream
 from imaging.metadata import MAX_BYTES, without_metadata
-from imaging.sniff import foreign_format, image_format
+from imaging.sniff import READS_HEIC, SUPPORTED, foreign_format, image_format
 
 POLICY_VERSION = 2
 """Increased with every change that gives any image other pixels; stored with each model and cache."""
@@ -24,6 +24,12 @@ DEFAULT_MAX_PIXELS = 50_000_000
 
 # Pillow's own limit (89 megapixels) stays on, for sizes that a decoder finds only after the header.
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+# The service decodes several images at a time, each in a thread of its own.
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+if READS_HEIC:
+    import pillow_heif
+
+    pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
 # Broken metadata doesn't matter.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
@@ -60,7 +66,8 @@ def decode(
         Array of shape (size, size, 3), uint8, RGB.
 
     Raises:
-        UnsupportedMediaType: the bytes are not a JPEG, PNG, WebP, GIF, BMP, TIFF, PPM (P6) or PGM (P5).
+        UnsupportedMediaType: the bytes are not a JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, PPM (P6), PGM (P5) or, where
+            pillow-heif is installed, HEIC.
         ImageTooLarge: the image has more than `max_pixels`; raised before any pixel is decoded.
         CorruptImage: the image is truncated, undecodable, or made to keep a decoder busy for minutes.
         OSError: the file can't be read.
@@ -70,11 +77,15 @@ def decode(
     if format_ is None:
         seen = foreign_format(data)
         but = f"the bytes are {seen}" if seen else "the bytes are no known image"
-        raise UnsupportedMediaType(f"{but}; supported are JPEG, PNG, WebP, GIF, BMP, TIFF, PPM and PGM")
+        raise UnsupportedMediaType(f"{but}; supported are {SUPPORTED}")
     try:
         if format_ == "PPM":
             return np.array(to_square(netpbm.read(data, max_pixels), size))
-        data = without_metadata(data, format_)
+        data = (
+            heif.primary_image(data, format_, max_pixels)
+            if format_ in ("AVIF", "HEIF")
+            else without_metadata(data, format_)
+        )
         refuse_endless(data, format_)
         with _opened(data, format_) as image:
             width, height = image.size
@@ -127,7 +138,7 @@ def _scale_key_colour(image: ImageFile.ImageFile) -> None:
 
 
 def _orientation(image: Image.Image) -> int | None:
-    if len(image.info.get("exif", b"")) > MAX_BYTES:
+    if len(image.info.get("exif") or b"") > MAX_BYTES:
         # It could have millions of values, each of which becomes an object.
         return None
     try:

@@ -12,7 +12,7 @@ class ImageError(Exception):
 
 
 class UnsupportedMediaType(ImageError):
-    """The bytes are not a JPEG, PNG, WebP, GIF, BMP, TIFF, PPM or PGM."""
+    """The bytes are not a JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, PPM or PGM."""
 
     code = "unsupported_media_type"
 

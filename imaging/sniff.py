@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-SIGNATURE_BYTES = 18
+from importlib.util import find_spec
+
+SIGNATURE_BYTES = 64
 """Number of leading bytes that `image_format` reads."""
+
+READS_HEIC = find_spec("pillow_heif") is not None
+"""Whether the library that decodes HEIC is installed; it is optional (docs/image.md)."""
+
+SUPPORTED = f"JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, {'HEIC, ' if READS_HEIC else ''}PPM and PGM"
+"""The formats that `image_format` recognises, for people."""
 
 # Sizes of the DIB headers in use. "BM" alone isn't enough, because plain text may begin with it, too.
 _BMP_HEADER_SIZES = {12, 16, 40, 52, 56, 64, 108, 124}
@@ -12,10 +20,9 @@ _AFTER_P = (b" ", b"\t", b"\r", b"\n", b"#")
 
 _TEXT = 1024
 """Number of leading bytes in which markup is looked for."""
-_HEIC, _AVIF = "HEIC", "AVIF"
-_BRANDS = dict.fromkeys((b"avif", b"avis"), _AVIF) | dict.fromkeys(
-    (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), _HEIC
-)
+_AVIF = frozenset({b"avif", b"avis"})
+_HEIC = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"})
+_HEIF = frozenset({b"mif1", b"msf1"})
 _SIGNATURES = (
     (b"\0\0\0\x0cJXL ", "JPEG XL"),
     (b"\xff\x0a", "JPEG XL"),
@@ -60,15 +67,28 @@ def image_format(data: bytes) -> str | None:
         return "BMP"
     if data[:2] in (b"P5", b"P6") and data[2:3] in _AFTER_P:
         return "PPM"
-    return None
+    brands = _brands(data)
+    if brands & _AVIF:
+        return "AVIF"
+    return "HEIF" if READS_HEIC and brands & _HEIC else None
+
+
+def _brands(data: bytes) -> set[bytes]:
+    """Return the brands, the main one and others, that a file in an MP4 container declares."""
+    if data[4:8] != b"ftyp":
+        return set()
+    end = min(int.from_bytes(data[:4], "big"), SIGNATURE_BYTES)
+    return {data[8:12], *(data[start : start + 4] for start in range(16, end, 4))}
 
 
 def foreign_format(data: bytes) -> str | None:
     """Return what bytes in no supported format are, in words for their sender; None if that isn't known."""
     if not data:
         return "empty"
-    if data[4:8] == b"ftyp":
-        return _BRANDS.get(data[8:12], "a video, or another file in an MP4 container")
+    if brands := _brands(data):
+        if brands & _HEIC:
+            return "HEIC"
+        return "HEIF in another coding than AV1" if brands & _HEIF else "a video, or another file in an MP4 container"
     start = data[:_TEXT].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith((b"<svg", b"<?xml")) and b"<svg" in start:
         return "SVG"

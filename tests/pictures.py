@@ -6,7 +6,9 @@ import io
 
 from PIL import Image
 
-FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM"]
+import imaging  # noqa: F401  # It registers HEIC.
+
+FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF", "PPM"]
 
 
 def picture(width: int = 24, height: int = 16) -> Image.Image:

@@ -53,7 +53,6 @@ _FOREIGN = {
     "NumPy array": b"\x93NUMPY\x01\x00v\x00{'descr': '|O', 'fortran_order': False, 'shape': (1,), }",
     "ELF": b"\x7fELF\x02\x01\x01" + bytes(100),
     "HEIC": _box(b"heic"),
-    "AVIF": _box(b"avif"),
     "MP4": _box(b"isom"),
     "JPEG 2000": b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(100),
     "JPEG XL": b"\xff\x0a" + bytes(100),
@@ -90,6 +89,7 @@ _POLYGLOTS = {
     "BMP, then a ZIP": encoded(noisy(), "BMP") + _zip(),
     "BMP that is a script": b"BM/*" + encoded(noisy(), "BMP")[4:] + _SCRIPT,
     "WebP, then a PDF": encoded(noisy(), "WEBP") + _PDF,
+    "AVIF, then a ZIP": encoded(noisy(), "AVIF") + _zip(),
     "TIFF, then a ZIP": encoded(noisy(), "TIFF") + _zip(),
 }
 
@@ -102,6 +102,8 @@ _SIGNATURES = {
     "BigTIFF": b"MM\0+",
     "BMP": b"BM" + bytes(12) + b"\x28\0\0\0",
     "PPM": b"P6\n",
+    "HEIC": b"\0\0\0\x18ftypheic\0\0\0\0heic",
+    "AVIF": b"\0\0\0\x18ftypavif\0\0\0\0avif",
 }
 
 

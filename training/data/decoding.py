@@ -116,8 +116,8 @@ def _alone(cache_dir: Path) -> Iterator[None]:
 
 
 def _key(folder: ImageFolder, size: int) -> str:
-    # 2: JPEGs of over 50 megapixels are no longer refused. Refusals are part of an entry.
-    digest = hashlib.sha256(f"{imaging.POLICY_VERSION} {PIL.__version__} {size} 2 ".encode())
+    # Refusals are part of an entry, and more formats may be read by now.
+    digest = hashlib.sha256(f"{imaging.POLICY_VERSION} {PIL.__version__} {size} {imaging.SUPPORTED} ".encode())
     digest.update(folder.source.identity.encode("utf-8", "surrogateescape"))
     for file, (length, stamp) in zip(folder.files, folder.stats, strict=True):
         digest.update(f"\0{file}\0{length}\0{stamp}".encode("utf-8", "surrogateescape"))

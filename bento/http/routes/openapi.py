@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 
+import imaging
 from bento.errors import PASSING, PROBLEM_JSON, STATUS
 from bento.http.routes.route import BYTES, FORM, IMAGES, Field, Route
 from bento.http.schemas import Positive
@@ -26,7 +27,7 @@ _MEANINGS = {
     "request_timeout": "the body took too long to arrive",
     "payload_too_large": "the body has too many bytes",
     "image_too_large": "the image has too many pixels",
-    "unsupported_media_type": "the bytes are no JPEG, PNG, WebP, GIF, BMP, TIFF, PPM or PGM, or the body is compressed",
+    "unsupported_media_type": f"the bytes are none of {imaging.SUPPORTED}, or the body is compressed",
     "corrupt_image": "the image is truncated or can't be decoded",
     "queue_full": "too many images are waiting",
     "headers_too_large": "the head of the request has too many bytes",

@@ -15,7 +15,7 @@ JSON, PNG, TEXT, HTML = "application/json", "image/png", "text/plain", "text/htm
 BYTES, FORM = "application/octet-stream", "multipart/form-data"
 IMAGES = (
     *("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "image/tiff"),
-    *("image/x-portable-pixmap", "image/x-portable-graymap"),
+    *("image/avif", "image/x-portable-pixmap", "image/x-portable-graymap"),
 )
 
 LOADING = ("draining", "not_ready")

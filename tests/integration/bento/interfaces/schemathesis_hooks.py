@@ -12,7 +12,7 @@ from schemathesis.generation import GenerationMode
 
 from tests.stored import CLASSES, picture
 
-for _type in ("jpeg", "png", "webp", "gif", "bmp", "tiff"):
+for _type in ("jpeg", "png", "webp", "gif", "bmp", "tiff", "avif"):
     schemathesis.openapi.media_type(f"image/{_type}", st.sampled_from([picture(name, _type) for name in CLASSES]))
 for _type in ("x-portable-pixmap", "x-portable-graymap"):
     schemathesis.openapi.media_type(f"image/{_type}", st.sampled_from([picture(name, "ppm") for name in CLASSES]))

@@ -17,7 +17,7 @@ from PIL import Image
 from tests.integration.conftest import Server, Store, serving
 from tests.stored import CLASSES, picture
 
-FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM"]
+FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF", "PPM"]
 
 
 def problem(response: httpx.Response) -> tuple[int, str]:

@@ -9,13 +9,13 @@ import httpx
 import psutil
 import pytest
 
-from tests.corpus import bombs, broken, cut, endless, foreign, misbuilt, unusual
+from tests.corpus import bombs, broken, cut, endless, foreign, items, misbuilt, unusual
 from tests.corpus.case import Case
 from tests.integration.conftest import Server, Store, serving
 from tests.stored import picture, write_entry
 
 CASES = list(
-    chain.from_iterable(module.cases() for module in (foreign, cut, broken, misbuilt, unusual, bombs, endless))
+    chain.from_iterable(module.cases() for module in (foreign, cut, broken, misbuilt, items, unusual, bombs, endless))
 )
 SPARE = 64 * 2**20
 

@@ -30,12 +30,12 @@ ALLOWED = {
     (415, "unsupported_media_type"),
     (422, "corrupt_image"),
 }
-FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM"]
+FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF", "PPM"]
 MAGIC = [
     b"\xff\xd8\xff", b"\xff\xda", b"\xff\xc2", b"\xff\xff", b"\x89PNG\r\n\x1a\n", b"IHDR", b"IDAT", b"IEND", b"zTXt",
     b"acTL",
     b"GIF89a", b"RIFF", b"WEBP", b"VP8X", b"II*\x00", b"MM\x00*", b"BM", b"\x00" * 8, b"\xff" * 8, b"\r\n--b\r\n",
-    b"--b--",
+    b"--b--", b"ftyp", b"ispe", b"av01", b"hvcC", b"grid", b"iloc", b"auxl",
 ]  # fmt: skip
 
 
@@ -64,6 +64,7 @@ def seeds() -> list[bytes]:
         ("F", "TIFF", {}),
         ("RGB", "TIFF", {"compression": "tiff_lzw"}),
         ("RGBA", "WEBP", {"lossless": True}),
+        ("RGBA", "AVIF", {}),
         ("P", "GIF", {}),
         ("P", "BMP", {}),
     ):

@@ -101,7 +101,7 @@ def test_mutated_images_are_refused_or_classified(target: Server) -> None:
     rng = random.Random(0)
     statuses = set()
     with httpx.Client(base_url=target.url, timeout=60) as client:
-        for format_ in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"):
+        for format_ in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF"):
             for _ in range(60):
                 image = bytearray(picture("red", format_))
                 for _ in range(rng.randint(1, 8)):
