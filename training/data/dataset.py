@@ -57,7 +57,8 @@ def load(config: Config) -> Dataset:
         DataError: the data can't be trained on; the message says why.
     """
     started = time.perf_counter()
-    decoded = decode_all(config)
+    # The same images give the same parts and batches, whatever they are called and wherever they come from.
+    decoded = {name: one.by_content() for name, one in decode_all(config).items()}
     seconds = time.perf_counter() - started
     rejected = [file for one in decoded.values() for file in one.rejected]
     refuse_rejected(rejected, config)

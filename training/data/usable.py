@@ -50,6 +50,11 @@ class Decoded:
         """Return the images that `mask`, (N,) bool, is true for."""
         return replace(self, part=self.part.select(np.flatnonzero(mask)))
 
+    def by_content(self) -> Decoded:
+        """Return the images in an order that depends on the encoded files and their labels, not on names."""
+        contents = as_scalars(self.part.images.contents[self.part.rows])
+        return replace(self, part=self.part.select(np.lexsort((self.part.labels, contents))))
+
 
 def decode_all(config: Config) -> dict[str, Decoded]:
     """Decode the images of each source of `config`, by part.
