@@ -41,13 +41,15 @@ def part_of(name: str) -> str | None:
     return found.lastgroup if found else None
 
 
+_REPORT, _RUN = frozenset({"metrics.json", "check.json", "study.json"}), frozenset({"checkpoint", "model"})
+OF_RECORDS = {"report.html", "config.toml"} | _REPORT | _RUN
+"""The names by which `is_record` decides."""
+
+
 def is_record(names: Collection[str]) -> bool:
     """Return whether a folder with these entries was written by one of the commands: a run, a check or a search."""
     has = set(names).intersection
-    return bool(
-        (has({"report.html"}) and has({"metrics.json", "check.json", "study.json"}))
-        or (has({"config.toml"}) and has({"checkpoint", "model"}))
-    )
+    return bool((has({"report.html"}) and has(_REPORT)) or (has({"config.toml"}) and has(_RUN)))
 
 
 def name_of(folders: Sequence[str]) -> str:
