@@ -9,7 +9,8 @@ from training.data.archives.archive import TAR, Archive, Shards
 from training.data.archives.containers import BucketFile, Container, DiskFile
 from training.data.disk import DiskSource
 from training.data.labelled import Labelled
-from training.data.lists import METADATA, ListFile
+from training.data.lists import ListFile
+from training.data.names import METADATA
 from training.data.remote import BucketSource
 from training.data.source import Tree
 from training.errors import DataError
@@ -26,10 +27,10 @@ def understand(place: Tree | ListFile) -> Tree | Labelled:
     if isinstance(place, ListFile):
         return place.read()
     if isinstance(place, Archive):
-        place = place.unwrapped()
         paired = pairs.labelled(place)
         if paired is not None:
             return paired
+        place = place.unwrapped()
     folders, loose = place.top_level()
     for name in METADATA:
         if name in loose:

@@ -14,15 +14,12 @@ from typing import Any
 from training.data import tables
 from training.data.disk import DiskSource
 from training.data.labelled import COLUMNS, Labelled, Sample, Values, find_columns, values_of
-from training.data.names import as_text, some
+from training.data.names import METADATA, as_text, some
 from training.data.source import Rejected, Tree
 from training.errors import DataError
 from training.url import is_url
 
 logger = logging.getLogger(__name__)
-
-METADATA = ("metadata.csv", "metadata.jsonl")
-"""The lists that Hugging Face's ImageFolder has beside the images."""
 
 
 @dataclass(frozen=True)

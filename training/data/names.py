@@ -29,6 +29,9 @@ _JUNK = {
 }
 """What operating systems, NAS boxes and archivers add to folders, in lower case."""
 
+METADATA = ("metadata.csv", "metadata.jsonl")
+"""The lists that Hugging Face's ImageFolder has beside the images."""
+
 
 def is_junk(name: str) -> bool:
     """Return whether a file or folder is hidden or made by a system, so that it is passed over at any depth."""

@@ -59,9 +59,9 @@ class Decoded:
         return None if given is None else [given[row] for row in self.part.rows]
 
     def by_content(self) -> Decoded:
-        """Return the images in an order that depends on the encoded files and their labels, not on names."""
+        """Return the images in the order of their labels and encoded files, whatever their names are."""
         contents = as_scalars(self.part.images.contents[self.part.rows])
-        return replace(self, part=self.part.select(np.lexsort((self.part.labels, contents))))
+        return replace(self, part=self.part.select(np.lexsort((contents, self.part.labels))))
 
 
 def decode_all(config: Config) -> dict[str, Decoded]:

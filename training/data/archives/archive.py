@@ -14,7 +14,7 @@ from imaging.sniff import SIGNATURE_BYTES, image_format
 from training.data.archives import tarred, zipped
 from training.data.archives.containers import Changed, Container
 from training.data.archives.members import Damaged, Member, is_too_large
-from training.data.names import OF_RECORDS, as_text, is_record
+from training.data.names import METADATA, OF_RECORDS, as_text, is_record
 from training.data.remote import MOST_BYTES
 from training.data.source import Rejected, Stat
 from training.errors import DataError
@@ -169,11 +169,12 @@ class Archive:
         return Archive(self.shards, f"{self._inside}/{folder}" if self._inside else folder)
 
     def unwrapped(self) -> Archive:
-        """Return the folder that holds the class folders, if the archive wraps them, as in photos/red/1.png."""
+        """Return the folder that holds class folders or a list, if the archive wraps them, as in photos/red/1.png."""
         folders, loose = self.top_level()
         if len(folders) == 1 and not loose:
             inner = self.below(folders[0])
-            if inner.top_level()[0]:
+            below, files = inner.top_level()
+            if below or not {*METADATA}.isdisjoint(files):
                 return inner.unwrapped()
         return self
 

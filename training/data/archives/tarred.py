@@ -44,9 +44,11 @@ def members(file: IO[bytes], shard: int, address: object, packed_size: int) -> I
     most = max(_MOST_UNPACKED, _MOST_RATIO * packed_size)
     count = 0
     try:
-        with tarfile.open(fileobj=cast("Any", _Headers(file, address)), mode="r:") as tar:
+        headers: Any = _Headers(file, address)
+        with tarfile.open(fileobj=headers, mode="r:") as tar:
+            kept: list[tarfile.TarInfo] = vars(tar)["members"]
             while (info := tar.next()) is not None:
-                tar.members.clear()  # It would keep every header.
+                kept.clear()  # It would keep every header.
                 count += 1
                 refuse_count(count, address)
                 if info.offset_data + info.size > most:
