@@ -24,7 +24,7 @@ def source(
     memory.write(np.ascontiguousarray(pixels).tobytes())
     count, size = pixels.shape[:2]
     digests = np.stack([np.frombuffer(blake2b(one.tobytes(), digest_size=16).digest(), np.uint8) for one in pixels])
-    images = DecodedImages(Path("nowhere"), size, digests, np.empty(0, np.int64), [], memory)
+    images = DecodedImages(Path("nowhere"), size, digests, digests, np.empty(0, np.int64), [], memory)
     names = files or [f"{class_names[label]}/{i:04}.png" for i, label in enumerate(labels.tolist())]
     folder = ImageFolder(DiskSource(Path("/nowhere") / name), class_names, names, labels.tolist(), [(1000, 0)] * count)
     part = Part(images, np.arange(count), labels, np.full(count, 1000))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _QUIET = ("absl", "jax", "tensorflow", "tf2onnx", "bentoml", "matplotlib", "PIL")
 
-_OF_RESUMED = {"epochs", "data", "validation_data", "test_data"}
+_OF_RESUMED = {"epochs", "data", "validation_data", "test_data", "images_root"}
 """The options that `--resume` takes."""
 
 
@@ -34,7 +34,7 @@ def _add_train(parser: ArgumentParser) -> None:
         type=Path,
         metavar="RUN",
         help="continue the run in the folder RUN with its own options and images; --epochs N lets a finished run train "
-        "on, and --data, --validation-data and --test-data say where its images are now",
+        "on, and --data, --validation-data, --test-data and --images-root say where its images are now",
     )
     add_arguments(parser)
 
@@ -44,8 +44,8 @@ def _train(args: Namespace) -> None:
     config_file, resumed = given.pop("config"), given.pop("resume")
     if resumed is not None and (config_file or given.keys() - _OF_RESUMED):
         raise UsageError(
-            "--resume continues with the options of the run; of others, it takes --epochs, --data, --validation-data "
-            "and --test-data"
+            "--resume continues with the options of the run; of others, it takes --epochs, --data, --validation-data, "
+            "--test-data and --images-root"
         )
 
     from training.options import merge
@@ -72,7 +72,7 @@ def _add_evaluate(parser: ArgumentParser) -> None:
         default="onnx",
         help="form of the model to test (default: onnx)",
     )
-    add_arguments(parser, only=("data", "layout", "out", "decoders", "cache_dir", "strict"))
+    add_arguments(parser, only=("data", "images_root", "layout", "out", "decoders", "cache_dir", "strict"))
 
 
 def _evaluate(args: Namespace) -> None:

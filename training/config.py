@@ -40,7 +40,7 @@ class Config(Fields):
             )
         if self.backbone and self.optimizer == "muon":
             raise UsageError("--optimizer muon is for networks without --backbone; use adamw")
-        for name in ("data", "validation_data", "test_data"):
+        for name in ("data", "validation_data", "test_data", "images_root"):
             if is_url(getattr(self, name) or ""):
                 parse(getattr(self, name), flag(name))
         try:
@@ -106,6 +106,7 @@ class Config(Fields):
             data=absolute(self.data) or "",
             validation_data=absolute(self.validation_data),
             test_data=absolute(self.test_data),
+            images_root=absolute(self.images_root),
             weights=absolute(self.weights),
             cache_dir=absolute(self.cache_dir),
             exclude=absolute(self.exclude),

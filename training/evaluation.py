@@ -14,9 +14,10 @@ from model_format.layout import FILES, Form, forms
 from training import environment
 from training.config import Config
 from training.data.dataset import load_part
+from training.data.labelled import Labelled
 from training.data.locations import data_name, data_root, keep_outside, sources
 from training.data.names import as_text
-from training.data.source import Source
+from training.data.source import Tree
 from training.errors import ModelError, one_line
 from training.export import onnx_model
 from training.fields import DATASETS
@@ -34,7 +35,7 @@ def evaluate(tag: str, runtime: Form, config: Config) -> tuple[EvaluationReport,
     Args:
         tag: a model-store tag; without a version, the newest.
         runtime: "onnx", "onnx-int8" or "keras".
-        config: its data, out, decoders, cache_dir and strict are used.
+        config: its data, images_root, layout, out, decoders, cache_dir and strict are used.
 
     Returns:
         The report, and the folder that it was written to, if `config.out` names one.
@@ -77,7 +78,7 @@ def evaluate(tag: str, runtime: Form, config: Config) -> tuple[EvaluationReport,
     return report, out
 
 
-def _test_source(config: Config) -> Source:
+def _test_source(config: Config) -> Tree | Labelled:
     """Return the test part of a data set that is divided already, or all of another."""
     found = sources(config)
     if config.data in DATASETS and "test" not in found:

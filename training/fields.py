@@ -39,14 +39,20 @@ class Fields:
     data: str = option(
         "",
         "data",
-        "folder with one folder of images per class, as a path or a URL (s3://, gs:// or az://BUCKET/DIR), or one of "
-        "the built-in data sets " + ", ".join(DATASETS),
+        "folder with one folder of images per class, an archive of such folders or of WebDataset's shards (.zip, .tar, "
+        ".tar.gz), or a list of images and labels (.csv, .tsv, .jsonl), each as a path or a URL (s3://, gs:// or "
+        "az://BUCKET/DIR); or one of the built-in data sets " + ", ".join(DATASETS),
     )
     test_data: str | None = option(
-        None, "data", "folder or URL of test images of the same classes (default: a part of --data)"
+        None, "data", "test images of the same classes, given like --data (default: a part of --data)"
     )
     validation_data: str | None = option(
-        None, "data", "folder or URL of validation images of the same classes (default: a part of --data)"
+        None, "data", "validation images of the same classes, given like --data (default: a part of --data)"
+    )
+    images_root: str | None = option(
+        None,
+        "data",
+        "folder or URL that the paths in a list begin in, and may not lead out of (default: the list's own folder)",
     )
     layout: str = option(
         "auto",

@@ -53,7 +53,7 @@ def _add_argument(group: Any, f: Field[Any]) -> None:
         group.add_argument(flag(f.name), action=argparse.BooleanOptionalAction, **settings)
         return
     metavar = {str: "NAME", int: "N", float: "X"}[kind]
-    if f.name in ("data", "validation_data", "test_data", "out", "cache_dir"):
+    if f.name in ("data", "validation_data", "test_data", "images_root", "out", "cache_dir"):
         metavar = "DIR"
     metavar = {"exclude": "LIST", "group": "PATTERN", "weights_sha256": "HEX"}.get(f.name, metavar)
     if f.metadata["choices"]:

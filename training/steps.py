@@ -98,13 +98,14 @@ def resume(
     data: str | None = None,
     validation_data: str | None = None,
     test_data: str | None = None,
+    images_root: str | None = None,
 ) -> Result:
     """Resume the run in `out` after its last complete epoch; a run that was published is left unchanged.
 
     Args:
         out: the run's folder.
         epochs: a number for `--epochs` that lets a finished run train on; see `phases.run`.
-        data, validation_data, test_data: where the same images are now.
+        data, validation_data, test_data, images_root: where the same images are now.
 
     Raises:
         TrainingError: see `training.errors`.
@@ -115,7 +116,8 @@ def resume(
     with _claimed(out, group):
         report = _published(out) if group.leads else record.read(out)
         begun = options.merge({}, out / folders.CONFIG)
-        config = changes.moved(begun, {"data": data, "validation_data": validation_data, "test_data": test_data}, out)
+        places = {"data": data, "validation_data": validation_data, "test_data": test_data, "images_root": images_root}
+        config = changes.moved(begun, places, out)
         progress = Checkpoint(out).load()
         if epochs is not None:
             config = changes.extended(config, epochs, progress, out)

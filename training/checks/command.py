@@ -52,6 +52,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "data",
         "validation_data",
         "test_data",
+        "images_root",
         "layout",
         "image_size",
         "decoders",

@@ -11,6 +11,7 @@ import numpy as np
 from training.checks import majority
 from training.checks.collection import Collection
 from training.data.exclusions import Suspect
+from training.data.names import class_of
 from training.report.display import printable
 
 _WORD = re.compile(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+|\d+|[^\W\d_]+")
@@ -30,7 +31,9 @@ def find(images: Collection, seed: int) -> tuple[dict[str, Any], list[Suspect]]:
     finder = _Finder({" ".join(name): label for label, name in enumerate(names) if _is_name(name)})
     own, strangers, stems = 0, [], []
     for sample, label in enumerate(images.labels.tolist()):
-        path = PurePath(*PurePath(images.file(sample)).parts[1:])
+        path = PurePath(images.file(sample))
+        if len(path.parts) > 1 and class_of(path.parts[0]) == images.class_names[label]:
+            path = PurePath(*path.parts[1:])  # below the class's folder; a list's paths may have none
         found = finder(words(str(path.with_suffix(""))))
         if label in found:
             own += 1

@@ -15,11 +15,12 @@ import numpy as np
 from training.config import Config
 from training.data.folder import ImageFolder
 from training.data.imbalance import class_weights, imbalance_ratio, treatment
+from training.data.labelled import Labelled
 from training.data.locations import data_name, data_root
 from training.data.names import as_text
 from training.data.part import Part
-from training.data.source import Rejected, Source
-from training.data.split import group_duplicates, group_files, join_groups, label_conflicts, split
+from training.data.source import Rejected, Tree
+from training.data.split import group_duplicates, join_groups, label_conflicts, number_groups, split
 from training.data.usable import (
     Decoded,
     as_scalars,
@@ -31,6 +32,7 @@ from training.data.usable import (
     option_of,
     refuse_rejected,
 )
+from training.errors import DataError
 
 __all__ = ["Dataset", "Part", "load", "load_part", "load_whole"]
 
@@ -57,7 +59,8 @@ def load(config: Config) -> Dataset:
         DataError: the data can't be trained on; the message says why.
     """
     started = time.perf_counter()
-    decoded = decode_all(config)
+    # The same images give the same parts and batches, whatever they are called and wherever they come from.
+    decoded = {name: one.by_content() for name, one in decode_all(config).items()}
     seconds = time.perf_counter() - started
     rejected = [file for one in decoded.values() for file in one.rejected]
     refuse_rejected(rejected, config)
@@ -71,9 +74,12 @@ def load(config: Config) -> Dataset:
     class_names = main.folder.class_names
     groups = group_duplicates(main.digests)
     kept_together = groups
-    if config.group:
-        files = [main.folder.files[row] for row in main.part.rows]
-        kept_together = join_groups(groups, group_files(files, config.group))
+    names = main.groups(config.group)
+    if names is not None:
+        if config.group and not any(names):
+            first = as_text(main.folder.files[0])
+            raise DataError(f"--group {config.group} finds no group in any file's path, such as {first}")
+        kept_together = join_groups(groups, number_groups(names))
         name_shared_groups(decoded, config.group)
     fractions = {"validation": config.validation_fraction, "test": config.test_fraction}
     fractions = {name: fraction for name, fraction in fractions.items() if name not in decoded}
@@ -127,7 +133,7 @@ def load_whole(config: Config) -> dict[str, tuple[Part, ImageFolder]]:
     return {option_of(name): (one.part, one.folder) for name, one in decode_all(config).items()}
 
 
-def load_part(source: Source, config: Config, class_names: list[str]) -> tuple[Part, list[Rejected]]:
+def load_part(source: Tree | Labelled, config: Config, class_names: list[str]) -> tuple[Part, list[Rejected]]:
     """Decode all images of `source` as one part, with the labels of `class_names`."""
     decoded = decode(source, config, class_names)
     refuse_rejected(decoded.rejected, config)

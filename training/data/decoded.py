@@ -15,7 +15,7 @@ import numpy as np
 
 from training.data.source import Rejected
 
-PIXELS, DIGESTS, REJECTED = "pixels.u8", "digests.npy", "rejected.json"
+PIXELS, DIGESTS, CONTENTS, REJECTED = "pixels.u8", "digests.npy", "contents.npy", "rejected.json"
 DIGEST_BYTES = 16
 
 
@@ -27,6 +27,8 @@ class DecodedImages:
     size: int
     digests: np.ndarray
     """Content hash of each row's pixels, (N, 16) uint8."""
+    contents: np.ndarray
+    """Content hash of each row's encoded file, (N, 16) uint8: the same at every image size."""
     rejected_rows: np.ndarray
     rejected: list[Rejected]
     _map: mmap.mmap
@@ -38,7 +40,7 @@ class DecodedImages:
         Raises:
             OSError: it is missing or incomplete.
         """
-        digests = np.load(folder / DIGESTS)
+        digests, contents = np.load(folder / DIGESTS), np.load(folder / CONTENTS)
         entries = json.loads((folder / REJECTED).read_text(encoding="utf-8"))
         with (folder / PIXELS).open("rb") as file:
             if os.fstat(file.fileno()).st_size != len(digests) * size * size * 3:
@@ -47,7 +49,7 @@ class DecodedImages:
         pixels.madvise(mmap.MADV_RANDOM)
         rejected = [Rejected(entry["file"], entry["code"], entry["reason"]) for entry in entries]
         rows = np.array([entry["row"] for entry in entries], dtype=np.int64)
-        return cls(folder, size, digests, rows, rejected, pixels)
+        return cls(folder, size, digests, contents, rows, rejected, pixels)
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
         """Return the images of `rows`, (len(rows), size, size, 3) uint8, as a copy."""

@@ -30,7 +30,7 @@ import PIL
 
 import imaging
 from training import folders
-from training.data.decoded import DIGEST_BYTES, DIGESTS, PIXELS, REJECTED, DecodedImages
+from training.data.decoded import CONTENTS, DIGEST_BYTES, DIGESTS, PIXELS, REJECTED, DecodedImages
 from training.data.folder import ImageFolder
 from training.data.source import Rejected, Source, Stat
 from training.errors import DataError, UsageError
@@ -116,8 +116,8 @@ def _alone(cache_dir: Path) -> Iterator[None]:
 
 
 def _key(folder: ImageFolder, size: int) -> str:
-    # Refusals are part of an entry, and more formats may be read by now.
-    digest = hashlib.sha256(f"{imaging.POLICY_VERSION} {PIL.__version__} {size} {imaging.SUPPORTED} ".encode())
+    # Refusals are part of an entry, and more formats may be read by now. 3: hashes of the files.
+    digest = hashlib.sha256(f"{imaging.POLICY_VERSION} {PIL.__version__} {size} {imaging.SUPPORTED} 3 ".encode())
     digest.update(folder.source.identity.encode("utf-8", "surrogateescape"))
     for file, (length, stamp) in zip(folder.files, folder.stats, strict=True):
         digest.update(f"\0{file}\0{length}\0{stamp}".encode("utf-8", "surrogateescape"))
@@ -141,16 +141,17 @@ def _fill(target: Path, folder: ImageFolder, size: int, decoders: int) -> None:
     with (target / PIXELS).open("wb") as file:
         # Reserve all space now, so that a full disk stops the run before it decodes.
         os.posix_fallocate(file.fileno(), 0, count * size * size * 3)
-    digests = np.zeros((count, DIGEST_BYTES), np.uint8)
+    hashes = np.zeros((2, count, DIGEST_BYTES), np.uint8)
     failures: list[Failure] = []
     step = folder.source.files_per_task
     tasks = [_task(target, folder, slice(first, first + step), size) for first in range(0, count, step)]
     with Bar("Decoding", count) as bar:
         for first, part, failed in _results(tasks, decoders):
-            digests[first : first + len(part)] = part
+            hashes[:, first : first + part.shape[1]] = part
             failures.extend(failed)
-            bar.advance(len(part))
-    np.save(target / DIGESTS, digests)
+            bar.advance(part.shape[1])
+    for name, values in zip((DIGESTS, CONTENTS), hashes, strict=True):
+        np.save(target / name, values)
     entries = [
         {"row": row} | asdict(Rejected(folder.files[row], code, reason)) for row, code, reason in sorted(failures)
     ]
@@ -229,7 +230,11 @@ def _end_with_parent(ended: connection.Connection) -> None:
 def decode_files(
     pixels: str, first_row: int, source: Source, files: list[str], stats: list[Stat], size: int
 ) -> tuple[int, np.ndarray, list[Failure]]:
-    """Decode `files` into the file `pixels`, from row `first_row`; return that row, the digests and the failures."""
+    """Decode `files` into the file `pixels`, from row `first_row`.
+
+    Returns:
+        That row, the hashes of pixels and of encoded files, (2, len(files), 16) uint8, and the failures.
+    """
     logging.getLogger("PIL").setLevel(logging.CRITICAL)  # the report says what is wrong with a file
     with warnings.catch_warnings(), open(pixels, "r+b", buffering=0) as out:
         warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
@@ -239,7 +244,7 @@ def decode_files(
 def _decode_rows(
     out: int, first_row: int, contents: Iterator[str | bytes | Rejected], count: int, size: int
 ) -> tuple[np.ndarray, list[Failure]]:
-    digests = np.zeros((count, DIGEST_BYTES), np.uint8)
+    hashes = np.zeros((2, count, DIGEST_BYTES), np.uint8)
     failures: list[Failure] = []
     row_bytes = size * size * 3
     for i, content in enumerate(contents):
@@ -247,14 +252,16 @@ def _decode_rows(
             failures.append((first_row + i, content.code, content.reason))
             continue
         try:
-            data = imaging.decode(content, size).tobytes()
+            encoded = content if isinstance(content, bytes) else Path(content).read_bytes()
+            data = imaging.decode(encoded, size).tobytes()
         except imaging.ImageError as error:
             failures.append((first_row + i, error.code, str(error)))
             continue
         except OSError as error:
             failures.append((first_row + i, "unreadable", error.strerror or str(error)))
             continue
-        digests[i] = np.frombuffer(hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest(), np.uint8)
+        for kind, hashed in enumerate((data, encoded)):
+            hashes[kind, i] = np.frombuffer(hashlib.blake2b(hashed, digest_size=DIGEST_BYTES).digest(), np.uint8)
         # Written instead of mapped, so that pixels never count as this process's memory.
         os.pwrite(out, data, (first_row + i) * row_bytes)
-    return digests, failures
+    return hashes, failures

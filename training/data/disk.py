@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class DiskSource:
-    """The folder `root`. See `source.Source`."""
+    """The folder `root`. See `source.Tree`."""
 
     root: Path
 
@@ -44,7 +44,10 @@ class DiskSource:
         except FileNotFoundError:
             raise DataError(f"no such folder: {self}") from None
         except NotADirectoryError:
-            raise DataError(f"{self} is a file; --data takes a folder with one folder of images per class") from None
+            raise DataError(
+                f"{self} is a file; --data takes a folder of class folders, a list (.csv, .tsv, .jsonl) or an archive "
+                "(.zip, .tar, .tar.gz, .tgz)"
+            ) from None
         except OSError as error:
             raise DataError(f"{self} can't be read: {error.strerror}") from error
         folders = [entry for entry in entries if (self.root / entry).is_dir()]
@@ -82,6 +85,9 @@ class DiskSource:
             for path, size_and_time in _regular_files(self.root / folder):
                 yield os.path.relpath(path, self.root), size_and_time
 
+    def stats(self, files: list[str]) -> list[Stat | None]:
+        return [_stat(self.root / file) for file in files]
+
     def read(self, files: list[str], stats: list[Stat]) -> Iterator[str]:
         return (str(self.root / file) for file in files)
 
@@ -113,6 +119,14 @@ def _regular_files(folder: Path) -> Iterator[tuple[str, Stat]]:
                 continue
             if stat.S_ISREG(info.st_mode):
                 yield path, (info.st_size, info.st_mtime_ns)
+
+
+def _stat(path: Path) -> Stat | None:
+    try:
+        info = os.stat(path)
+    except (OSError, ValueError):  # a name with a null character is no name
+        return None
+    return (info.st_size, info.st_mtime_ns) if stat.S_ISREG(info.st_mode) else None
 
 
 def _identity(folder: str | Path) -> tuple[int, int]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
-import io
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from training.data import tables
 from training.errors import UsageError
 
 OPTIONS = ("data", "validation-data", "test-data")
@@ -59,27 +58,17 @@ def read(path: Path) -> dict[str, set[str]]:
     """
     found: dict[str, set[str]] = {option: set() for option in OPTIONS}
     try:
-        content = path.read_bytes()
-        if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            text = content.decode("utf-16", "replace")
-        else:
-            text = content.decode("utf-8-sig", "surrogateescape")
-        # A spreadsheet separates the columns by its country's habit. No name of ours has these characters.
-        separator = next((mark for mark in ";\t" if mark in text.partition("\n")[0]), ",")
-        with io.StringIO(text, newline="") as file:
-            table = csv.DictReader(file, delimiter=separator)
-            if "file" not in (table.fieldnames or ()):
-                raise UsageError(f"--exclude {path} has no column `file`; pass a list that `check --fix` wrote")
-            for row in table:
-                option = row.get("in") or "data"
-                if option not in found:
-                    raise UsageError(
-                        f"--exclude {path}, line {table.line_num}: `in` is {option!r}, not one of {', '.join(OPTIONS)}"
-                    )
-                if row["file"]:
-                    found[option].add(os.path.normpath(row["file"]))
+        columns, rows = tables.read(path.read_bytes(), path.suffix)
+        if "file" not in columns:
+            raise UsageError(f"--exclude {path} has no column `file`; pass a list that `check --fix` wrote")
+        for line, row in rows:
+            option = row.get("in") or "data"
+            if option not in found:
+                raise UsageError(f"--exclude {path}, line {line}: `in` is {option!r}, not one of {', '.join(OPTIONS)}")
+            if row["file"]:
+                found[option].add(os.path.normpath(row["file"]))
     except OSError as error:
         raise UsageError(f"--exclude {path}: {error.strerror}") from error
-    except csv.Error as error:
+    except tables.TableError as error:
         raise UsageError(f"--exclude {path}: {error}") from error
     return found

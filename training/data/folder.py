@@ -6,8 +6,9 @@ import itertools
 import logging
 from dataclasses import dataclass, field
 
+from training.data.labelled import Labelled
 from training.data.names import as_text, class_of, some
-from training.data.source import Rejected, Source, Stat
+from training.data.source import Rejected, Source, Stat, Tree
 from training.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -23,25 +24,34 @@ class ImageFolder:
     labels: list[int]
     stats: list[Stat]
     rejected: list[Rejected] = field(default_factory=list)
+    groups: list[str | None] | None = None
+    """The group that a list gives each file; None if it gives none."""
 
 
-def scan(source: Source, class_names: list[str] | None = None) -> ImageFolder:
+def scan(source: Tree | Labelled, class_names: list[str] | None = None) -> ImageFolder:
     """List every regular file below each class folder, without junk, in a fixed order. Pass over empty folders.
 
     Args:
-        source: its folders are the classes.
+        source: its folders are the classes, or its images have labels.
         class_names: the classes that may occur, in label order; by default the folders with files, sorted.
 
     Raises:
         DataError: the folder doesn't exist or has no class folders, images lie beside the class folders, a class isn't
             in `class_names` or has two folders, or storage can't be reached or refuses access.
     """
+    if isinstance(source, Labelled):
+        return _labelled(source, class_names)
     folders, loose = source.top_level()
     loose_images = [name for name in loose if source.is_image(name)]
     if not folders and not loose_images:
-        raise DataError(f"{source} has no folders; it needs one folder of images per class")
+        raise DataError(
+            f"{source} has no folders; it needs one folder of images per class, or a list of labels (metadata.csv)"
+        )
     if not folders:
-        raise DataError(f"{source} holds images but no folders; put them into one folder per class")
+        raise DataError(
+            f"{source} holds images but no folders; put them into one folder per class, or pass a list of labels: "
+            "--data LIST.csv"
+        )
     if loose_images:
         raise DataError(
             f"{source} mixes class folders with loose images ({as_text(loose_images[0])}, {len(loose_images)} in all); "
@@ -65,6 +75,25 @@ def scan(source: Source, class_names: list[str] | None = None) -> ImageFolder:
         [label_of[class_of(file.partition("/")[0])] for file, _ in listed],
         [stat for _, stat in listed],
         [Rejected(name, "foreign", "beside the class folders") for name in loose],
+    )
+
+
+def _labelled(source: Labelled, class_names: list[str] | None) -> ImageFolder:
+    samples = source.samples
+    names = class_names or sorted({sample.label for sample in samples})
+    label_of = {class_of(name): label for label, name in enumerate(names)}
+    unknown = sorted({sample.label for sample in samples} - label_of.keys())
+    if unknown:
+        raise DataError(f"{source}: {unknown[0]} is no class of the training data; known: {some([*label_of])}")
+    groups = [sample.group for sample in samples]
+    return ImageFolder(
+        source,
+        names,
+        [sample.file for sample in samples],
+        [label_of[sample.label] for sample in samples],
+        [sample.stat for sample in samples],
+        source.rejected,
+        groups if any(groups) else None,
     )
 
 

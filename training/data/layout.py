@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 
+from training.data.contents import understand
 from training.data.folder import ImageFolder
+from training.data.labelled import Labelled
 from training.data.names import part_of, some
-from training.data.source import Source
+from training.data.source import Tree
 from training.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -14,20 +16,23 @@ logger = logging.getLogger(__name__)
 _OPTIONS = {"train": "--data", "validation": "--validation-data", "test": "--test-data"}
 
 
-def parts_in(source: Source) -> dict[str, Source]:
+def parts_in(source: Tree | Labelled) -> dict[str, Tree | Labelled]:
     """Return the folders "train", "validation" and "test" of a data set that is divided already; none for classes.
 
-    Folders are parts if all have the name of a part, or if one that has it shares a sub-folder with another.
+    Folders are parts if all have the name of a part, or if one that has it shares a class with another. Labelled images
+    have the parts that their list says, or else their folders.
 
     Raises:
         DataError: the folders are parts, but not one of each kind, or without classes; the message gives the options.
     """
+    if isinstance(source, Labelled):
+        return {**source.by_folders().divided()}
     folders, _ = source.top_level()
     kinds = {name: part_of(name) for name in folders}
     if not any(kinds.values()):
         return {}
-    inside = {name: _innermost(source.below(name)) for name in folders}
-    classes = {name: set(part.top_level()[0]) for name, part in inside.items()}
+    inside = {name: understand(_innermost(source.below(name))) for name in folders}
+    classes = {name: _classes(part) for name, part in inside.items()}
     shared = any(
         classes[name] & classes[other] for name in folders for other in folders if name != other and kinds[name]
     )
@@ -63,7 +68,11 @@ def refuse_alike(folder: ImageFolder) -> None:
         )
 
 
-def _innermost(source: Source) -> Source:
+def _classes(part: Tree | Labelled) -> set[str]:
+    return {sample.label for sample in part.samples} if isinstance(part, Labelled) else set(part.top_level()[0])
+
+
+def _innermost(source: Tree) -> Tree:
     """Unwrap an archive's folder within a folder, such as training_set/training_set."""
     folders, loose = source.top_level()
     return _innermost(source.below(folders[0])) if len(folders) == 1 and not loose and part_of(folders[0]) else source

@@ -1,4 +1,4 @@
-"""Find the folders that a configuration names: its parts, its cache, and that its results lie outside of them."""
+"""Find the images that a configuration names: its parts, its cache, and that its results lie outside of them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,22 @@ import os
 from pathlib import Path
 
 from training.config import Config, flag
-from training.data import builtin
+from training.data import builtin, tables
+from training.data.archives.archive import SUFFIXES, Archive, Shards
+from training.data.archives.containers import BucketFile, Container, DiskFile
+from training.data.archives.shards import expand
+from training.data.contents import understand
 from training.data.decoding import end_unguarded
 from training.data.disk import DiskSource
+from training.data.labelled import Labelled
 from training.data.layout import parts_in
+from training.data.lists import ListFile
 from training.data.names import as_text
 from training.data.remote import BucketSource
-from training.data.source import Source
+from training.data.source import Tree
 from training.errors import DataError, UsageError
 from training.fields import DATASETS
-from training.url import is_url, parse
+from training.url import Url, is_url, parse
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +30,7 @@ _APART = ("validation", "test")
 """The parts that may have a folder of their own."""
 
 
-def sources(config: Config) -> dict[str, Source]:
+def sources(config: Config) -> dict[str, Tree | Labelled]:
     """Return the source of "train", and those of "validation" and "test" where they have one of their own.
 
     Raises:
@@ -37,24 +43,75 @@ def sources(config: Config) -> dict[str, Source]:
         if Path(config.data).is_dir():
             logger.warning("--data %s is the built-in data set; for the folder, pass ./%s", config.data, config.data)
         train, test = builtin.prepare(config.data, cache_dir(config))
-        found: dict[str, Source] = {"train": DiskSource(train)}
+        found: dict[str, Tree | Labelled] = {"train": DiskSource(train)}
         if test is not None:
             found["test"] = DiskSource(test)
     else:
-        source = locate(config.data)
-        found = (parts_in(source) if config.layout == "auto" else {}) or {"train": source}
+        source = _open(config.data, "data", config)
+        found = (parts_in(source) if config.layout == "auto" or isinstance(source, Labelled) else {}) or {
+            "train": source
+        }
+    given = [text for text in (config.data, config.validation_data, config.test_data) if text]
+    if config.images_root and not any(isinstance(locate(text), ListFile) for text in given):
+        raise UsageError("--images-root is for lists of images, and none is given; leave it out")
     for part in _APART:
         option = f"{part}_data"
-        if given := getattr(config, option):
+        if text := getattr(config, option):
             if part in found:
                 logger.info("%s replaces the %s images of --data", flag(option), part)
-            found[part] = locate(given, flag(option))
+            found[part] = _of_part(part, _open(text, option, config))
     return {part: found[part] for part in ("train", *_APART) if part in found}
 
 
-def locate(text: str, option: str = "--data") -> Source:
-    """Return the source that `option` names, a folder on disk or in object storage."""
+def _open(text: str, option: str, config: Config) -> Tree | Labelled:
+    place = locate(text, flag(option), config.images_root)
+    if config.layout == "classes" and not isinstance(place, ListFile):
+        return place.unwrapped() if isinstance(place, Archive) else place
+    return understand(place)
+
+
+def _of_part(part: str, source: Tree | Labelled) -> Tree | Labelled:
+    """Return the images that a list has for `part`, if it is divided, or all of another source."""
+    parts = source.divided() if isinstance(source, Labelled) else {}
+    if parts and part not in parts:
+        raise DataError(f"{source} has no images for {part}")
+    return parts.get(part, source)
+
+
+def locate(text: str, option: str = "--data", images_root: str | None = None) -> Tree | ListFile:
+    """Return what `option` names, on disk or in object storage: a folder, an archive or a list. Reads nothing.
+
+    Args:
+        text: a path or a URL, also a pattern for several archives (`shards.expand`).
+        option: for messages.
+        images_root: the folder that the paths in a list begin in; by default that of the list.
+
+    Raises:
+        UsageError: the URL or the pattern is invalid.
+    """
+    is_file = is_url(text) or not Path(text).is_dir()
+    if is_file and text.lower().endswith(SUFFIXES):
+        return Archive(Shards(tuple(_file(name, option) for name in expand(text, option))))
+    if is_file and text.lower().endswith(tables.SUFFIXES):
+        folder, file = _split(text, option)
+        return ListFile(folder, file, _folder(images_root, flag("images_root")) if images_root else folder)
+    return _folder(text, option)
+
+
+def _folder(text: str, option: str) -> Tree:
     return BucketSource(parse(text, option)) if is_url(text) else DiskSource(Path(text))
+
+
+def _file(text: str, option: str) -> Container:
+    return BucketFile(parse(text, option)) if is_url(text) else DiskFile(Path(text))
+
+
+def _split(text: str, option: str) -> tuple[Tree, str]:
+    if not is_url(text):
+        return DiskSource(Path(text).parent), Path(text).name
+    url = parse(text, option)
+    folder, _, file = url.prefix.rpartition("/")
+    return BucketSource(Url(url.scheme, url.bucket, folder)), file
 
 
 def data_name(config: Config) -> str:

@@ -29,6 +29,9 @@ _JUNK = {
 }
 """What operating systems, NAS boxes and archivers add to folders, in lower case."""
 
+METADATA = ("metadata.csv", "metadata.jsonl")
+"""The lists that Hugging Face's ImageFolder has beside the images."""
+
 
 def is_junk(name: str) -> bool:
     """Return whether a file or folder is hidden or made by a system, so that it is passed over at any depth."""
@@ -41,13 +44,15 @@ def part_of(name: str) -> str | None:
     return found.lastgroup if found else None
 
 
+_REPORT, _RUN = frozenset({"metrics.json", "check.json", "study.json"}), frozenset({"checkpoint", "model"})
+OF_RECORDS = {"report.html", "config.toml"} | _REPORT | _RUN
+"""The names by which `is_record` decides."""
+
+
 def is_record(names: Collection[str]) -> bool:
     """Return whether a folder with these entries was written by one of the commands: a run, a check or a search."""
     has = set(names).intersection
-    return bool(
-        (has({"report.html"}) and has({"metrics.json", "check.json", "study.json"}))
-        or (has({"config.toml"}) and has({"checkpoint", "model"}))
-    )
+    return bool((has({"report.html"}) and has(_REPORT)) or (has({"config.toml"}) and has(_RUN)))
 
 
 def name_of(folders: Sequence[str]) -> str:

@@ -7,7 +7,6 @@ from collections import Counter
 
 import numpy as np
 
-from training.data.names import as_text
 from training.errors import DataError
 
 
@@ -78,29 +77,20 @@ def _refuse_missing_classes(
     raise DataError(f"no group of class {class_names[found[0]]!r} came into the part {part}; try another --seed")
 
 
-def group_files(files: list[str], pattern: str) -> np.ndarray:
-    """Number the groups that the paths of `files` name; a file without one is a group of its own.
+def groups_of(files: list[str], pattern: str) -> list[str | None]:
+    """Return the groups that the paths of `files` name; None for a file without one.
 
     Args:
         files: paths that begin with the class.
         pattern: "folder" for the folder below the class folder, or a regular expression (`Config.group`).
-
-    Returns:
-        (N,) int64.
-
-    Raises:
-        DataError: no file has a group.
     """
-    names = [_group_of(file, pattern) for file in files]
-    if not any(names):
-        raise DataError(f"--group {pattern} finds no group in any file's path, such as {as_text(files[0])}")
+    return [_group_of(file, pattern) for file in files]
+
+
+def number_groups(names: list[str | None]) -> np.ndarray:
+    """Number the groups, (N,) int64; a sample without one is a group of its own."""
     numbers: dict[str, int] = {}
     return np.array([numbers.setdefault(name or f"\0{i}", len(numbers)) for i, name in enumerate(names)])
-
-
-def groups_of(files: list[str], pattern: str) -> set[str]:
-    """Return the names of the groups that the paths of `files` name; see `group_files`."""
-    return {name for file in files if (name := _group_of(file, pattern))}
 
 
 def _group_of(file: str, pattern: str) -> str | None:

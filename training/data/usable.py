@@ -15,11 +15,12 @@ from training.config import Config
 from training.data import exclusions
 from training.data.decoding import decode_folder
 from training.data.folder import ImageFolder, scan
+from training.data.labelled import Labelled
 from training.data.layout import refuse_alike
 from training.data.locations import cache_dir, sources
 from training.data.names import as_text, some
 from training.data.part import Part
-from training.data.source import Rejected, Source
+from training.data.source import Rejected, Tree
 from training.data.split import group_duplicates, groups_of
 from training.errors import DataError
 
@@ -50,6 +51,18 @@ class Decoded:
         """Return the images that `mask`, (N,) bool, is true for."""
         return replace(self, part=self.part.select(np.flatnonzero(mask)))
 
+    def groups(self, pattern: str | None) -> list[str | None] | None:
+        """Return each image's group, by the `pattern` for its path or else by the list; None if neither names any."""
+        if pattern:
+            return groups_of([self.folder.files[row] for row in self.part.rows], pattern)
+        given = self.folder.groups
+        return None if given is None else [given[row] for row in self.part.rows]
+
+    def by_content(self) -> Decoded:
+        """Return the images in the order of their labels and encoded files, whatever their names are."""
+        contents = as_scalars(self.part.images.contents[self.part.rows])
+        return replace(self, part=self.part.select(np.lexsort((contents, self.part.labels))))
+
 
 def decode_all(config: Config) -> dict[str, Decoded]:
     """Decode the images of each source of `config`, by part.
@@ -72,7 +85,7 @@ def decode_all(config: Config) -> dict[str, Decoded]:
 
 
 def decode(
-    source: Source, config: Config, class_names: list[str] | None = None, excluded: Collection[str] = ()
+    source: Tree | Labelled, config: Config, class_names: list[str] | None = None, excluded: Collection[str] = ()
 ) -> Decoded:
     """Decode the images of `source`, except those that `excluded` lists; `class_names` are the classes, if known.
 
@@ -80,7 +93,8 @@ def decode(
         DataError: the folder can't be used, or has no usable image.
     """
     folder = scan(source, class_names)
-    if class_names is None and config.layout == "auto" and config.group != "folder":
+    by_folders = not isinstance(source, Labelled)
+    if by_folders and class_names is None and config.layout == "auto" and config.group != "folder":
         refuse_alike(folder)
     _refuse_one_class(folder)
     decoders = config.decoders or len(os.sched_getaffinity(0))
@@ -127,13 +141,11 @@ def leave_out_leaks(decoded: dict[str, Decoded]) -> int:
     return int(leaked)
 
 
-def name_shared_groups(decoded: dict[str, Decoded], pattern: str) -> None:
+def name_shared_groups(decoded: dict[str, Decoded], pattern: str | None) -> None:
     """Warn of groups with images in several folders. They stay there: clips of two folders may have the same number."""
-    names = {
-        part: groups_of([one.folder.files[row] for row in one.part.rows], pattern) for part, one in decoded.items()
-    }
+    names = {part: set(one.groups(pattern) or ()) - {None, ""} for part, one in decoded.items()}
     for first, second in itertools.combinations(names, 2):
-        shared = sorted(names[first] & names[second])
+        shared = sorted(map(str, names[first] & names[second]))
         if shared:
             logger.warning(
                 "%d groups are in both the %s and the %s folder (%s); if they are the same, the accuracy is too high",

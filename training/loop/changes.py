@@ -14,7 +14,7 @@ from training.loop.checkpoint import Progress
 
 
 def moved(config: Config, given: dict[str, str | None], run: Path) -> Config:
-    """Return the options of `run` with the folders of images that are `given`, by the name of the option.
+    """Return the options of `run` with the places of images that are `given`, by the name of the option.
 
     Raises:
         UsageError: the run was begun without that folder, or with a built-in data set, which has no place.
@@ -22,10 +22,11 @@ def moved(config: Config, given: dict[str, str | None], run: Path) -> Config:
     found: dict[str, Any] = {name: folder for name, folder in given.items() if folder is not None}
     for name, folder in found.items():
         before = getattr(config, name)
-        if folder != before and (before is None or {before, folder} & {*DATASETS}):
+        if name != "images_root" and folder != before and (before is None or {before, folder} & {*DATASETS}):
             begun = f"{flag(name)} {before}" if before else f"no {flag(name)}"
             raise UsageError(f"{run} was begun with {begun}; leave out {flag(name)}")
-    return replace(config, **found).relocatable() if found else config
+    # The run's own --images-root belongs to the lists that it was begun with.
+    return replace(config, **({"images_root": None} | found)).relocatable() if found else config
 
 
 def extended(config: Config, epochs: int, progress: Progress | None, run: Path) -> Config:

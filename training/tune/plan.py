@@ -12,7 +12,7 @@ from training.tune.space import Space
 SEARCHES = ("random", "tpe", "hyperband", "grid")
 
 # Where the images are and how they are decoded changes no trial; the fingerprint identifies the images.
-_ELSEWHERE = ("data", "validation_data", "test_data", "layout", "strict", "decoders", "cache_dir")
+_ELSEWHERE = ("data", "validation_data", "test_data", "images_root", "layout", "strict", "decoders", "cache_dir")
 
 
 @dataclass(frozen=True)

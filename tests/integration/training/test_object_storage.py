@@ -21,8 +21,9 @@ from training.data import storage
 from training.data.dataset import Dataset, load
 from training.data.disk import DiskSource
 from training.data.folder import scan
-from training.data.locations import locate
+from training.data.remote import BucketSource
 from training.errors import DataError
+from training.url import parse
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +58,10 @@ def use(port: int, monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
     storage.connect.cache_clear()
 
 
+def bucket_source(url: str) -> BucketSource:
+    return BucketSource(parse(url, "--data"))
+
+
 def loaded(cache: Path, url: str = "s3://photos/sets/data", **options: int) -> Dataset:
     return load(Config(data=url, image_size=8, cache_dir=str(cache), **options))  # type: ignore[arg-type]
 
@@ -82,7 +87,7 @@ def test_google_cloud_storage_gives_the_same_files(
     monkeypatch.setenv("GOOGLE_SERVICE_ACCOUNT", str(tmp_path / "account.json"))
     monkeypatch.setattr(storage, "_endpoint", lambda *_: "http://here")
     storage.connect.cache_clear()
-    source = locate("gs://photos/sets/data")
+    source = bucket_source("gs://photos/sets/data")
     folder = scan(source)
     assert folder.files == scan(DiskSource(tree)).files
     assert list(source.read(folder.files, folder.stats)) == [(tree / file).read_bytes() for file in folder.files]
@@ -113,7 +118,7 @@ def test_a_second_run_lists_but_reads_nothing_until_an_object_changes(tmp_path: 
 
 def test_a_listing_of_several_pages_is_read_to_its_end(s3: S3, front: Between) -> None:
     s3.put_all("many", {f"{'ab'[i // 1001]}/{i:04}.png": b"x" for i in range(1002)})
-    folder = scan(locate("s3://many"))
+    folder = scan(bucket_source("s3://many"))
     assert len(folder.files) == 1002
     assert folder.files[0] == "a/0000.png"
     assert len(front.requests) == 4
@@ -123,7 +128,7 @@ def test_odd_names_are_files_and_markers_are_not(s3: S3, front: Between, tmp_pat
     names = ["é ü.png", "#?%41+&.png", "a:b.png", "%2e%2e/q.png", "日本.png", "~x.png", "back\\slash.png"]
     hidden = ["", "deep/", ".hidden.png", ".git/a.png"]
     s3.put_all("odd", {f"d/red/{name}": b"png?" for name in names + hidden} | {"d/blue/1.png": b"", "d/": b""})
-    folder = scan(locate("s3://odd/d"))
+    folder = scan(bucket_source("s3://odd/d"))
     assert sorted(folder.files) == sorted(["blue/1.png", *(f"red/{name}" for name in names)])
     assert not folder.rejected
     with pytest.raises(DataError, match=r"no usable image among 8 files"):
@@ -137,7 +142,7 @@ def test_a_listing_with_a_hostile_name_is_refused(
     bucket = f"hostile{request.node.callspec.indices['name']}"
     s3.put_all(bucket, {"red/1.png": b"x", name: b"x"})
     with pytest.raises(DataError, match="has an object whose name can't be used") as caught:
-        scan(locate(f"s3://{bucket}"))
+        scan(bucket_source(f"s3://{bucket}"))
     assert str(caught.value).isprintable()
 
 

@@ -214,3 +214,20 @@ def test_the_parts_do_not_depend_on_the_options_that_are_not_given(tmp_path: Pat
     data = load_folder(tmp_path, root)
     assert np.array_equal(data.parts["test"].rows, load_folder(tmp_path, root, min_images=1).parts["test"].rows)
     assert data.summary["fingerprint"] == load_folder(tmp_path, root, layout="classes").summary["fingerprint"]
+
+
+@pytest.mark.parametrize("size", [8, 16])
+def test_the_parts_and_their_order_depend_on_the_images_and_not_on_their_names(tmp_path: Path, size: int) -> None:
+    """Kind: the same images give the same model, however they come: renamed, in a list, in shards."""
+    write_tree(tmp_path / "one", {"red": 30, "blue": 24})
+    for colour in ("red", "blue"):
+        for i, file in enumerate(sorted((tmp_path / "one" / colour).iterdir(), reverse=True)):
+            target = tmp_path / "other" / colour / f"{i % 3}" / f"{i:04}"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+    sized = {"cache_dir": str(tmp_path / "cache"), "image_size": size, "decoders": 1, "layout": "classes"}
+    one, other = (load(Config(data=str(tmp_path / name), **sized)) for name in ("one", "other"))  # type: ignore[arg-type]
+    assert one.summary["fingerprint"] == other.summary["fingerprint"]
+    for part in ("train", "validation", "test"):
+        assert (one.parts[part][:] == other.parts[part][:]).all()
+        assert (one.parts[part].labels == other.parts[part].labels).all()

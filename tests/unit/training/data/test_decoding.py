@@ -67,6 +67,9 @@ class Archive:
         for file in files:
             yield self._contents[file] or Rejected(file, "changed", "gone")
 
+    def stats(self, files: list[str]) -> list[Stat | None]:
+        return [(len(self._contents[file]), 0) for file in files]
+
     def path(self, file: str) -> None:
         return None
 
@@ -134,7 +137,8 @@ def test_an_incomplete_cache_entry_is_replaced_and_an_abandoned_one_removed(tmp_
 
 def test_reading_leaves_no_pages_of_the_map_resident(tmp_path: Path) -> None:
     size, count = 32, 20_000
-    np.save(tmp_path / "digests.npy", np.zeros((count, 16), np.uint8))
+    for name in ("digests.npy", "contents.npy"):
+        np.save(tmp_path / name, np.zeros((count, 16), np.uint8))
     (tmp_path / "rejected.json").write_text("[]")
     with (tmp_path / "pixels.u8").open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, count * size * size * 3)
