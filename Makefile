@@ -43,12 +43,12 @@ format: setup  ## fix style and format, as far as ruff can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-# Two files at a time, the long ones first. A test marked `alone` waits for its neighbour (tests/conftest.py).
+# Three files at a time, because many tests wait; the long ones first, those marked `alone` last (tests/conftest.py).
 test: setup  ## run every test that needs no cluster
 	@scripts/packages chromium chromedriver prometheus promtool docker-registry postgres
 	@scripts/helm which >/dev/null || true
 	@scripts/build-tools scripts/tools/kubeconform >/dev/null || true
-	@$(BIN)/pytest --durations 25 --numprocesses 2 --dist loadfile --no-loadscope-reorder \
+	@$(BIN)/pytest --durations 25 --numprocesses 3 --dist loadfile --no-loadscope-reorder \
 		tests/integration/test_readme.py tests/integration/training tests/integration/test_unasked.py \
 		tests/integration/bento tests/integration/k8s tests/integration/loadtests tests/unit tests/chart
 

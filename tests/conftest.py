@@ -22,12 +22,17 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Let a test marked `alone` wait until the other process of this run is between two tests, and keep it there."""
+    """Let a test marked `alone` wait until the run's other processes are between two tests, and keep them there."""
     if not _files():
         return (yield)
     # First of all wrappers, so that waiting doesn't count against the test's time limit.
     with _turn(alone=item.get_closest_marker("alone") is not None):
         return (yield)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the files that are marked `alone` last, so that the processes wait for each other at the end only."""
+    items.sort(key=lambda item: item.get_closest_marker("alone") is not None)
 
 
 def pytest_sessionfinish() -> None:

@@ -17,12 +17,12 @@ from tests.integration.conftest import Server, Store, serving
 from tests.slow_model import write_slow_entry
 from tests.stored import picture
 
-SECONDS = 2.0
+SECONDS = 1.0
 
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that takes one image at a time, each for about two seconds."""
+    """A server that takes one image at a time, each for about a second."""
     root = tmp_path_factory.mktemp("protocol")
     store = Store(root / "home")
     store.publish(write_slow_entry(root / "entry", 1000 * SECONDS))
