@@ -14,7 +14,7 @@ import pydantic
 
 from bento.http.handlers import Predictor
 from bento.http.probes import Probes
-from bento.http.route import BYTES, FORM, HTML, IMAGES, JSON, PNG, TEXT, Field, Route
+from bento.http.route import BYTES, FORM, HTML, IMAGES, JSON, PNG, TEXT, WANTED, Field, Route
 from bento.http.schemas import (
     ClassName,
     Explanation,
@@ -33,7 +33,6 @@ from bento.http.schemas import (
     Problem,
     Ready,
     ServerMetadata,
-    TopK,
     Version,
 )
 
@@ -49,7 +48,6 @@ _TAKING = ("request_timeout", "payload_too_large", "unsupported_media_type", "qu
 _FORM = ("missing_file", "malformed_request")
 _ONE_IMAGE = ("multiple_files", "image_too_large", "corrupt_image", "deadline_exceeded", *_FORM, *_TAKING)
 
-_TOP_K = Field("top_k", "query", TopK, "How many of the best classes to list.")
 _TIMING = Field(
     "Server-Timing", "header", str, "Milliseconds of each stage, or `cache` (W3C Server Timing).", required=True
 )
@@ -142,11 +140,12 @@ ROUTES = (
         operation="predict",
         summary="Classify one image",
         description="Send multipart/form-data with the image in the field `file`, or the image itself as the body with "
-        "`Content-Type: image/*` or `application/octet-stream`. `?top_k=N` adds the N best classes, N from 1 to 9999.",
-        parameters=(_TOP_K,),
+        "`Content-Type: image/*` or `application/octet-stream`. `?top_k=N` adds the N best classes, N from 1 to "
+        "9999; `?unknown=1` how novel the image is; `?coverage=0.95` classes that hold the true one in 95% of cases.",
+        parameters=WANTED,
         answers={JSON: Prediction},
         answer="The class.",
-        errors=_ONE_IMAGE,
+        errors=("limits_off", *_ONE_IMAGE),
         early=True,
         **_IMAGE,
     ),
@@ -158,12 +157,12 @@ ROUTES = (
         tag="classify",
         summary="Classify several images",
         description="Send multipart/form-data with several fields `file`. The answer is a list in their order, with a "
-        "class or a problem for each image. `?top_k=N` works as for `/predict`.",
-        parameters=(_TOP_K,),
+        "class or a problem for each image. The query works as for `/predict`.",
+        parameters=WANTED,
         body={FORM: ImagesForm},
         answers={JSON: Annotated[list[Prediction | Problem], pydantic.Field(min_length=1)]},
         answer="One entry per image, in the order sent: its class, or its own problem.",
-        errors=(*_FORM, *_TAKING),
+        errors=("limits_off", *_FORM, *_TAKING),
         admission=True,
         key=True,
     ),
