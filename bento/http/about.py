@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 import imaging
 from bento.http.open_inference import NOVELTY
-from bento.http.schemas import ModelMetadata, ServerMetadata, Version
+from bento.http.schemas import ModelMetadata, OutputMetadata, ServerMetadata, Version
 from bento.models.model import ServedModel
 from bento.version import VERSION
 from model_format.layout import INPUT, OUTPUT
@@ -33,20 +33,22 @@ def server_metadata() -> ServerMetadata:
     return {"name": "image-classifier", "version": VERSION, "extensions": ["binary_tensor_data"]}
 
 
-def outputs(served: ServedModel) -> tuple[str, ...]:
-    """Return the names of the tensors that the model answers."""
-    return (OUTPUT,) if served.limits is None else (OUTPUT, NOVELTY)
+def outputs(served: ServedModel) -> list[OutputMetadata]:
+    """Return the tensors that the model answers; the novelty only those get who name it."""
+    tensors: list[OutputMetadata] = [{"name": OUTPUT, "datatype": "FP32", "shape": (-1, len(served.class_names))}]
+    if served.limits is not None:
+        tensors.append({"name": NOVELTY, "datatype": "FP32", "shape": (-1,)})
+    return tensors
 
 
 def model_metadata(served: ServedModel) -> ModelMetadata:
     """Return the model's metadata by the Open Inference Protocol."""
     name, _, version_ = served.tag.partition(":")
     side = served.image_size
-    shapes: dict[str, tuple[int, int] | tuple[int]] = {OUTPUT: (-1, len(served.class_names)), NOVELTY: (-1,)}
     return {
         "name": name,
         "versions": [version_],
         "platform": "onnxruntime_onnx",
         "inputs": [{"name": INPUT, "datatype": "UINT8", "shape": (-1, side, side, 3)}],
-        "outputs": [{"name": name, "datatype": "FP32", "shape": shapes[name]} for name in outputs(served)],
+        "outputs": outputs(served),
     }

@@ -24,6 +24,7 @@ from bento.inference.pipeline import Pipeline
 from bento.inference.work import Classified, Work
 from bento.settings import Settings
 from bento.telemetry import metrics
+from model_format.layout import OUTPUT
 
 _JSON, _PNG = b"application/json", b"image/png"
 
@@ -48,7 +49,7 @@ class Predictor:
         self._answers = Answers(served.class_names, served.class_labels(settings.metric_classes), served.limits)
         self._explainer = Explainer(pipeline.model.cam, served.class_names)
         self._size = served.image_size
-        self._outputs = about.outputs(served)
+        self._outputs = tuple(output["name"] for output in about.outputs(served))
         self._name, _, self._version = served.tag.partition(":")
         self._parsers = ParsingThreads()
 
@@ -119,18 +120,22 @@ class Predictor:
         async with self._body(request) as body:
             header_length = request.headers.get(b"inference-header-content-length")
             asked = await self._parsers.run(
-                *(open_inference.parse_infer, body, header_length, self._size, self._settings.queue_limit),
+                open_inference.parse_infer,
+                body,
+                header_length,
+                self._size,
+                self._settings.queue_limit,
                 self._outputs,
             )
             images, unknown = asked.images, open_inference.NOVELTY in asked.outputs
             classify: Callable[[Any, Callable[[], bool], bool], Coroutine[Any, Any, Classified]]
             classify = self.pipeline.classify if isinstance(images, list) else self.pipeline.classify_pixels
             rows = await self._classify_all(images, lambda image: classify(image, request.gone, unknown))
-        tensors = {open_inference.OUTPUT: np.stack([row.probabilities for row in rows])}
+        tensors = {OUTPUT: np.stack([row.probabilities for row in rows])}
         if unknown:
             tensors[open_inference.NOVELTY] = np.array([row.novelty for row in rows], np.float32)
         answer = asked, tensors, self._name, self._version
-        if tensors[open_inference.OUTPUT].size > _MANY:
+        if tensors[OUTPUT].size > _MANY:
             reply, headers = await self._parsers.run(open_inference.infer_response, *answer)
         else:
             reply, headers = open_inference.infer_response(*answer)

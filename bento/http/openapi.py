@@ -99,7 +99,7 @@ class _Document:
             "ClassCount": {"const": len(served.class_names)},
             "Scores": {"maxItems": len(served.class_names)},
             "ImageSize": {"const": served.image_size},
-            "OutputName": {"enum": [*outputs(served)]},
+            "OutputName": {"enum": [output["name"] for output in outputs(served)]},
             "ModelName": {"const": served.tag.partition(":")[0]},
         }
 
