@@ -15,11 +15,17 @@ GOLDEN_FOLDER = "golden"
 GOLDEN_INDEX = "golden.json"
 """Lists the images in `GOLDEN_FOLDER`, where it is itself."""
 
+LIMITS = "limits.json"
+"""What is known about the limits of the model's answers: see `model_format.limits`. Older entries have none."""
+
 INPUT = "image"
 """The ONNX input: (batch, S, S, 3) uint8, RGB, with S pixels a side."""
 
 OUTPUT = "probabilities"
 """The ONNX output: (batch, C) float32, in label order; each row sums to 1."""
+
+SCORES = "scores"
+"""The second ONNX output: (batch, C) float32, calibrated, before the softmax. Entries without `LIMITS` may lack it."""
 
 BATCH = "batch"
 """The name of the first dimension, which can have any size."""

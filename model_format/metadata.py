@@ -40,6 +40,18 @@ class Int8Verdict(TypedDict):
     reason: str
 
 
+class Recalibration(TypedDict):
+    """Where an entry comes from whose temperature and limits were measured again, without training."""
+
+    parent: str
+    """Tag of the entry that it was made of."""
+    data: str
+    """Name of the images."""
+    images: int
+    fingerprint: str
+    """SHA-256 of the images and their labels."""
+
+
 @dataclass(frozen=True)
 class Baseline:
     """What images and answers look like on images that were not trained on: drift is measured against it."""
@@ -90,6 +102,8 @@ class Metadata:
     int8: Int8Verdict | None = None
     """None if no 8-bit form was made."""
     baseline: Baseline | None = None
+    recalibration: Recalibration | None = None
+    """None for an entry as it was trained."""
 
     @classmethod
     def from_metadata(cls, stored: Mapping[str, Any], tag: str) -> Metadata:
@@ -127,6 +141,7 @@ class Metadata:
             versions=stored.get("versions") or {},
             int8=stored.get("int8") or None,
             baseline=None if baseline is None else Baseline.from_metadata(baseline, tag),
+            recalibration=stored.get("recalibration"),
         )
 
     def to_metadata(self) -> dict[str, Any]:
@@ -145,6 +160,7 @@ class Metadata:
                 "versions": self.versions,
                 "int8": self.int8 or {},
                 "baseline": self.baseline and self.baseline.to_metadata(),
+                "recalibration": self.recalibration,
             }
         )
         return plain

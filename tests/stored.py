@@ -10,9 +10,10 @@ import numpy as np
 from PIL import Image
 
 import imaging
-from model_format import golden
+from model_format import golden, limits
 from model_format.golden import GoldenImage
-from model_format.layout import FILES, INPUT, OUTPUT, input_shape, output_shape
+from model_format.layout import FILES, INPUT, OUTPUT, SCORES, forms, input_shape, output_shape
+from model_format.limits import Limits
 from model_format.metadata import Baseline, Metadata
 
 CLASSES = ["red", "green", "blue"]
@@ -37,12 +38,13 @@ def write_onnx(path: Path, sharpness: float) -> None:
     nodes = [
         helper.make_node("Cast", [INPUT], ["float"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["float", "axes"], ["mean"], keepdims=0),
-        helper.make_node("Mul", ["mean", "scale"], ["scores"]),
-        helper.make_node("Softmax", ["scores"], [OUTPUT], axis=-1),
+        helper.make_node("Mul", ["mean", "scale"], [SCORES]),
+        helper.make_node("Softmax", [SCORES], [OUTPUT], axis=-1),
     ]
     image = helper.make_tensor_value_info(INPUT, TensorProto.UINT8, input_shape(SIZE))
     probabilities = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, output_shape(len(CLASSES)))
-    graph = helper.make_graph(nodes, "strongest-colour", [image], [probabilities], [scale, axes])
+    scores = helper.make_tensor_value_info(SCORES, TensorProto.FLOAT, output_shape(len(CLASSES)))
+    graph = helper.make_graph(nodes, "strongest-colour", [image], [probabilities, scores], [scale, axes])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
 
 
@@ -54,7 +56,12 @@ def write_entry(folder: Path, *, sharpness: float = 8, int8: bool = True) -> Pat
         write_onnx(folder / FILES["onnx-int8"], sharpness)
     pictures = [GoldenImage(f"{colour}.png", picture(colour, size=(SIZE, SIZE)), colour, 0.9) for colour in CLASSES]
     golden.write(golden.folder_of(folder), pictures)
+    limits.write(folder, dict.fromkeys(forms(folder), LIMITS))
     return folder
+
+
+LIMITS = Limits(999, [-8 + i / 300 for i in range(999)], [i / 1000 for i in range(999)])
+"""Made up. Colours have energies of -6.6 to -6.2, and black has one of -1.1, above all of these."""
 
 
 BASELINE = Baseline(

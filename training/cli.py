@@ -72,23 +72,32 @@ def _add_evaluate(parser: ArgumentParser) -> None:
         default="onnx",
         help="form of the model to test (default: onnx)",
     )
+    parser.add_argument(
+        "--recalibrate",
+        action="store_true",
+        help="store a copy of the model whose temperature, novelty and sets of classes are measured on these images",
+    )
     add_arguments(parser, only=("data", "images_root", "layout", "out", "decoders", "cache_dir", "strict"))
 
 
 def _evaluate(args: Namespace) -> None:
     from training import folders
-    from training.evaluation import evaluate
+    from training.evaluation import evaluate, recalibrate
     from training.options import merge
     from training.report.summary import table
 
     given = dict(vars(args))
-    tag, runtime = given.pop("tag"), given.pop("runtime")
+    tag, runtime, again = given.pop("tag"), given.pop("runtime"), given.pop("recalibrate")
     config = merge(given, None)
     with folders.claimed(Path(config.out), "evaluate") if config.out else contextlib.nullcontext():
         report, out = evaluate(tag, runtime, config)
     _show(table(report.test))
     if out is not None:
         _note(f"Report: {out / 'report.html'}")
+    if again:
+        stored = recalibrate(report.model.tag, config)
+        write(f"{stored}\n")
+        _note(f"Published {stored}, recalibrated on {report.data.images:,} images. Serve it with: bentoml serve")
 
 
 def _add_check(parser: ArgumentParser) -> None:

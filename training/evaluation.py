@@ -1,8 +1,9 @@
-"""Test a stored model on a folder that it wasn't trained on."""
+"""Test a stored model on a folder that it wasn't trained on, and recalibrate it there."""
 
 from __future__ import annotations
 
 import logging
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 
 import imaging
 from model_format.layout import FILES, Form, forms
+from model_format.metadata import Metadata
 from training import environment
 from training.config import Config
 from training.data.dataset import load_part
@@ -19,7 +21,8 @@ from training.data.locations import data_name, data_root, keep_outside, sources
 from training.data.names import as_text
 from training.data.source import Tree
 from training.errors import ModelError, one_line
-from training.export import onnx_model
+from training.export import onnx_model, publish
+from training.export import recalibrate as recalibration
 from training.fields import DATASETS
 from training.report import metrics, record
 from training.report.check_document import RejectedFile
@@ -45,12 +48,7 @@ def evaluate(tag: str, runtime: Form, config: Config) -> tuple[EvaluationReport,
         UsageError: `config.out` is inside the folder.
         DataError: the folder can't be used, or has a class that the model doesn't know.
     """
-    stored, about = open_model(tag)
-    if about.image_policy not in (None, imaging.POLICY_VERSION):
-        raise ModelError(
-            f"{stored.tag} was trained on images decoded by policy {about.image_policy}, this code decodes by "
-            f"{imaging.POLICY_VERSION}; train the model again"
-        )
+    stored, about = _open(tag)
     out = Path(config.out) if config.out else None
     if out is not None:
         keep_outside(out, config)
@@ -78,6 +76,44 @@ def evaluate(tag: str, runtime: Form, config: Config) -> tuple[EvaluationReport,
     return report, out
 
 
+def recalibrate(tag: str, config: Config) -> str:
+    """Store a copy of the model `tag` that is calibrated on the folder `config.data`; return the copy's tag.
+
+    The stored model is left unchanged. Raises the same errors as `evaluate`, and StoreError.
+    """
+    stored, about = _open(tag)
+    labels, name = dict(stored.info.labels), str(stored.tag.name)
+    part, _ = load_part(_test_source(config), replace(config, image_size=about.image_size), about.class_names)
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder, "entry")
+        described = recalibration.recalibrate(
+            Path(stored.path), about, str(stored.tag), part, data_name(config), files, _load_keras
+        )
+        return publish.publish(publish.new_tag(name), files, labels, described.to_metadata())
+
+
+def _open(tag: str) -> tuple[Any, Metadata]:
+    """Return BentoML's entry of a model, and its metadata.
+
+    Raises:
+        ModelError: there is no such model, or its images were decoded by other rules.
+    """
+    stored, about = open_model(tag)
+    if about.image_policy not in (None, imaging.POLICY_VERSION):
+        raise ModelError(
+            f"{stored.tag} was trained on images decoded by policy {about.image_policy}, this code decodes by "
+            f"{imaging.POLICY_VERSION}; train the model again"
+        )
+    return stored, about
+
+
+def _load_keras(file: Path) -> Any:
+    environment.start_keras(0)
+    import keras
+
+    return keras.saving.load_model(file, compile=False)
+
+
 def _test_source(config: Config) -> Tree | Labelled:
     """Return the test part of a data set that is divided already, or all of another."""
     found = sources(config)
@@ -94,10 +130,7 @@ def _predictor(folder: Path, runtime: Form, tag: str) -> Any:
     try:
         if runtime != "keras":
             return onnx_model.OnnxModel(file)
-        environment.start_keras(0)
-        import keras
-
-        model = keras.saving.load_model(file, compile=False)
+        model = _load_keras(file)
     except Exception as error:  # a damaged file makes Keras and ONNX Runtime raise anything
         raise ModelError(f"{tag}: {file.name} can't be read: {one_line(error)}") from error
     return lambda images: model.predict(images, verbose=0)

@@ -31,7 +31,7 @@ from training.errors import (
     UsageError,
     of_system,
 )
-from training.export import calibration, entry, publish
+from training.export import calibration, entry, limits, publish
 from training.input.parts import batches, training_batches, validation_batches
 from training.loop import changes, phases
 from training.loop.checkpoint import Checkpoint, Progress
@@ -224,6 +224,7 @@ def _run(config: Config, data: Dataset, out: Path, group: Workers) -> Result:
         model=replace(exported, refused=_refused(evaluation.accuracy, config), tag=known, published=known is not None),
         environment=Environment(**described),
         explanations=explanations,
+        limits=limits.write(out / "model", data.parts.get("validation"), test, config.seed),
     )
     shown = record.draw(report, data, config, probabilities) | explained | checked.pictures
     record.write(out, report, shown)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import re
 from collections.abc import Awaitable, Callable
 from itertools import count
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import parse_qs
 
 from bento.errors import RequestError
@@ -27,6 +28,7 @@ EXCHANGE = "image_classifier.exchange"
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 _TOP_K = re.compile(r"[1-9][0-9]{0,3}")
+_COVERAGE = re.compile(r"0?\.[0-9]{1,20}")
 _ID_PREFIX = os.urandom(10).hex().encode()
 _ids = count()
 
@@ -56,8 +58,22 @@ class Exchange(Protocol):
         """Write a whole answer, and return whether it was written."""
 
 
+class Wanted(NamedTuple):
+    """What the query wants in the answer to an image, beside its class and confidence."""
+
+    top_k: int = 0
+    """How many classes to list."""
+    unknown: bool = False
+    """The novelty, and whether the image is known."""
+    coverage: int = 0
+    """Thousandths of images whose set of classes holds the true one; 0 for no set."""
+
+
 def _never() -> bool:
     return False
+
+
+_PLAIN = Wanted()
 
 
 class Request:
@@ -108,14 +124,24 @@ class Request:
             close = [(b"connection", b"close")]
             raise RequestError("request_timeout", "the body stopped arriving, or arrived too slowly", close) from error
 
-    def top_k(self) -> int:
-        """Return how many classes the query asks to list; 0 by default."""
-        value = self.parameter("top_k")
-        if value is None:
-            return 0
-        if not _TOP_K.fullmatch(value):
+    def wanted(self) -> Wanted:
+        """Return what the query wants.
+
+        Raises:
+            RequestError: malformed_request.
+        """
+        if not self.scope["query_string"]:
+            return _PLAIN
+        top_k, unknown, coverage = (self.parameter(name) for name in Wanted._fields)
+        if top_k is not None and not _TOP_K.fullmatch(top_k):
             raise RequestError("malformed_request", "top_k must be a whole number from 1 to 9999")
-        return int(value)
+        if unknown not in (None, "0", "1"):
+            raise RequestError("malformed_request", "unknown must be 0 or 1")
+        share = float(coverage) if coverage is not None and _COVERAGE.fullmatch(coverage) else 0.0
+        if coverage is not None and not 0.5 <= share <= 0.999:
+            raise RequestError("malformed_request", "coverage must be a number from 0.5 to 0.999")
+        # Upwards, because the set must keep its promise; the margin is for what rounding has added.
+        return Wanted(int(top_k or 0), unknown == "1", math.ceil(share * 1000 - 1e-9))
 
     def parameter(self, name: str) -> str | None:
         """Return a parameter of the query, the last one if it is repeated; None if it is missing."""

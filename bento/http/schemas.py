@@ -12,17 +12,19 @@ from pydantic import Field, with_config
 from typing_extensions import TypeAliasType, TypedDict
 
 from bento.errors import STATUS
-from model_format.layout import INPUT, OUTPUT
+from model_format.layout import INPUT
 
 ClassName = TypeAliasType("ClassName", str)
 ClassNames = TypeAliasType("ClassNames", Annotated[list[str], Field(description="In label order.")])
 ClassCount = TypeAliasType("ClassCount", int)
 ImageSize = TypeAliasType("ImageSize", Annotated[int, Field(description="Height and width in pixels.")])
 ModelName = TypeAliasType("ModelName", str)
+OutputName = TypeAliasType("OutputName", str)
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 TopK = Annotated[int, Field(ge=1, le=9999)]
+Coverage = Annotated[float, Field(ge=0.5, le=0.999)]
 ImageBytes = Annotated[bytes, Field(min_length=1)]
 
 
@@ -61,6 +63,16 @@ class Prediction(TypedDict):
     predicted_class: ClassName
     confidence_score: Share
     top_k: NotRequired[Scores]
+    novelty: NotRequired[
+        Annotated[Share, Field(description="Share of known images that are less novel; only where `unknown=1` asked.")]
+    ]
+    known: NotRequired[Annotated[bool, Field(description="Whether the novelty is below 0.99.")]]
+    prediction_set: NotRequired[
+        Annotated[
+            list[ClassName],
+            Field(min_length=1, description="Classes, best first; only where `coverage` asked for them."),
+        ]
+    ]
 
 
 @with_config(extra="forbid")
@@ -109,6 +121,7 @@ class Version(TypedDict):
     image_size: ImageSize
     class_names: ClassNames
     image_policy: Annotated[int, Field(description="Version of the rules by which images are decoded.")]
+    limits: Annotated[bool, Field(description="Whether `unknown` and `coverage` have an answer.")]
     versions: dict[str, str]
 
 
@@ -148,11 +161,11 @@ class InputMetadata(TypedDict):
 
 
 class OutputMetadata(TypedDict):
-    """The tensor that the model answers."""
+    """A tensor that the model answers: the probabilities, or the novelty, which must be asked for."""
 
-    name: Annotated[str, Field(json_schema_extra={"const": OUTPUT})]
+    name: OutputName
     datatype: Literal["FP32"]
-    shape: tuple[Literal[-1], ClassCount]
+    shape: tuple[Literal[-1], ClassCount] | tuple[Literal[-1]]
 
 
 class ModelMetadata(TypedDict):
@@ -162,7 +175,7 @@ class ModelMetadata(TypedDict):
     versions: list[str]
     platform: str
     inputs: Annotated[list[InputMetadata], Field(min_length=1, max_length=1)]
-    outputs: Annotated[list[OutputMetadata], Field(min_length=1, max_length=1)]
+    outputs: Annotated[list[OutputMetadata], Field(min_length=1, max_length=2)]
 
 
 class InputParameters(TypedDict):
@@ -211,7 +224,7 @@ class OutputParameters(TypedDict):
 class WantedOutput(TypedDict):
     """A tensor that is wanted."""
 
-    name: Annotated[str, Field(json_schema_extra={"const": OUTPUT})]
+    name: OutputName
     parameters: NotRequired[OutputParameters]
 
 
@@ -237,19 +250,19 @@ class AnsweredParameters(TypedDict):
 
 
 class InferOutput(TypedDict):
-    """Probabilities, (n, classes)."""
+    """Probabilities, (n, classes), or novelty, (n)."""
 
-    name: Annotated[str, Field(json_schema_extra={"const": OUTPUT})]
+    name: OutputName
     datatype: Literal["FP32"]
-    shape: tuple[Positive, ClassCount]
+    shape: tuple[Positive, ClassCount] | tuple[Positive]
     parameters: NotRequired[AnsweredParameters]
     data: NotRequired[list[Share]]
 
 
 class InferResponse(TypedDict):
-    """The probabilities of each image."""
+    """The probabilities of each image, and its novelty if it was asked for."""
 
     model_name: str
     model_version: str
     id: NotRequired[str]
-    outputs: Annotated[list[InferOutput], Field(min_length=1, max_length=1)]
+    outputs: Annotated[list[InferOutput], Field(min_length=1, max_length=2)]

@@ -20,7 +20,7 @@ import numpy as np
 
 from bento.inference.cost import CostCurve
 from bento.inference.work import Work, poisoned
-from bento.models.runtime import Runtime
+from bento.models.runtime import Runtime, with_scores
 from bento.telemetry import metrics
 
 logger = logging.getLogger("image_classifier")
@@ -143,11 +143,19 @@ class InferenceThread:
 def classify(run: Runtime, batch: list[Work]) -> list[np.ndarray | None]:
     """Call the model with all images of `batch`; if that fails, with each alone, so that one can't fail the others.
 
+    If an image of the batch is `scored`, it gets its scores. The probabilities are the same with and without them.
+
     Returns:
         The probabilities of each image, (C,) float32; None for an image on which the model fails.
     """
     try:
-        return list(run(np.stack([work.pixels for work in batch if work.pixels is not None])))
+        images = np.stack([work.pixels for work in batch if work.pixels is not None])
+        if not any(work.scored for work in batch):
+            return list(run(images))
+        probabilities, scores = with_scores(run, images)
+        for work, row in zip(batch, scores, strict=True):
+            work.scores = row if work.scored else None
+        return list(probabilities)
     except Exception:
         # A runtime may raise anything. The other images can still be answered.
         if len(batch) == 1:

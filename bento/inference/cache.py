@@ -12,8 +12,12 @@ from bento.telemetry import metrics
 Key = tuple[str, bytes]
 
 
+Cached = tuple[np.ndarray, float | None]
+"""Probabilities, and the novelty if it was asked for."""
+
+
 class AnswerCache:
-    """Probabilities by the model's tag and the image's hash, so that a model never gets another model's answer.
+    """Answers by the model's tag and the image's hash, so that a model never gets another model's answer.
 
     Args:
         tag: tag of the served model.
@@ -23,7 +27,7 @@ class AnswerCache:
     def __init__(self, tag: str, size: int) -> None:
         self._tag = tag
         self._size = size
-        self._answers: OrderedDict[Key, np.ndarray] = OrderedDict()
+        self._answers: OrderedDict[Key, Cached] = OrderedDict()
 
     @property
     def on(self) -> bool:
@@ -34,17 +38,19 @@ class AnswerCache:
         """Return the key of the image's answer. Takes about 1 ms per megabyte."""
         return self._tag, hashlib.blake2b(image, digest_size=32).digest()
 
-    def get(self, key: Key) -> np.ndarray | None:
-        """Return an answer or None, and count the hit or miss."""
+    def get(self, key: Key, unknown: bool = False) -> Cached | None:
+        """Return an answer or None, and count the hit or miss; if `unknown`, an answer without novelty is a miss."""
         answer = self._answers.get(key)
+        if answer is not None and unknown and answer[1] is None:
+            answer = None
         metrics.cache_lookups.labels("miss" if answer is None else "hit").inc()
         if answer is not None:
             self._answers.move_to_end(key)
         return answer
 
-    def put(self, key: Key, probabilities: np.ndarray) -> None:
+    def put(self, key: Key, probabilities: np.ndarray, novelty: float | None = None) -> None:
         """Keep an answer."""
         # A copy, because the array is a view that would keep its whole batch in memory.
-        self._answers[key] = probabilities.copy()
+        self._answers[key] = probabilities.copy(), novelty
         if len(self._answers) > self._size:
             self._answers.popitem(last=False)

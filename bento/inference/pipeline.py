@@ -18,11 +18,12 @@ from bento.inference.cache import AnswerCache
 from bento.inference.deadlines import Deadlines
 from bento.inference.inline import InlineModel
 from bento.inference.warmup import WarmModel
-from bento.inference.work import Work, without_frames
+from bento.inference.work import Classified, Work, without_frames
 from bento.settings import Settings
 from bento.telemetry import metrics
 from bento.telemetry.drift import Drift
 from imaging.cost import is_cheap
+from model_format import limits
 
 logger = logging.getLogger("image_classifier")
 
@@ -80,11 +81,8 @@ class Pipeline:
         at_work = self._inference or self._inline
         return at_work.busy_seconds if at_work else 0.0
 
-    async def classify(self, image: bytes, gone: Callable[[], bool]) -> tuple[np.ndarray, Work | None]:
-        """Classify one encoded image.
-
-        Returns:
-            Its probabilities, (C,) float32, and its work; None instead of the work for an answer from the cache.
+    async def classify(self, image: bytes, gone: Callable[[], bool], unknown: bool = False) -> Classified:
+        """Classify one encoded image; if `unknown`, with its novelty, which needs a model with limits.
 
         Raises:
             imaging.ImageError: the image can't be decoded or is too large.
@@ -92,15 +90,15 @@ class Pipeline:
             ClientDisconnected: the client has left.
         """
         if not self._cache.on:
-            return await self._work(image, None, gone)
+            return self._classified(*await self._work(image, None, gone, unknown))
         small = len(image) < _LARGE
         key = self._cache.key(image) if small else await self._loop.run_in_executor(self._large, self._cache.key, image)
-        known = self._cache.get(key)
+        known = self._cache.get(key, unknown)
         if known is not None:
-            return known, None
-        probabilities, work = await self._work(image, None, gone)
-        self._cache.put(key, probabilities)
-        return probabilities, work
+            return Classified(known[0], known[1] if unknown else None, None)
+        answer = self._classified(*await self._work(image, None, gone, unknown))
+        self._cache.put(key, answer.probabilities, answer.novelty)
+        return answer
 
     async def examine(self, image: bytes, gone: Callable[[], bool]) -> tuple[np.ndarray, Work]:
         """Classify one encoded image to explain it, without the cache and without counting it for drift.
@@ -109,17 +107,31 @@ class Pipeline:
         """
         return await self._work(image, None, gone, watched=False)
 
-    async def classify_pixels(self, pixels: np.ndarray, gone: Callable[[], bool]) -> np.ndarray:
+    async def classify_pixels(self, pixels: np.ndarray, gone: Callable[[], bool], unknown: bool = False) -> Classified:
         """Classify one decoded image, (S, S, 3) uint8. Raises the same errors as `classify`."""
-        return (await self._work(None, pixels, gone))[0]
+        return self._classified(*await self._work(None, pixels, gone, unknown))
+
+    def _classified(self, probabilities: np.ndarray, work: Work) -> Classified:
+        """Return the answer, and count whether the image is known if somebody asked."""
+        known = self.model.served.limits
+        if known is None or work.scores is None:
+            return Classified(probabilities, None, work)
+        novelty = known.novelty(limits.energy(work.scores.tolist()))
+        metrics.novelty_checks[novelty < limits.KNOWN].inc()
+        return Classified(probabilities, novelty, work)
 
     async def _work(
-        self, image: bytes | None, pixels: np.ndarray | None, gone: Callable[[], bool], watched: bool = True
+        self,
+        image: bytes | None,
+        pixels: np.ndarray | None,
+        gone: Callable[[], bool],
+        scored: bool = False,
+        watched: bool = True,
     ) -> tuple[np.ndarray, Work]:
         self._admission.enter()
         answered = False
         try:
-            work = Work(image, pixels, self._loop.create_future(), self._settings.deadline_ms / 1000, gone)
+            work = Work(image, pixels, self._loop.create_future(), self._settings.deadline_ms / 1000, gone, scored)
             self._deadlines.watch(work)
             if image is None or (self._inline is not None and is_cheap(image)):
                 self._put(work)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,6 +18,17 @@ class ClientDisconnected(Exception):
     """The client has left, so there is nobody to answer."""
 
 
+class Classified(NamedTuple):
+    """The answer to one image."""
+
+    probabilities: np.ndarray
+    """(C,) float32."""
+    novelty: float | None
+    """0 to 1; None if nobody asked for it."""
+    work: Work | None
+    """None for an answer from the cache."""
+
+
 class Work:
     """An image that waits for its probabilities.
 
@@ -26,10 +38,15 @@ class Work:
         result: future of the probabilities, (C,) float32, or of the error.
         deadline: time by which the image must be answered, by `time.perf_counter`.
         gone: returns whether the client has left.
+        scored: the scores are wanted too.
+        scores: (C,) float32 before the softmax, once the image is classified, if it is `scored`.
         decode, inference: begin and end of the stage, by `time.perf_counter`.
     """
 
-    __slots__ = ("deadline", "decode", "gone", "image", "inference", "pixels", "result", "submitted")
+    __slots__ = (
+        *("deadline", "decode", "gone", "image", "inference"),
+        *("pixels", "result", "scored", "scores", "submitted"),
+    )
 
     def __init__(
         self,
@@ -38,6 +55,7 @@ class Work:
         result: asyncio.Future[np.ndarray],
         seconds: float,
         gone: Callable[[], bool],
+        scored: bool = False,
     ) -> None:
         self.image = image
         self.pixels = pixels
@@ -45,6 +63,8 @@ class Work:
         self.submitted = perf_counter()
         self.deadline = self.submitted + seconds
         self.gone = gone
+        self.scored = scored
+        self.scores: np.ndarray | None = None
         self.decode = self.inference = (self.submitted, self.submitted)
 
     def drop_if_late(self, seconds: float) -> bool:

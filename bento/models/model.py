@@ -9,9 +9,10 @@ from typing import Any
 
 import imaging
 from bento.telemetry import classes
-from model_format import golden
+from model_format import golden, limits
 from model_format.errors import FormatError
 from model_format.layout import FILES, Form, forms
+from model_format.limits import Limits
 from model_format.metadata import Baseline, Metadata
 
 
@@ -33,6 +34,8 @@ class ServedModel:
     """Pixels a side."""
     baseline: Baseline | None = None
     """The reference for drift; None if the model was stored without one."""
+    limits: Limits | None = None
+    """Of that form; None if the model was stored without them."""
 
     @property
     def golden_images(self) -> list[bytes]:
@@ -97,7 +100,12 @@ def find(name: str, tag: str | None, runtime: Form | None) -> ServedModel:
         runtime = "onnx-int8" if "onnx-int8" in there else "onnx"
     if runtime not in there:
         raise ModelError(f"RUNTIME={runtime}: {model_tag} has no {FILES[runtime]}; it has {', '.join(there)}")
-    return ServedModel(model_tag, runtime, entry / FILES[runtime], about.class_names, about.image_size, about.baseline)
+    try:
+        known = limits.read(entry, runtime)
+    except FormatError as error:
+        raise ModelError(str(error)) from error
+    path = entry / FILES[runtime]
+    return ServedModel(model_tag, runtime, path, about.class_names, about.image_size, about.baseline, known)
 
 
 def newest(name: str) -> tuple[ServedModel | None, list[str]]:

@@ -55,12 +55,16 @@ drift_baseline = _gauge(
     "drift_baseline", "Share of the training's held-out images in each bin of a feature", "model", "feature", "bin"
 )
 drift_baseline_images = _gauge("drift_baseline_images", "Number of held-out images behind drift_baseline", "model")
+_novelty_checks = _counter(
+    "novelty_checks_total", "Images whose novelty was asked for, by whether they are known", "known"
+)
 cache_lookups = _counter("cache_total", "Images looked up in the answer cache", "result")
 start = _gauge("start_seconds", "Seconds that each phase of the start took", "phase")
 ready = _gauge("ready", "1 while the service is ready")
 model_info = _gauge("model_info", "1 for the served model", "tag", "digest", "runtime", "image_size")
 
 STAGES = ("receive", "decode", "queue", "inference", "respond")
+novelty_checks = {known: _novelty_checks.labels(str(known).lower()) for known in (True, False)}
 stage = {name: _stage.labels(name) for name in STAGES}
 
 

@@ -106,7 +106,7 @@ GROUND = {
 }
 """The modules directly in a package that all of its rooms may import; the others are its top."""
 
-SPELLED = r"""model\.onnx\b|model-int8|model\.keras\b|golden\.json|["'/]golden["'/]"""
+SPELLED = r"""model\.onnx\b|model-int8|model\.keras\b|golden\.json|limits\.json|["'/]golden["'/]"""
 """Names of files in a store entry, which only `model_format` may spell."""
 
 HEAVY = {"tensorflow", "keras", "onnxruntime", "onnx", "matplotlib", "optuna", "sklearn"}

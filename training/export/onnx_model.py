@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from model_format.layout import BATCH, INPUT, OUTPUT
+from model_format.layout import BATCH, INPUT, OUTPUT, SCORES, output_shape
 from training.errors import ModelError
 from training.export import converter
 
@@ -21,7 +21,7 @@ CALIBRATION_IMAGES = 512
 
 
 def to_onnx(model: Any, path: Path) -> None:
-    """Write `model` to `path` as ONNX, with the input and output of `model_format.layout`."""
+    """Write `model` to `path` as ONNX, with the input and the outputs of `model_format.layout`."""
     import onnx
     import onnxruntime
 
@@ -36,6 +36,36 @@ def to_onnx(model: Any, path: Path) -> None:
     options.optimized_model_filepath = str(path)
     onnxruntime.InferenceSession(raw, options, providers=["CPUExecutionProvider"])
     raw.unlink()
+    graph = onnx.load(path)
+    expose_scores(graph)
+    onnx.save(graph, path)
+
+
+def expose_scores(graph: Any) -> None:
+    """Make the input of the last softmax the output `SCORES` of the graph, which gets no node more.
+
+    Whoever doesn't ask ONNX Runtime for the scores gets the same probabilities at the same cost as without them.
+
+    Raises:
+        ModelError: the probabilities are not those of a softmax.
+    """
+    from onnx import TensorProto, helper
+
+    graph_ = graph.graph
+    if any(value.name == SCORES for value in graph_.output):
+        return
+    softmax = next((node for node in graph_.node if node.op_type == "Softmax" and OUTPUT in node.output), None)
+    if softmax is None:
+        raise ModelError("the network doesn't end in a softmax, so it has no scores")
+    hidden = softmax.input[0]
+    for node in graph_.node:
+        node.input[:] = [SCORES if name == hidden else name for name in node.input]
+        node.output[:] = [SCORES if name == hidden else name for name in node.output]
+    for value in list(graph_.value_info):
+        if value.name == hidden:
+            graph_.value_info.remove(value)
+    classes = graph_.output[0].type.tensor_type.shape.dim[-1].dim_value
+    graph_.output.append(helper.make_tensor_value_info(SCORES, TensorProto.FLOAT, output_shape(classes)))
 
 
 def _rename(graph: Any) -> None:
@@ -66,6 +96,12 @@ class OnnxModel:
     def predict(self, batches: Iterable[np.ndarray]) -> np.ndarray:
         """Return the probabilities of all images in `batches`, (N, C) float32."""
         return np.concatenate([self(images) for images in batches])
+
+    def answers(self, batches: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the probabilities of all images in `batches` and their scores before the softmax, (N, C) each."""
+        found = [self._session.run([OUTPUT, SCORES], {INPUT: images}) for images in batches]
+        probabilities, scores = (np.concatenate(pieces) for pieces in zip(*found, strict=True))
+        return probabilities, scores
 
 
 def check_equal(expected: np.ndarray, actual: np.ndarray) -> float:

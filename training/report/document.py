@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from training.report.check_document import Checks, RejectedFile
-from training.report.figures import Calibration, Evaluation, Validation
+from training.report.figures import Calibration, Evaluation, Limits, Validation
 from training.report.section import Section
 
 Option = str | int | float | bool | None
@@ -196,6 +196,8 @@ class TrainingReport(Section):
     model: Model
     environment: Environment
     explanations: Explanations
+    limits: Limits | None = None
+    """Missing in the report of an older training."""
 
 
 @dataclass(frozen=True)

@@ -84,3 +84,41 @@ class Validation(Section):
     loss: float
     """With L2 penalty and label smoothing, as trained."""
     accuracy: float
+
+
+@dataclass(frozen=True)
+class SetFigures(Section):
+    """Sets of classes that were promised to hold the true one, on the test images."""
+
+    promised: float
+    """Fraction of images whose set should hold the true class."""
+    seen: float
+    """Fraction of the test images whose set holds it."""
+    classes: float
+    """Mean number of classes in a set."""
+    single: float
+    """Fraction of the test images whose set is one class."""
+
+
+@dataclass(frozen=True)
+class Separation(Section):
+    """How well novelty separates the test images from images made to be unknown."""
+
+    shuffled_pixels: float
+    """Area under the ROC curve against the same images with their pixels in random order."""
+    shuffled_tiles: float
+    """Area under the ROC curve against the same images cut into 4 x 4 tiles in random order."""
+
+
+@dataclass(frozen=True)
+class Limits(Section):
+    """What novelty and sets of classes do on 2,000 test images at most, in the form that is served by default."""
+
+    reason: str | None
+    """Why there are neither; null if there are."""
+    images: int
+    """Number of held-out images that they were measured on."""
+    unknown: float | None
+    """Fraction of the test images that are called unknown, 0.01 at most if they are like the held-out ones."""
+    separation: Separation | None
+    sets: list[SetFigures]

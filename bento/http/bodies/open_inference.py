@@ -20,6 +20,9 @@ from bento.errors import RequestError
 from bento.http.bodies.encoded_tensor import encoded_images
 from model_format.layout import INPUT, OUTPUT
 
+NOVELTY = "novelty"
+"""The second output of a model with limits: (n) float32, which only those get who name it."""
+
 _MAX_HEADER = 2**20
 """Bytes of JSON without the tensor; parsed JSON takes twenty times its size in memory."""
 _PIECE = 64 * 1024
@@ -40,15 +43,17 @@ class InferRequest:
     Attributes:
         id: the client's; the answer repeats it.
         images: (n, S, S, 3) uint8, RGB; or the n encoded images of a BYTES tensor.
-        binary_output: the client wants the probabilities as bytes after the JSON.
+        outputs: names of the tensors that the client wants, and whether each comes as bytes after the JSON.
     """
 
     id: str | None
     images: np.ndarray | list[bytes]
-    binary_output: bool
+    outputs: dict[str, bool]
 
 
-def parse_infer(body: bytes, header_length: bytes | None, image_size: int, max_images: int) -> InferRequest:
+def parse_infer(
+    body: bytes, header_length: bytes | None, image_size: int, max_images: int, outputs: tuple[str, ...] = (OUTPUT,)
+) -> InferRequest:
     """Read the body of POST /v2/models/{name}/infer.
 
     Args:
@@ -56,6 +61,7 @@ def parse_infer(body: bytes, header_length: bytes | None, image_size: int, max_i
         header_length: the value of Inference-Header-Content-Length, which is then the length of the JSON.
         image_size: height and width in pixels that the model takes.
         max_images: most images in one request.
+        outputs: of the model.
 
     Raises:
         RequestError: malformed_request; the detail says in one line what is wrong.
@@ -65,8 +71,8 @@ def parse_infer(body: bytes, header_length: bytes | None, image_size: int, max_i
     id_ = document.get("id")
     if id_ is not None and not isinstance(id_, str):
         raise _bad("the request's id must be a string")
-    binary_output = _binary_output(document)
-    image = _only(document, "inputs", INPUT, "input")
+    wanted = _wanted(document, outputs)
+    image = _named(document, "inputs", (INPUT,), "input").get(INPUT)
     if image is None:
         raise _bad("the request has no inputs")
     after = memoryview(body)[length:]
@@ -74,7 +80,7 @@ def parse_infer(body: bytes, header_length: bytes | None, image_size: int, max_i
         raise _bad("binary_data_size needs the header Inference-Header-Content-Length")
     if image.get("datatype") == "BYTES":
         encoded = encoded_images(image, after, max_images)
-        return InferRequest(id_, encoded, binary_output)
+        return InferRequest(id_, encoded, wanted)
     if image.get("datatype") != "UINT8":
         raise _bad(f"the datatype of the input {INPUT!r} must be UINT8 or BYTES, not {_shown(image.get('datatype'))}")
     shape = _shape(image.get("shape"), image_size, max_images)
@@ -94,39 +100,49 @@ def parse_infer(body: bytes, header_length: bytes | None, image_size: int, max_i
         if numbers is None:
             raise _bad(_WHOLE_NUMBERS)
         pixels = _pixels(numbers, shape)
-    return InferRequest(id_, np.frombuffer(pixels, np.uint8).reshape(shape), binary_output)
+    return InferRequest(id_, np.frombuffer(pixels, np.uint8).reshape(shape), wanted)
 
 
 def infer_response(
-    request: InferRequest, probabilities: np.ndarray, name: str, version: str
+    request: InferRequest, tensors: dict[str, np.ndarray], name: str, version: str
 ) -> tuple[bytes, list[tuple[bytes, bytes]]]:
     """Return body and headers of the answer.
 
     Args:
         request: the request to answer.
-        probabilities: (n, C) float32.
+        tensors: probabilities, (n, C) float32, and what else the request wants.
         name, version: the model's.
 
     Raises:
         RequestError: internal_error; the model answered NaN, which JSON can't express.
     """
-    if not np.isfinite(probabilities).all():
+    if not np.isfinite(tensors[OUTPUT]).all():
         raise RequestError("internal_error", "the model's answer is not a number")
-    output: dict[str, Any] = {"name": OUTPUT, "datatype": "FP32", "shape": list(probabilities.shape)}
-    answer: dict[str, Any] = {"model_name": name, "model_version": version, "outputs": [output]}
+    outputs: list[dict[str, Any]] = []
+    numbers: list[str] = []
+    binary: list[bytes] = []
+    for output, as_bytes in request.outputs.items():
+        tensor = tensors[output]
+        about: dict[str, Any] = {"name": output, "datatype": "FP32", "shape": list(tensor.shape)}
+        outputs.append(about)
+        if as_bytes:
+            binary.append(tensor.astype("<f4", copy=False).tobytes())
+            about["parameters"] = {"binary_data_size": len(binary[-1])}
+        else:
+            about["data"] = []
+            # Image by image, so that other threads can run in between: 256 images of 1,000 classes take 0.14 s.
+            numbers.append(", ".join(json.dumps(row.tolist()).strip("[]") for row in tensor))
+    answer: dict[str, Any] = {"model_name": name, "model_version": version, "outputs": outputs}
     if request.id is not None:
         answer["id"] = request.id
-    if not request.binary_output:
-        output["data"] = []
-        # Image by image, so that other threads can run in between: 256 images of 1,000 classes take 0.14 s.
-        numbers = ", ".join(json.dumps(row.tolist())[1:-1] for row in probabilities)
+    text = json.dumps(answer)
+    for some in numbers:
         # The client's id can't contain this text: inside a string each quote has a backslash before it.
-        text = json.dumps(answer).replace('"data": []', f'"data": [{numbers}]')
-        return text.encode(), [(b"content-type", b"application/json")]
-    tensor = probabilities.astype("<f4", copy=False).tobytes()
-    output["parameters"] = {"binary_data_size": len(tensor)}
-    head = json.dumps(answer).encode()
-    return head + tensor, [
+        text = text.replace('"data": []', f'"data": [{some}]', 1)
+    head = text.encode()
+    if not binary:
+        return head, [(b"content-type", b"application/json")]
+    return b"".join([head, *binary]), [
         (b"content-type", b"application/octet-stream"),
         (b"inference-header-content-length", b"%d" % len(head)),
     ]
@@ -178,22 +194,28 @@ def _document(header: bytes) -> tuple[dict[str, Any], bytes | None]:
     return document, numbers
 
 
-def _only(document: dict[str, Any], key: str, name: str, what: str) -> dict[str, Any] | None:
-    """Return the one entry of the list `document[key]`, which must have this `name`; None without entries."""
-    entries = document.get(key)
-    if entries is None or entries == []:
-        return None
+def _named(document: dict[str, Any], key: str, names: tuple[str, ...], what: str) -> dict[str, dict[str, Any]]:
+    """Return the entries of the list `document[key]` by their name, which must be one of `names`."""
+    entries = [] if document.get(key) is None else document[key]
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise _bad(f"{key!r} must be a list of objects")
+    named: dict[str, dict[str, Any]] = {}
     for entry in entries:
-        if entry.get("name") != name:
-            raise _bad(f"the model has no {what} {_shown(entry.get('name'))}; its {what} is {name!r}")
-    if len(entries) > 1:
-        raise _bad(f"the {what} {name!r} is given {len(entries)} times")
-    if "shared_memory_region" in _parameters(entries[0]):
-        raise _bad("tensors in shared memory are not supported")
-    only: dict[str, Any] = entries[0]
-    return only
+        name = entry.get("name")
+        if name not in names:
+            there = (
+                f"its {what} is {names[0]!r}"
+                if len(names) == 1
+                else f"its {what}s are {' and '.join(map(repr, names))}"
+            )
+            raise _bad(f"the model has no {what} {_shown(name)}; {there}")
+        if name in named:
+            count = sum(entry.get("name") == name for entry in entries)
+            raise _bad(f"the {what} {name!r} is given {count} times")
+        if "shared_memory_region" in _parameters(entry):
+            raise _bad("tensors in shared memory are not supported")
+        named[name] = entry
+    return named
 
 
 def _parameters(holder: dict[str, Any]) -> dict[str, Any]:
@@ -260,14 +282,15 @@ def _skeleton(shape: list[int]) -> bytes:
     return inner
 
 
-def _binary_output(document: dict[str, Any]) -> bool:
-    wanted = _parameters(document).get("binary_data_output", False)
-    output = _only(document, "outputs", OUTPUT, "output")
-    if output is not None:
+def _wanted(document: dict[str, Any], outputs: tuple[str, ...]) -> dict[str, bool]:
+    """Return the outputs that the client names, by default the probabilities, and whether each is wanted as bytes."""
+    default = _parameters(document).get("binary_data_output", False)
+    wanted = {}
+    for name, output in (_named(document, "outputs", outputs, "output") or {OUTPUT: {}}).items():
         parameters = _parameters(output)
         if "classification" in parameters:
             raise _bad("the classification extension is not supported; /predict?top_k=N gives classes")
-        wanted = parameters.get("binary_data", wanted)
-    if not isinstance(wanted, bool):
-        raise _bad("binary_data and binary_data_output must be true or false")
+        wanted[name] = parameters.get("binary_data", default)
+        if not isinstance(wanted[name], bool):
+            raise _bad("binary_data and binary_data_output must be true or false")
     return wanted

@@ -6,7 +6,8 @@ import platform
 from importlib.metadata import version
 
 import imaging
-from bento.http.schemas import ModelMetadata, ServerMetadata, Version
+from bento.http.bodies.open_inference import NOVELTY
+from bento.http.schemas import ModelMetadata, OutputMetadata, ServerMetadata, Version
 from bento.models.model import ServedModel
 from bento.version import VERSION
 from model_format.layout import INPUT, OUTPUT
@@ -21,6 +22,7 @@ def describe(served: ServedModel, digest: str) -> Version:
         "runtime": served.runtime,
         "image_size": served.image_size,
         "class_names": served.class_names,
+        "limits": served.limits is not None,
         "image_policy": imaging.POLICY_VERSION,
         "versions": {"image-classifier": VERSION, "python": platform.python_version()} | libraries,
     }
@@ -29,6 +31,14 @@ def describe(served: ServedModel, digest: str) -> Version:
 def server_metadata() -> ServerMetadata:
     """Return the server's metadata by the Open Inference Protocol."""
     return {"name": "image-classifier", "version": VERSION, "extensions": ["binary_tensor_data"]}
+
+
+def outputs(served: ServedModel) -> list[OutputMetadata]:
+    """Return the tensors that the model answers; the novelty only those get who name it."""
+    tensors: list[OutputMetadata] = [{"name": OUTPUT, "datatype": "FP32", "shape": (-1, len(served.class_names))}]
+    if served.limits is not None:
+        tensors.append({"name": NOVELTY, "datatype": "FP32", "shape": (-1,)})
+    return tensors
 
 
 def model_metadata(served: ServedModel) -> ModelMetadata:
@@ -40,5 +50,5 @@ def model_metadata(served: ServedModel) -> ModelMetadata:
         "versions": [version_],
         "platform": "onnxruntime_onnx",
         "inputs": [{"name": INPUT, "datatype": "UINT8", "shape": (-1, side, side, 3)}],
-        "outputs": [{"name": OUTPUT, "datatype": "FP32", "shape": (-1, len(served.class_names))}],
+        "outputs": outputs(served),
     }

@@ -15,15 +15,17 @@ from bento.errors import RequestError, problem
 from bento.http.bodies import open_inference
 from bento.http.bodies.body import HeldBody, image_of, images_of, plain_image
 from bento.http.bodies.parsing import ParsingThreads
+from bento.http.handlers import about
 from bento.http.handlers.answers import Answers
 from bento.http.handlers.timing import add_stage, server_timing
 from bento.http.request import Answer, Request
 from bento.inference.admission import Admission
 from bento.inference.explain import Explainer
 from bento.inference.pipeline import Pipeline
-from bento.inference.work import Work
+from bento.inference.work import Classified, Work
 from bento.settings import Settings
 from bento.telemetry import metrics
+from model_format.layout import OUTPUT
 
 _JSON, _PNG = b"application/json", b"image/png"
 
@@ -45,20 +47,21 @@ class Predictor:
         self._settings = settings
         self._admission = admission
         served = pipeline.model.served
-        self._answers = Answers(served.class_names, served.class_labels(settings.metric_classes))
+        self._answers = Answers(served.class_names, served.class_labels(settings.metric_classes), served.limits)
         self._explainer = Explainer(pipeline.model.cam, served.class_names)
         self._size = served.image_size
+        self._outputs = tuple(output["name"] for output in about.outputs(served))
         self._name, _, self._version = served.tag.partition(":")
         self._parsers = ParsingThreads()
 
     async def predict(self, request: Request) -> Answer:
         """POST /predict."""
-        top_k = request.top_k()
+        wanted = self._answers.wanted(request)
         async with self._body(request) as body:
             image = await self._image(request, body)
-            probabilities, work = await self.pipeline.classify(image, request.gone)
-        answer = self._answers.body(probabilities, top_k)
-        return 200, _JSON, answer.encode(), [server_timing(request, work)]
+            classified = await self.pipeline.classify(image, request.gone, wanted.unknown)
+        answer = self._answers.body(classified, wanted)
+        return 200, _JSON, answer.encode(), [server_timing(request, classified.work)]
 
     async def _image(self, request: Request, body: bytes) -> bytes:
         content_type = request.headers.get(b"content-type", b"")
@@ -91,7 +94,7 @@ class Predictor:
 
     async def predict_batch(self, request: Request) -> Answer:
         """POST /predict/batch."""
-        top_k = request.top_k()
+        wanted = self._answers.wanted(request)
         async with self._body(request) as body:
             images = await self._parsers.run(images_of, body, request.headers.get(b"content-type", b""))
             # A few at a time, so that one client's images neither fill the queue nor delay those of others.
@@ -100,8 +103,9 @@ class Predictor:
             async def entry(image: bytes) -> str:
                 async with turns:
                     try:
-                        probabilities, _ = await self.pipeline.classify(image, request.gone)
-                        return self._answers.body(probabilities, top_k)
+                        return self._answers.body(
+                            await self.pipeline.classify(image, request.gone, wanted.unknown), wanted
+                        )
                     except imaging.ImageError as error:
                         metrics.rejected_images.labels(error.code).inc()
                         return json.dumps(problem(error.code, str(error)))
@@ -117,31 +121,33 @@ class Predictor:
         async with self._body(request) as body:
             header_length = request.headers.get(b"inference-header-content-length")
             asked = await self._parsers.run(
-                open_inference.parse_infer, body, header_length, self._size, self._settings.queue_limit
+                open_inference.parse_infer,
+                body,
+                header_length,
+                self._size,
+                self._settings.queue_limit,
+                self._outputs,
             )
-            images = asked.images
-            if isinstance(images, list):
-                rows = await self._classify_all(images, lambda image: self._encoded(image, request))
-            else:
-                rows = await self._classify_all(
-                    images, lambda image: self.pipeline.classify_pixels(image, request.gone)
-                )
-        answer = asked, np.stack(rows), self._name, self._version
-        if answer[1].size > _MANY:
+            images, unknown = asked.images, open_inference.NOVELTY in asked.outputs
+            classify: Callable[[Any, Callable[[], bool], bool], Coroutine[Any, Any, Classified]]
+            classify = self.pipeline.classify if isinstance(images, list) else self.pipeline.classify_pixels
+            rows = await self._classify_all(images, lambda image: classify(image, request.gone, unknown))
+        tensors = {OUTPUT: np.stack([row.probabilities for row in rows])}
+        if unknown:
+            tensors[open_inference.NOVELTY] = np.array([row.novelty for row in rows], np.float32)
+        answer = asked, tensors, self._name, self._version
+        if tensors[OUTPUT].size > _MANY:
             reply, headers = await self._parsers.run(open_inference.infer_response, *answer)
         else:
             reply, headers = open_inference.infer_response(*answer)
         kinds = [value for name, value in headers if name == b"content-type"]
         return 200, kinds[0] if kinds else _JSON, reply, [pair for pair in headers if pair[0] != b"content-type"]
 
-    async def _encoded(self, image: bytes, request: Request) -> np.ndarray:
-        return (await self.pipeline.classify(image, request.gone))[0]
-
     async def _classify_all(
-        self, images: np.ndarray | list[bytes], classify: Callable[[Any], Coroutine[Any, Any, np.ndarray]]
-    ) -> list[np.ndarray]:
+        self, images: np.ndarray | list[bytes], classify: Callable[[Any], Coroutine[Any, Any, Classified]]
+    ) -> list[Classified]:
         """Return all rows, or raise the first error; the protocol has no answer for a part of a tensor."""
-        rows: list[np.ndarray] = []
+        rows: list[Classified] = []
         step = self._admission.turn
         for start in range(0, len(images), step):
             chunk = images[start : start + step]

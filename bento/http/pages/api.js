@@ -39,9 +39,9 @@ export class Problem extends Error {
 }
 
 // Classify one file: {answer, stages: [{name, milliseconds}], roundTrip, version}. Throws Problem.
-export async function predict(file, signal) {
+export async function predict(file, signal, unknown) {
   const began = performance.now();
-  const { response, answer } = await post(`predict?top_k=${TOP_K}`, [file], signal);
+  const { response, answer } = await post(`predict?top_k=${TOP_K}${unknown ? "&unknown=1" : ""}`, [file], signal);
   return {
     answer,
     stages: stagesOf(response.headers.get("Server-Timing") ?? ""),
@@ -51,10 +51,11 @@ export async function predict(file, signal) {
 }
 
 // Classify many files and call `show(index, answer or Problem)` for each. Throws Problem if there is no answer at all.
-export async function predictAll(files, signal, show) {
+export async function predictAll(files, signal, unknown, show) {
+  const path = `predict/batch${unknown ? "?unknown=1" : ""}`;
   for (let start = 0, end; start < files.length; start = end) {
     end = endOfGroup(files, start);
-    const answers = await predictGroup(files.slice(start, end), signal);
+    const answers = await predictGroup(path, files.slice(start, end), signal);
     answers.forEach((answer, i) => show(start + i, "code" in answer ? Problem.of(answer) : answer));
   }
 }
@@ -69,14 +70,15 @@ function endOfGroup(files, start) {
   return end;
 }
 
-async function predictGroup(files, signal) {
+async function predictGroup(path, files, signal) {
   try {
-    return (await post("predict/batch", files, signal)).answer;
+    return (await post(path, files, signal)).answer;
   } catch (error) {
     if (error.status !== 413) throw error;
     if (files.length === 1) return [error];
     const half = files.length >> 1;
-    return [...(await predictGroup(files.slice(0, half), signal)), ...(await predictGroup(files.slice(half), signal))];
+    const halves = [files.slice(0, half), files.slice(half)];
+    return [...(await predictGroup(path, halves[0], signal)), ...(await predictGroup(path, halves[1], signal))];
   }
 }
 

@@ -7,6 +7,7 @@ const $ = (id) => document.getElementById(id);
 const results = $("results");
 let running = new AbortController();
 let latest = [];
+let limits = false; // whether the model can tell that an image is unknown
 
 async function classify(files) {
   if (!files.length) return;
@@ -29,16 +30,17 @@ async function classify(files) {
 }
 
 async function classifyOne(file, signal) {
-  const outcome = await predict(file, signal);
+  const outcome = await predict(file, signal, limits);
   results.replaceChildren(answerCard(file, outcome));
-  announce(`${outcome.answer.predicted_class}, ${percent(outcome.answer.confidence_score)}`);
+  const { predicted_class: name, confidence_score: score, known } = outcome.answer;
+  announce(`${known === false ? "Unlike the training images; " : ""}${name}, ${percent(score)}`);
 }
 
 async function classifyAll(files, signal) {
   const { list, fill } = rowList(files);
   results.replaceChildren(list);
   let refused = 0;
-  await predictAll(files, signal, (index, answer) => {
+  await predictAll(files, signal, limits, (index, answer) => {
     refused += answer instanceof Error ? 1 : 0;
     fill(index, answer);
   });
@@ -70,6 +72,7 @@ function announce(text) {
 
 async function showModel() {
   const known = await version().catch(() => null);
+  limits = known?.limits ?? false;
   $("model").textContent = !known
     ? "The model is being loaded."
     : known.class_names

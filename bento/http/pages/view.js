@@ -53,11 +53,17 @@ export function answerCard(file, { answer, stages, roundTrip, version }) {
     element("div", {},
       element("h2", { className: "class" }, answer.predicted_class),
       element("p", { className: "quiet" }, `${percent(answer.confidence_score)}, by ${version}`),
+      answer.known === false ? element("p", { className: "reason" }, novel(answer)) : null,
       bars("Scores", scores),
       bars(
         `Time: ${milliseconds(roundTrip)} round trip${known}`,
         times.map(([name, value]) => [name, value / roundTrip, milliseconds(value)]),
       )));
+}
+
+// Why the class of an unknown image is no answer.
+function novel({ novelty }) {
+  return `Maybe none of these: it is more novel than ${percent(novelty)} of known images.`;
 }
 
 export function problemCard(problem, file, retry) {
@@ -94,7 +100,8 @@ export function rowList(files) {
     rows[index].said.className = failed ? "reason" : "";
     rows[index].said.replaceChildren(...(failed
       ? [sentence(answer.message), " ", element("code", { className: "quiet" }, codeOf(answer))]
-      : [element("strong", {}, answer.predicted_class), ` ${percent(answer.confidence_score)}`]));
+      : [element("strong", {}, answer.predicted_class), ` ${percent(answer.confidence_score)}`,
+        answer.known === false ? ", maybe none of these" : ""]));
   };
   return { list, fill };
 }

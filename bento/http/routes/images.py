@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import pydantic
 
 from bento.http.handlers.predictor import Predictor
-from bento.http.routes.route import BYTES, FORM, IMAGES, JSON, PNG, TAKING, Field, Route
+from bento.http.routes.route import BYTES, FORM, IMAGES, JSON, PNG, TAKING, WANTED, Field, Route
 from bento.http.schemas import (
     ClassName,
     Explanation,
@@ -17,13 +17,11 @@ from bento.http.schemas import (
     ImagesForm,
     Prediction,
     Problem,
-    TopK,
 )
 
 _FORM = ("missing_file", "malformed_request")
 _ONE_IMAGE = ("multiple_files", "image_too_large", "corrupt_image", "deadline_exceeded", *_FORM, *TAKING)
 
-_TOP_K = Field("top_k", "query", TopK, "How many of the best classes to list.")
 _TIMING = Field(
     "Server-Timing", "header", str, "Milliseconds of each stage, or `cache` (W3C Server Timing).", required=True
 )
@@ -43,11 +41,12 @@ ROUTES = (
         operation="predict",
         summary="Classify one image",
         description="Send multipart/form-data with the image in the field `file`, or the image itself as the body with "
-        "`Content-Type: image/*` or `application/octet-stream`. `?top_k=N` adds the N best classes, N from 1 to 9999.",
-        parameters=(_TOP_K,),
+        "`Content-Type: image/*` or `application/octet-stream`. `?top_k=N` adds the N best classes, N from 1 to "
+        "9999; `?unknown=1` how novel the image is; `?coverage=0.95` classes that hold the true one in 95% of cases.",
+        parameters=WANTED,
         answers={JSON: Prediction},
         answer="The class.",
-        errors=_ONE_IMAGE,
+        errors=("limits_off", *_ONE_IMAGE),
         early=True,
         **_IMAGE,
     ),
@@ -59,12 +58,12 @@ ROUTES = (
         tag="classify",
         summary="Classify several images",
         description="Send multipart/form-data with several fields `file`. The answer is a list in their order, with a "
-        "class or a problem for each image. `?top_k=N` works as for `/predict`.",
-        parameters=(_TOP_K,),
+        "class or a problem for each image. The query works as for `/predict`.",
+        parameters=WANTED,
         body={FORM: ImagesForm},
         answers={JSON: Annotated[list[Prediction | Problem], pydantic.Field(min_length=1)]},
         answer="One entry per image, in the order sent: its class, or its own problem.",
-        errors=(*_FORM, *TAKING),
+        errors=("limits_off", *_FORM, *TAKING),
         admission=True,
         key=True,
     ),

@@ -10,6 +10,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 
 import imaging
 from bento.errors import PASSING, PROBLEM_JSON, STATUS
+from bento.http.handlers.about import outputs
 from bento.http.routes.route import BYTES, FORM, IMAGES, Field, Route
 from bento.http.schemas import Positive
 from bento.models.model import ServedModel
@@ -24,6 +25,7 @@ _MEANINGS = {
     "unauthorized": "no valid API key",
     "not_found": "there is no such model, or not of this version",
     "explanations_off": "the service runs a form of the model that can't be explained; `RUNTIME=keras` can",
+    "limits_off": "the model was stored without what `unknown` and `coverage` need",
     "request_timeout": "the body took too long to arrive",
     "payload_too_large": "the body has too many bytes",
     "image_too_large": "the image has too many pixels",
@@ -99,6 +101,7 @@ class _Document:
             "ClassCount": {"const": len(served.class_names)},
             "Scores": {"maxItems": len(served.class_names)},
             "ImageSize": {"const": served.image_size},
+            "OutputName": {"enum": [output["name"] for output in outputs(served)]},
             "ModelName": {"const": served.tag.partition(":")[0]},
         }
 

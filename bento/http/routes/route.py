@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal
 
 from bento.http.request import Answer, Request
-from bento.http.schemas import Problem
+from bento.http.schemas import Coverage, Problem, TopK
 
 Handler = Callable[[Request], Awaitable[Answer]]
 
@@ -41,6 +41,14 @@ class Field:
     type: Any
     description: str
     required: bool = False
+
+
+WANTED = (
+    Field("top_k", "query", TopK, "How many of the best classes to list."),
+    Field("unknown", "query", Literal[0, 1], "1 adds how novel the image is, and whether it is known."),
+    Field("coverage", "query", Coverage, "Adds the classes that hold the true one in this share of known images."),
+)
+"""What the query of a request for classes may ask for; `Request.wanted` reads it."""
 
 
 @dataclass(frozen=True)

@@ -235,3 +235,15 @@ def test_each_problem_is_a_finding() -> None:
     assert "Training accuracy is 20 percentage points above validation accuracy" in text
     assert "1 image lies in the folders of several classes" in text
     assert "1 file could not be used" in text
+
+
+def test_the_page_shows_what_sets_promise_and_what_was_seen(tmp_path: Path) -> None:
+    text = " ".join(written(training_report(["cat", "dog"])).text.split())
+    assert "0.8% of them are called unknown" in text
+    assert "95.0%96.1%1.23478.9%" in text.replace(" ", "")
+
+
+def test_the_page_says_why_a_model_has_no_limits(tmp_path: Path) -> None:
+    reason = "7 held-out images are too few"
+    report = changed(training_report(["cat", "dog"]), "limits", reason=reason, unknown=None, separation=None, sets=[])
+    assert f"no sets of classes: {reason}." in written(report).text

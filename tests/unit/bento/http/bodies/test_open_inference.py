@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from bento.errors import RequestError
 from bento.http.bodies.open_inference import InferRequest, infer_response, parse_infer
+from model_format.layout import OUTPUT
 
 SIZE, MOST = 2, 4
 IMAGES = np.arange(24, dtype=np.uint8).reshape(2, SIZE, SIZE, 3) * 11
@@ -60,7 +61,7 @@ def test_json_data_may_be_flat_or_nested_and_spaced(data: list[Any], indent: int
     parsed = parse(body)
     assert pixels(parsed).dtype == np.uint8
     assert np.array_equal(pixels(parsed), IMAGES)
-    assert (parsed.id, parsed.binary_output) == ("a", False)
+    assert (parsed.id, parsed.outputs) == ("a", {OUTPUT: False})
 
 
 def test_many_numbers_are_parsed_in_pieces_to_the_same_pixels() -> None:
@@ -103,7 +104,7 @@ def test_json_data_may_come_with_a_header_length_too() -> None:
     ],
 )
 def test_the_output_is_binary_if_the_request_asks_for_it(members: dict[str, Any], expected: bool) -> None:
-    assert parse(request(**members)).binary_output is expected
+    assert parse(request(**members)).outputs == {OUTPUT: expected}
 
 
 @pytest.mark.parametrize(
@@ -255,7 +256,9 @@ PROBABILITIES = np.array([[0.1, 0.9], [0.7, 0.3]], np.float32)
 def test_an_answer_carries_its_numbers_as_json() -> None:
     # An id that looks like the place where the numbers are inserted.
     id_ = '7, "data": []'
-    body, headers = infer_response(InferRequest(id_, IMAGES, False), PROBABILITIES, "image_classifier", "v1")
+    body, headers = infer_response(
+        InferRequest(id_, IMAGES, {OUTPUT: False}), {OUTPUT: PROBABILITIES}, "image_classifier", "v1"
+    )
     answer = json.loads(body)
     output = answer.pop("outputs")[0]
     assert answer == {"model_name": "image_classifier", "model_version": "v1", "id": id_}
@@ -265,7 +268,9 @@ def test_an_answer_carries_its_numbers_as_json() -> None:
 
 
 def test_an_answer_carries_its_numbers_as_bytes_if_asked() -> None:
-    body, headers = infer_response(InferRequest(None, IMAGES, True), PROBABILITIES, "image_classifier", "v1")
+    body, headers = infer_response(
+        InferRequest(None, IMAGES, {OUTPUT: True}), {OUTPUT: PROBABILITIES}, "image_classifier", "v1"
+    )
     fields = dict(headers)
     length = int(fields[b"inference-header-content-length"])
     assert fields[b"content-type"] == b"application/octet-stream"
@@ -278,5 +283,7 @@ def test_an_answer_carries_its_numbers_as_bytes_if_asked() -> None:
 @pytest.mark.parametrize("as_bytes", [True, False])
 def test_an_answer_that_is_not_a_number_is_an_internal_error(as_bytes: bool) -> None:
     with pytest.raises(RequestError) as caught:
-        infer_response(InferRequest(None, IMAGES, as_bytes), PROBABILITIES * np.float32("nan"), "m", "1")
+        infer_response(
+            InferRequest(None, IMAGES, {OUTPUT: as_bytes}), {OUTPUT: PROBABILITIES * np.float32("nan")}, "m", "1"
+        )
     assert caught.value.code == "internal_error"
