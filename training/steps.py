@@ -11,7 +11,7 @@ import numpy as np
 
 from training import backend, environment, folders, options
 from training.checks.run import of_training
-from training.choice.choose import choose
+from training.choice.choose import choose, compares
 from training.choice.choose import read as choice_of
 from training.config import AUTO, Config
 from training.data.dataset import Dataset, load
@@ -75,7 +75,7 @@ def train(config: Config) -> Result:
 def _begin(config: Config, out: Path, group: Workers) -> Result:
     given = config.batch_size
     try:
-        if group.leads and config.backbone == AUTO:
+        if group.leads and compares(config, group.count):
             options.write(config.relocatable(), out / folders.CONFIG)  # a comparison that is stopped can be resumed
         config = backbone.settle(choose(config, out, group.count))
         data = load(config)

@@ -52,16 +52,20 @@ def choose(config: Config, out: Path, workers: int) -> Config:
     """
     if config.backbone != AUTO:
         return config
-    reason = candidates.decided(config, workers)
-    sizes: tuple[int, ...] = ()
-    if reason is None:
-        side = median_side(config)
-        sizes = candidates.sizes(config, side)
-        reason = None if sizes else f"images of {side} pixels are too small for a pretrained network"
-    if reason is not None:
+    if not compares(config, workers):
+        return candidates.small(config).config(config)
+    side = median_side(config)
+    sizes = candidates.sizes(config, side)
+    if not sizes:
+        reason = f"images of {side} pixels are too small for a pretrained network"
         logger.info("training the small network: %s", reason)
         return _written(Choice(SMALL, reason, [], 0, 0, 0.0), candidates.small(config).config(config), out)
     return _Comparison(config, out, sizes).run()
+
+
+def compares(config: Config, workers: int) -> bool:
+    """Return whether `choose` will look at the images, because the options leave the network open."""
+    return config.backbone == AUTO and candidates.decided(config, workers) is None
 
 
 def read(out: Path) -> Choice | None:
