@@ -28,7 +28,7 @@ class Network:
         self.weights = [np.array(weight)]
         self.asked = 0
 
-    def predict_on_batch(self, images: np.ndarray) -> np.ndarray:
+    def predict_on_batch(self, images: np.ndarray) -> Any:
         self.asked += 1
         half = images.shape[2] // 2
         return images[:, :, :half].mean(axis=(1, 2, 3))[:, None] * [1, 0] + images[:, :, half:].mean(axis=(1, 2, 3))[
