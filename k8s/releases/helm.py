@@ -224,10 +224,11 @@ def objects(manifest: str) -> list[tuple[str, Json]]:
     """Return each object of a manifest of helm's, with the template that it comes from."""
     import yaml
 
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # 15 times as fast, where libyaml is built in
     found = []
     for part in re.split(r"^---\s*$", manifest, flags=re.M):
         source = re.search(r"^# Source: (.*)$", part, re.M)
-        each = yaml.safe_load(part)
+        each = yaml.load(part, loader)
         if isinstance(each, dict):
             found.append((source[1] if source else "", each))
     return found

@@ -83,7 +83,8 @@ class _Handler(QuietHandler):
         body = self.rfile.read(length)
         if self.command == "DELETE":
             body = b""  # DeleteOptions, which the stub ignores
-        self.body = protobuf.secret(body) if body.startswith(protobuf.MAGIC) else yaml.safe_load(body) or {}
+        secret = body.startswith(protobuf.MAGIC)
+        self.body = protobuf.secret(body) if secret else yaml.load(body, yaml.CSafeLoader) or {}
         self.api.on_request(self.command, url.path)
         # Go's client sends credentials over TLS only, and the stub has no TLS.
         if self.headers.get("Authorization") not in (None, f"Bearer {self.api.token}"):
