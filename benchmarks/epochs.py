@@ -39,7 +39,9 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=32)
     parser.add_argument("--malloc-default", action="store_true", help="don't keep a step's memory for the next one")
     given = parser.parse_args()
-    config = Config(data=given.data, cache_dir=given.cache_dir, batch_size=given.batch_size, width=given.width)
+    config = Config(
+        data=given.data, backbone="none", cache_dir=given.cache_dir, batch_size=given.batch_size, width=given.width
+    )
     data = dataset.load(config)
     config = config.for_images(len(data.parts["train"]))
     group = workers.here()

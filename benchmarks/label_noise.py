@@ -38,7 +38,9 @@ def main() -> None:
     parser.add_argument("--decoders", type=int, metavar="N")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
-    config = Config(data=options.data, preset=options.preset, seed=options.seed, decoders=options.decoders)
+    config = Config(
+        data=options.data, backbone="none", preset=options.preset, seed=options.seed, decoders=options.decoders
+    )
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         images, changed = noisy(config, options.images, options.noise)

@@ -99,7 +99,7 @@ def learned(name: str, size: int, images: np.ndarray, labels: np.ndarray) -> Any
     from training.network import backbone, network, served
 
     start_keras(0)
-    config = backbone.settle(Config(data="cifar10", backbone=name, image_size=size, dense=0, dropout=0))
+    config = backbone.settle(Config(data="cifar10", backbone=name, image_size=size, dropout=0))
     model = served.for_serving(network.build(config, len(CLASSES)))
     features = keras.Model(model.input, model.layers[-1].input).predict(images, batch_size=BATCH, verbose=0)
     head = LogisticRegression(C=0.1, max_iter=1000).fit(features, labels)

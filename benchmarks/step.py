@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--profile", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    config = merge({"recipe": options.recipe}, None).for_images(50_000)
+    config = merge({"recipe": options.recipe, "backbone": "none"}, None).for_images(50_000)
     if options.profile:
         _run_profiled(config)
         return

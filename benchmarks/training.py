@@ -38,7 +38,9 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         data = options.data or write_jpegs(Path(folder, "data"), options.images)
-        result = measure(Config(data=str(data), cache_dir=str(Path(folder, "cache"))), options.epochs, Path(folder))
+        result = measure(
+            Config(data=str(data), backbone="none", cache_dir=str(Path(folder, "cache"))), options.epochs, Path(folder)
+        )
     width = max(map(len, result))
     for name, value in result.items():
         print(f"{name:{width}}  {value:,.3f}" if isinstance(value, float) else f"{name:{width}}  {value:,}")  # noqa: T201

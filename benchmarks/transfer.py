@@ -65,9 +65,9 @@ def measure(options: argparse.Namespace, root: Path) -> dict[str, Any]:
     print(f"{'seed':>4}  {'scratch':>8}  {'backbone':>8}  {'seconds':>16}")  # noqa: T201
     runs: list[dict[str, Any]] = []
     for seed in options.seeds:
-        few = {"backbone": base["tag"], "seed": seed, "dense": 0, "publish": False}
+        few = {"backbone": base["tag"], "seed": seed, "publish": False}
         scratch = run(root, "two", weights="none", epochs=_EPOCHS, **few)
-        backbone = run(root, "two", head_epochs=_EPOCHS // 3, epochs=_EPOCHS - _EPOCHS // 3, **few)
+        backbone = run(root, "two", epochs=_EPOCHS, **few)
         runs.append({"seed": seed, "scratch": scratch, "backbone": backbone})
         seconds = f"{scratch['seconds']:.0f} and {backbone['seconds']:.0f}"
         print(f"{seed:4}  {scratch['accuracy']:8.1%}  {backbone['accuracy']:8.1%}  {seconds:>16}", flush=True)  # noqa: T201

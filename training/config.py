@@ -15,7 +15,11 @@ from training.fields import DATASETS, Fields
 from training.recipes import PRESETS, RATES
 from training.url import is_url, parse
 
+AUTO, NONE, IMAGENET = "auto", "none", "imagenet"
+"""Values of `backbone` and `weights` that are no name."""
+
 _TEXT_DATASETS = ("digits",)
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smh])")
 _MOST_TAKEN = 0.8
 """Fraction of the images that may be kept from training."""
 # BentoML accepts these names. Checking here saves hours of training under a name that it refuses.
@@ -27,7 +31,7 @@ class Config(Fields):
     """The options of one training run, checked. None leaves the value to `for_images`, the preset or another option."""
 
     def __post_init__(self) -> None:
-        if self.image_size is None and self.backbone is None:
+        if self.image_size is None and self.backbone == NONE:
             object.__setattr__(self, "image_size", 32)
         for f in fields(self):
             _check(f.name, getattr(self, f.name), f.metadata)
@@ -38,7 +42,7 @@ class Config(Fields):
                 f"--validation-fraction {self.validation_fraction:g} and --test-fraction {self.test_fraction:g} leave "
                 f"{1 - taken:.0%} of the images to train on; their sum must be at most {_MOST_TAKEN:g}"
             )
-        if self.backbone and self.optimizer == "muon":
+        if self.has_backbone and self.optimizer == "muon":
             raise UsageError("--optimizer muon is for networks without --backbone; use adamw")
         for name in ("data", "validation_data", "test_data", "images_root"):
             if is_url(getattr(self, name) or ""):
@@ -47,11 +51,30 @@ class Config(Fields):
             re.compile(self.group or "")
         except re.error as error:
             raise UsageError(f"--group is {self.group!r}, which is no regular expression: {error}") from error
+        if not _DURATION.fullmatch(self.budget):
+            raise UsageError(f"--budget is {self.budget!r}; write a number and s, m or h, such as 90s, 10m or 2h")
         if not _STORE_NAME.fullmatch(self.name):
             raise UsageError(
                 f"--name is {self.name!r}; it takes up to 63 of a-z, 0-9, '-', '_' and '.', and begins and ends with "
                 "a letter or digit"
             )
+
+    @property
+    def has_backbone(self) -> bool:
+        """Whether a backbone is named."""
+        return self.backbone not in (AUTO, NONE)
+
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether the network starts with trained weights."""
+        return self.has_backbone and self.weights != NONE
+
+    @property
+    def budget_seconds(self) -> float:
+        """`budget` in seconds."""
+        found = _DURATION.fullmatch(self.budget)
+        assert found
+        return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
 
     @property
     def peak_learning_rate(self) -> float:
@@ -82,22 +105,23 @@ class Config(Fields):
     def for_images(self, images: int) -> Config:
         """Return a copy in which the options that depend on the number of training images are set.
 
-        Few images get small batches, so that an epoch still has some steps, and many epochs.
+        Few images get small batches, so that an epoch still has some steps, and many epochs. A pretrained network needs
+        fewer.
         """
         batch_size = self.batch_size or (16 if images < 1_000 else 32 if images < 10_000 else 64)
         epochs = self.epochs
         if epochs is None:
             steps = -(-images // batch_size)
-            epochs = min(60, max(20, -(-1000 // steps)))
+            least, most, wanted = (8, 20, 400) if self.is_pretrained else (20, 60, 1000)
+            epochs = min(most, max(least, -(-wanted // steps)))
         patience = self.patience or max(5, -(-epochs // 3))
-        head_epochs = epochs if self.backbone and self.head_epochs is None else self.head_epochs
-        return replace(self, batch_size=batch_size, epochs=epochs, patience=patience, head_epochs=head_epochs)
+        return replace(self, batch_size=batch_size, epochs=epochs, patience=patience)
 
     def relocatable(self) -> Config:
         """Return a copy that can be run from any folder: with absolute paths, and without `out`."""
 
         def absolute(path: str | None) -> str | None:
-            if path in (None, *DATASETS, "imagenet", "none") or is_url(path):
+            if path in (None, *DATASETS, IMAGENET, NONE) or is_url(path):
                 return path
             return str(Path(path).resolve())
 

@@ -158,14 +158,17 @@ class Fields:
     dropout: float = option(
         0.1, "network", "dropout rate before the dense layers; half of it after each stage", low=0, high=0.9
     )
-    dense: int = option(128, "network", "units of the hidden dense layer; 0 omits it", low=0, high=8192)
+    dense: int = option(
+        128, "network", "units of the hidden dense layer, which a backbone doesn't have; 0 omits it", low=0, high=8192
+    )
     l2: float = option(1e-4, "network", "L2 penalty on all kernels", low=0, high=1)
 
-    backbone: str | None = option(
-        None,
+    backbone: str = option(
+        "auto",
         "backbone",
-        "network to start from that was trained on other images: efficientnet-lite0, resnet50, efficientnetb0, ..., "
-        "or a stored model as NAME:VERSION",
+        "network to start from that was trained on other images: efficientnet-lite0, resnet50, efficientnetb0, ..., or "
+        "a stored model as NAME:VERSION; none is the small network of the options above; auto compares both kinds on "
+        "images that they weren't trained on",
     )
     weights: str | None = option(
         None,
@@ -174,18 +177,27 @@ class Fields:
         "file, or none for random ones (default: imagenet, or those of the stored model)",
     )
     weights_sha256: str | None = option(None, "backbone", "SHA-256 that the file of weights must have")
-    head_epochs: int | None = option(
-        None, "backbone", "maximum number of epochs that train the head alone (default: --epochs)", low=0, high=10_000
-    )
     fine_tune_layers: int = option(
-        20,
+        40,
         "backbone",
-        "number of the backbone's last layers with weights to train after the head; 0 trains none",
+        "number of the backbone's last layers with weights to train after the last layer is fitted to its features; 0 "
+        "trains none",
         low=0,
         high=10_000,
     )
-    fine_tune_rate: float | None = option(
-        None, "backbone", "peak learning rate of these layers (default: a tenth of --learning-rate)", low=1e-8, high=10
+    fine_tune_rate: float = option(3e-4, "backbone", "peak learning rate of these layers", low=1e-8, high=10)
+
+    budget: str = option(
+        "10m",
+        "backbone",
+        "time that --backbone auto may plan for the comparison and the training of a pretrained network, such as 90s, "
+        "10m or 2h",
+    )
+    max_ms: float | None = option(
+        None,
+        "backbone",
+        "milliseconds that an image may take on one core in a network that --backbone auto chooses",
+        low=0.01,
     )
 
     epochs: int | None = option(

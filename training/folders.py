@@ -8,18 +8,22 @@ import fcntl
 import logging
 import os
 import shlex
+import shutil
+import tempfile
 import threading
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from training.errors import FolderInUse, UsageError
+from training.errors import FolderInUse, Interrupted, StoreError, TrainingError, UsageError, of_system
 
 logger = logging.getLogger(__name__)
 
 CONFIG = "config.toml"
 RUNS = "runs"
 _LOCK = ".lock"
+_LEAST_SPACE = 1 << 20
+"""With fewer bytes free after an error, the disk counts as full."""
 _MARKS = {
     "train": (CONFIG,),
     "tune": ("study.json", "study.db"),
@@ -110,3 +114,31 @@ def _locked(folder: Path) -> Iterator[None]:
             path.unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # it holds results
                 folder.rmdir()
+
+
+@contextlib.contextmanager
+def of_run(out: Path, leads: bool) -> Iterator[None]:
+    """Keep a run's folder to this process, if it leads. Name `--resume` in an error that a resumed run can get over."""
+    with claimed(out, "train") if leads else contextlib.nullcontext():
+        try:
+            yield
+        except (KeyboardInterrupt, Exception) as error:
+            ended = _outside(error, out)
+            if ended is None or not (out / CONFIG).exists():
+                raise
+            raise type(ended)(f"{ended}; continue with: {resuming(out)}") from error
+
+
+def _outside(error: BaseException, out: Path) -> TrainingError | None:
+    """Return an error that comes from outside the run, so that a resumed one may get over it; None for another one."""
+    if isinstance(error, KeyboardInterrupt):
+        return Interrupted("interrupted")
+    if isinstance(error, OSError):
+        return of_system(error)
+    if isinstance(error, TrainingError):
+        return error if isinstance(error, (Interrupted, StoreError)) else None
+    # The libraries that write models report a full disk in many ways.
+    for folder in (out, Path(tempfile.gettempdir())):
+        if shutil.disk_usage(folder).free < _LEAST_SPACE:
+            return of_system(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)))
+    return None

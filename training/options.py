@@ -11,7 +11,7 @@ from typing import Any
 
 import tomli_w
 
-from training.config import Config, flag
+from training.config import NONE, Config, flag
 from training.errors import UsageError
 from training.recipes import RECIPES
 
@@ -71,6 +71,15 @@ def merge(given: dict[str, Any], config_file: Path | None) -> Config:
     values = read(config_file) if config_file is not None else {}
     values |= given
     return Config(**RECIPES.get(values.get("recipe", ""), {}) | values)
+
+
+def of_run(path: Path) -> Config:
+    """Return the options that `write` wrote for a run. A file from before networks were compared names no backbone.
+
+    Raises:
+        UsageError: see `read`.
+    """
+    return Config(**{"backbone": NONE} | read(path))
 
 
 def read(path: Path) -> dict[str, Any]:

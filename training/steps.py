@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import logging
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,19 +11,19 @@ import numpy as np
 
 from training import backend, environment, folders, options
 from training.checks.run import of_training
-from training.config import Config
+from training.choice.choose import choose, compares
+from training.choice.choose import read as choice_of
+from training.config import AUTO, Config
 from training.data.dataset import Dataset, load
 from training.data.locations import keep_outside
 from training.distributed.workers import Workers, here, join, part_from, shares
 from training.errors import (
     BelowMinimumAccuracy,
+    DataError,
     Diverged,
     Interrupted,
     ModelError,
-    StoreError,
-    TrainingError,
     UsageError,
-    of_system,
 )
 from training.export import calibration, entry, limits, publish
 from training.input.parts import batches, training_batches, validation_batches
@@ -44,9 +38,6 @@ from training.report.document import Data, Environment, TrainingReport
 from training.report.figures import Validation
 
 logger = logging.getLogger(__name__)
-
-_LEAST_SPACE = 1 << 20
-"""With fewer bytes free after an error, the disk counts as full."""
 
 
 @dataclass(frozen=True)
@@ -75,20 +66,27 @@ def train(config: Config) -> Result:
     if group.leads:
         check_store(config)
     out = Path(config.out) if config.out else folders.new_run()
-    with _claimed(out, group):
+    with folders.of_run(out, group.leads):
         if group.leads and (out / folders.CONFIG).exists():
             raise UsageError(f"{out} holds a run already; resume it with --resume {out}, or give another --out")
-        config = backbone.settle(config)
+        return _begin(config, out, group)
+
+
+def _begin(config: Config, out: Path, group: Workers) -> Result:
+    given = config.batch_size
+    try:
+        if group.leads and compares(config, group.count):
+            options.write(config.relocatable(), out / folders.CONFIG)  # a comparison that is stopped can be resumed
+        config = backbone.settle(choose(config, out, group.count))
         data = load(config)
-        config = group.settle(config.for_images(len(data.parts["train"])), given=config.batch_size)
+        config = group.settle(config.for_images(len(data.parts["train"])), given)
         if group.leads:
             options.write(config.relocatable(), out / folders.CONFIG)
-        try:
-            return _run(config, data, out, group)
-        except (UsageError, ModelError):
-            if group.leads and not (out / "checkpoint").exists():  # missing weights leave no run behind
-                (out / folders.CONFIG).unlink()
-            raise
+        return _run(config, data, out, group)
+    except (UsageError, DataError, ModelError):
+        if group.leads and not (out / "checkpoint").exists():  # what can't be trained leaves no run behind
+            (out / folders.CONFIG).unlink(missing_ok=True)
+        raise
 
 
 def resume(
@@ -113,9 +111,9 @@ def resume(
     if not (out / folders.CONFIG).exists():
         raise ModelError(f"{out} holds no run to resume (no config.toml)")
     group = here()
-    with _claimed(out, group):
+    with folders.of_run(out, group.leads):
         report = _published(out) if group.leads else record.read(out)
-        begun = options.merge({}, out / folders.CONFIG)
+        begun = options.of_run(out / folders.CONFIG)
         places = {"data": data, "validation_data": validation_data, "test_data": test_data, "images_root": images_root}
         config = changes.moved(begun, places, out)
         progress = Checkpoint(out).load()
@@ -132,6 +130,8 @@ def resume(
             check_store(config)
         if progress and phases.ended(config, progress):
             group = group.disbanded()  # the remaining steps need one process
+        if config.backbone == AUTO:
+            return _begin(config, out, group)
         images = load(config)
         if progress and progress.fingerprint != images.summary["fingerprint"]:
             raise ModelError(f"the images have changed since {out} was begun; start a new run")
@@ -153,34 +153,6 @@ def check_store(config: Config) -> None:
     """
     if config.publish:
         publish.check(config.name)
-
-
-@contextlib.contextmanager
-def _claimed(out: Path, group: Workers) -> Iterator[None]:
-    """Keep the run to this process, and name `--resume` in an error that a resumed run can get over."""
-    with folders.claimed(out, "train") if group.leads else contextlib.nullcontext():
-        try:
-            yield
-        except (KeyboardInterrupt, Exception) as error:
-            ended = _outside(error, out)
-            if ended is None or not (out / folders.CONFIG).exists():
-                raise
-            raise type(ended)(f"{ended}; continue with: {folders.resuming(out)}") from error
-
-
-def _outside(error: BaseException, out: Path) -> TrainingError | None:
-    """Return an error that comes from outside the run, so that a resumed one may get over it; None for another one."""
-    if isinstance(error, KeyboardInterrupt):
-        return Interrupted("interrupted")
-    if isinstance(error, OSError):
-        return of_system(error)
-    if isinstance(error, TrainingError):
-        return error if isinstance(error, (Interrupted, StoreError)) else None
-    # The libraries that write models report a full disk in many ways.
-    for folder in (out, Path(tempfile.gettempdir())):
-        if shutil.disk_usage(folder).free < _LEAST_SPACE:
-            return of_system(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)))
-    return None
 
 
 def _published(out: Path) -> TrainingReport | None:
@@ -220,7 +192,7 @@ def _run(config: Config, data: Dataset, out: Path, group: Workers) -> Result:
         validation=validation,
         data=Data.from_json(data.summary),
         checks=checked.section,
-        train=course.describe(config, progress, data.balance),
+        train=course.describe(config, progress, data.balance, choice_of(out)),
         model=replace(exported, refused=_refused(evaluation.accuracy, config), tag=known, published=known is not None),
         environment=Environment(**described),
         explanations=explanations,
@@ -274,7 +246,7 @@ def _train(config: Config, data: Dataset, out: Path, group: Workers) -> tuple[An
     progress = checkpoint.load() or Progress(data.summary["fingerprint"], backend.describe()["backend"])
     group.agree(config, data.summary["fingerprint"], progress.epochs)
     held_out = validation_batches(data, copies=shares() // group.count)
-    model, progress = phases.run(config, len(data.class_names), train_batches, held_out, checkpoint, progress, group)
+    model, progress = phases.run(config, data, train_batches, held_out, checkpoint, progress, group)
     separated = part_from(group)
     if not progress.best_epoch:
         raise Interrupted("interrupted before an epoch was complete: nothing was published")

@@ -10,7 +10,7 @@ from pathlib import Path
 from training import folders, options
 from training.checks import run as checks
 from training.checks.collection import CheckedPart, Collection
-from training.config import Config
+from training.config import NONE, Config
 from training.data import exclusions
 from training.data.dataset import load_whole
 from training.data.locations import data_name, keep_outside
@@ -73,7 +73,7 @@ def run(args: Namespace) -> Done:
     """
     given = dict(vars(args))
     labels, fix = given.pop("labels"), given.pop("fix")
-    config = options.merge(given, None)
+    config = options.merge({"backbone": NONE} | given, None)
     with folders.claimed(Path(config.out or DEFAULT_OUT), "check"):
         return check(config, labels, fix)
 

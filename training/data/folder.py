@@ -6,9 +6,12 @@ import itertools
 import logging
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from training.data.labelled import Labelled
 from training.data.names import as_text, class_of, some
 from training.data.source import Rejected, Source, Stat, Tree
+from training.data.split import groups_of
 from training.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -26,6 +29,12 @@ class ImageFolder:
     rejected: list[Rejected] = field(default_factory=list)
     groups: list[str | None] | None = None
     """The group that a list gives each file; None if it gives none."""
+
+    def groups_by(self, pattern: str | None, rows: np.ndarray) -> list[str | None] | None:
+        """Return the group of each file of `rows`, by the `pattern` for its path or by the list; None without both."""
+        if pattern:
+            return groups_of([self.files[row] for row in rows], pattern)
+        return None if self.groups is None else [self.groups[row] for row in rows]
 
 
 def scan(source: Tree | Labelled, class_names: list[str] | None = None) -> ImageFolder:

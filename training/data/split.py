@@ -77,6 +77,26 @@ def _refuse_missing_classes(
     raise DataError(f"no group of class {class_names[found[0]]!r} came into the part {part}; try another --seed")
 
 
+def folds(labels: np.ndarray, groups: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Divide the samples into `count` folds of about the same size, (N,) int; each class evenly, groups undivided.
+
+    Args:
+        labels: (N,) int.
+        groups: (N,) int, the same for samples that must stay together; the first sample's label counts for all.
+        count: the number of folds.
+        seed: the same seed gives the same folds.
+    """
+    distinct, first, group_of = np.unique(groups, return_index=True, return_inverse=True)
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(distinct))
+    # Dealt like cards, class after class, so that single images of small classes don't all come into the first fold.
+    order = order[np.argsort(labels[first][order], kind="stable")]
+    fold = np.empty(len(distinct), np.int64)
+    fold[order] = np.arange(len(distinct)) % count
+    dealt: np.ndarray = fold[group_of]
+    return dealt
+
+
 def groups_of(files: list[str], pattern: str) -> list[str | None]:
     """Return the groups that the paths of `files` name; None for a file without one.
 

@@ -21,7 +21,7 @@ from training.data.locations import cache_dir, sources
 from training.data.names import as_text, some
 from training.data.part import Part
 from training.data.source import Rejected, Tree
-from training.data.split import group_duplicates, groups_of
+from training.data.split import group_duplicates
 from training.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -53,10 +53,7 @@ class Decoded:
 
     def groups(self, pattern: str | None) -> list[str | None] | None:
         """Return each image's group, by the `pattern` for its path or else by the list; None if neither names any."""
-        if pattern:
-            return groups_of([self.folder.files[row] for row in self.part.rows], pattern)
-        given = self.folder.groups
-        return None if given is None else [given[row] for row in self.part.rows]
+        return self.folder.groups_by(pattern, self.part.rows)
 
     def by_content(self) -> Decoded:
         """Return the images in the order of their labels and encoded files, whatever their names are."""

@@ -73,6 +73,15 @@ class Workers:
             with guarded(self):
                 multihost_utils.sync_global_devices(what)
 
+    def from_first(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
+        """Return the `arrays` of worker 0, so that all workers have the same ones to the last bit."""
+        if self.count == 1:
+            return arrays
+        from jax.experimental import multihost_utils
+
+        with guarded(self):
+            return [np.asarray(array) for array in multihost_utils.broadcast_one_to_all(arrays)]
+
     def agree(self, config: Config, fingerprint: str, epochs: int) -> None:
         """Check that all workers have the same options, images and checkpoint.
 

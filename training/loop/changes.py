@@ -54,5 +54,6 @@ def extended(config: Config, epochs: int, progress: Progress | None, run: Path) 
             f"{run} was ended after {progress.epochs} epochs by early stopping, so that more --epochs change nothing; "
             "start a new run with a larger --patience"
         )
-    head_alone = config.backbone is not None and not config.fine_tune_layers
-    return replace(config, epochs=epochs, head_epochs=epochs if head_alone else config.head_epochs)
+    if config.is_pretrained and not config.fine_tune_layers:
+        raise UsageError(f"{run} has fitted the last layer alone (--fine-tune-layers 0), which takes no --epochs")
+    return replace(config, epochs=epochs)

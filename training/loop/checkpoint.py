@@ -166,5 +166,18 @@ class Checkpoint:
         return self._folder / f"best-{epoch:04}.weights.h5"
 
 
+class Unsaved(Checkpoint):
+    """Takes the place of a checkpoint in a training that is repeated from its start if it is killed."""
+
+    def __init__(self) -> None:
+        super().__init__(Path(), writes=False)
+
+    def save(self, model: Any, progress: Progress, losses: np.ndarray | None = None) -> None:
+        """Save nothing."""
+
+    def restore_best(self, model: Any, progress: Progress) -> None:
+        """Keep the last weights."""
+
+
 def _seed_states(model: Any) -> list[Any]:
     return [variable for variable in model.variables if variable.path.endswith("seed_generator_state")]

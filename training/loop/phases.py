@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from training.config import Config
+from training.data.dataset import Dataset
 from training.distributed.workers import Workers
 from training.loop.checkpoint import Checkpoint, Progress
 from training.loop.compile import compile_model, schedule
 from training.network import network, pretrained, whitening
-from training.network.backbone import is_pretrained
 
 logger = logging.getLogger(__name__)
 
@@ -24,24 +24,23 @@ class Phase:
     epochs: int
     """The maximum."""
     learning_rate: float
-    """The peak rate."""
+    """The peak rate; 0 if nothing is learned step by step."""
     layers: int | None
     """How many of the backbone's last layers are trained; None trains the whole network."""
+
+
+_HEAD = Phase("head", 1, 0.0, 0)
+"""The last layer is fitted to the backbone's features in one go, which counts as an epoch."""
 
 
 def plan(config: Config) -> list[Phase]:
     """Return the phases of a run in order. `config` must be settled by `for_images`."""
     assert config.epochs is not None
-    rate = config.peak_learning_rate
-    if not is_pretrained(config):
-        return [Phase("all layers", config.epochs, rate, None)]
-    phases = []
-    if config.head_epochs:
-        phases.append(Phase("head", config.head_epochs, rate, 0))
-    if config.fine_tune_layers:
-        tuning_rate = config.fine_tune_rate or rate / 10
-        phases.append(Phase("fine-tuning", config.epochs, tuning_rate, config.fine_tune_layers))
-    return phases
+    if not config.is_pretrained:
+        return [Phase("all layers", config.epochs, config.peak_learning_rate, None)]
+    if not config.fine_tune_layers:
+        return [_HEAD]
+    return [_HEAD, Phase("fine-tuning", config.epochs, config.fine_tune_rate, config.fine_tune_layers)]
 
 
 def ended(config: Config, progress: Progress) -> bool:
@@ -58,7 +57,7 @@ def _extended(phases: list[Phase], progress: Progress) -> bool:
 
 def run(
     config: Config,
-    classes: int,
+    data: Dataset,
     train: Any,
     validation: Any,
     checkpoint: Checkpoint,
@@ -72,12 +71,13 @@ def run(
 
     Args:
         config: settled by `for_images`.
-        classes: their number.
-        train, validation: `Batches`.
+        data: the images.
+        train, validation: `Batches` of them.
         checkpoint: written after every epoch.
         progress: that of a new run or of the checkpoint.
         workers: the workers of this training.
     """
+    from training.loop import head
     from training.loop.fit import fit
 
     phases = plan(config)
@@ -85,8 +85,8 @@ def run(
         model = checkpoint.load_model(progress)
         logger.info("resuming after epoch %d", progress.epochs)
     else:
-        model = network.build(config, classes)
-        if not is_pretrained(config):
+        model = network.build(config, len(data.class_names))
+        if not config.is_pretrained:
             whitening.fit(model, train.sample(whitening.images_needed(config.image_size)))
     if _extended(phases, progress):
         phase = phases[len(progress.phases) - 1]
@@ -100,6 +100,9 @@ def run(
         if number == len(progress.phases):
             _begin(phase, model, config, train.num_batches, progress)
             _tell(number, phases, progress, model)
+        if phase is _HEAD:
+            progress = head.fit(model, data, validation, config, checkpoint, progress, workers)
+            continue
         ends = progress.phase_start + phase.epochs
         progress = fit(model, train, validation, replace(config, epochs=ends), checkpoint, progress, workers)
         if progress.stopped == "interrupted":
@@ -110,7 +113,8 @@ def run(
 def _begin(phase: Phase, model: Any, config: Config, steps: int, progress: Progress) -> None:
     if phase.layers is not None:
         _freeze(pretrained.backbone_of(model), phase.layers)
-    compile_model(model, _of(phase, config), steps)
+    if phase is not _HEAD:
+        compile_model(model, _of(phase, config), steps)
     progress.stopped = ""
     progress.phases.append(
         {
@@ -153,14 +157,15 @@ def _size(variable: Any) -> int:
 def _tell(number: int, phases: list[Phase], progress: Progress, model: Any) -> None:
     if len(phases) < 2:
         return
+    most = phases[number].epochs
     logger.info(
-        "Phase %d of %d, %s: %s of %s parameters, at most %d epochs",
+        "Phase %d of %d, %s: %s of %s parameters%s",
         number + 1,
         len(phases),
         phases[number].name,
         f"{progress.phases[-1]['trainable_parameters']:,}",
         f"{model.count_params():,}",
-        phases[number].epochs,
+        f", at most {most} epochs" if most > 1 else "",
     )
 
 

@@ -10,12 +10,11 @@ from typing import Any
 
 from model_format.layout import FILES
 from model_format.metadata import Metadata
-from training.config import Config
+from training.config import AUTO, IMAGENET, NONE, Config
 from training.errors import ModelError, UsageError
 from training.network import efficientnet_lite
 from training.store import open_model
 
-IMAGENET, NONE = "imagenet", "none"
 SUFFIXES = (".weights.h5", ".h5", ".keras")
 
 
@@ -57,11 +56,6 @@ def is_stored(name: str) -> bool:
     return ":" in name
 
 
-def is_pretrained(config: Config) -> bool:
-    """Return whether the network starts with trained weights."""
-    return config.backbone is not None and config.weights != NONE
-
-
 def settle(config: Config) -> Config:
     """Return `config` with checked backbone options, and with the image size, weights and digest that follow from them.
 
@@ -69,17 +63,16 @@ def settle(config: Config) -> Config:
         UsageError: an option's value can't be used.
         ModelError: the store has no such model.
     """
-    if config.backbone is None:
+    assert config.backbone != AUTO
+    if not config.has_backbone:
         if config.weights or config.weights_sha256:
             raise UsageError("--weights needs --backbone, the network that the weights belong to")
         return config
-    if is_pretrained(config) and not config.fine_tune_layers and config.head_epochs == 0:
-        raise UsageError("--fine-tune-layers 0 and --head-epochs 0 leave nothing to train")
     return _stored(config) if is_stored(config.backbone) else _application(config)
 
 
 def _application(config: Config) -> Config:
-    name = (config.backbone or "").lower()
+    name = config.backbone.lower()
     if name not in APPLICATIONS:
         near = difflib.get_close_matches(name, APPLICATIONS, n=1, cutoff=0)[0]
         raise UsageError(
@@ -120,7 +113,7 @@ def verified(file: Path, digest: str | None) -> str:
 
 
 def _stored(config: Config) -> Config:
-    stored, about = find(config.backbone or "")
+    stored, about = find(config.backbone)
     size = about.image_size
     if config.image_size not in (None, size):
         raise UsageError(f"--image-size is {config.image_size}; {stored.tag} takes {size}; omit the option")
@@ -149,7 +142,7 @@ def find(tag: str) -> tuple[Any, Metadata]:
 
 def describe(config: Config) -> dict[str, Any] | None:
     """Return the report's section on the backbone, or None without one."""
-    if config.backbone is None:
+    if not config.has_backbone:
         return None
     weights, digest = config.weights or "its own", config.weights_sha256
     if weights == IMAGENET and config.backbone in efficientnet_lite.VARIANTS:

@@ -89,7 +89,7 @@ def build(config: Config, classes: int) -> Any:
         return x
 
     image = Input((config.image_size, config.image_size, 3), dtype="uint8", name="image")
-    if config.backbone:
+    if config.has_backbone:
         x = pretrained.features(config, image)
     else:
         x = layers.Rescaling(1 / 255, name="to_unit_range")(image)
@@ -98,11 +98,11 @@ def build(config: Config, classes: int) -> Any:
         elif config.block == "residual":
             x = convolution(x, config.width // 2)
         x = stages(x)
-    made_of_pooled = not config.backbone and config.block == "pooled"
+    made_of_pooled = not config.has_backbone and config.block == "pooled"
     pooling = layers.GlobalMaxPooling2D if made_of_pooled else layers.GlobalAveragePooling2D
     x = pooling(dtype="float32")(x)
     x = dropout(config.dropout)(x)
-    if config.dense:
+    if config.dense and not config.is_pretrained:
         x = layers.Dense(
             config.dense, activation=config.activation, kernel_initializer="he_normal", kernel_regularizer=penalty
         )(x)

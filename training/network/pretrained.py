@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from model_format.layout import FILES
-from training.config import Config
+from training.config import IMAGENET, NONE, Config
 from training.errors import ModelError, UsageError, one_line
 from training.network import efficientnet_lite
-from training.network.backbone import APPLICATIONS, IMAGENET, NONE, find, is_pretrained, is_stored, verified
+from training.network.backbone import APPLICATIONS, find, is_stored, verified
 
 VIEWS = "views"
 """Name of the layer that adds further views of the images to the batch, in a model that classifies several views."""
@@ -50,12 +50,12 @@ def features(config: Config, image: Any) -> Any:
         UsageError: the weights belong to another network.
         ModelError: the weights can't be downloaded, or the stored model can't be used.
     """
-    assert config.backbone is not None
+    assert config.has_backbone
     if is_stored(config.backbone):
         backbone = _stored(config)
     else:
         image, backbone = _scaled(config.backbone, image), _application(config)
-    return backbone(image, training=False) if is_pretrained(config) else backbone(image)
+    return backbone(image, training=False) if config.is_pretrained else backbone(image)
 
 
 def _scaled(name: str, image: Any) -> Any:
@@ -68,7 +68,7 @@ def _scaled(name: str, image: Any) -> Any:
 
 
 def _application(config: Config) -> Any:
-    name, from_imagenet = config.backbone or "", config.weights == IMAGENET
+    name, from_imagenet = config.backbone, config.weights == IMAGENET
     if name in efficientnet_lite.VARIANTS:
         source = efficientnet_lite.build(name, config.image_size)
         if from_imagenet:
@@ -178,9 +178,9 @@ def _stored(config: Config) -> Any:
     """Return the layers of the stored model up to its pooling."""
     import keras
 
-    file = Path(find(config.backbone or "")[0].path, FILES["keras"])
+    file = Path(find(config.backbone)[0].path, FILES["keras"])
     option = f"--backbone {config.backbone}"
-    if is_pretrained(config):
+    if config.is_pretrained:
         verified(file, config.weights_sha256)
     model = _read(file, option)
     kinds = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
@@ -191,7 +191,7 @@ def _stored(config: Config) -> Any:
     begins = [layer.output for layer in model.layers if layer.name == VIEWS] or [model.input]
     backbone = keras.Model(begins[0], pooling[-1].input, name="backbone")
     # Layers that are built from their configuration have new weights.
-    return backbone if is_pretrained(config) else keras.Model.from_config(backbone.get_config())
+    return backbone if config.is_pretrained else keras.Model.from_config(backbone.get_config())
 
 
 def backbone_of(model: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from training.report.check_document import Checks, RejectedFile
+from training.report.choice_document import Choice
 from training.report.figures import Calibration, Evaluation, Limits, Validation
 from training.report.section import Section
 
@@ -119,6 +120,8 @@ class Training(Section):
     phases: list[Phase]
     config: dict[str, Option]
     """All options, with the rates of augmentation in force."""
+    choice: Choice | None = None
+    """The comparison by which the network was chosen; missing if the options named it."""
 
 
 @dataclass(frozen=True)

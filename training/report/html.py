@@ -57,6 +57,7 @@ def template(name: str) -> Template:
         duration=display.duration,
         file_size=display.file_size,
         count=lambda number: f"{number:,}",
+        capitalise=lambda text: text[:1].upper() + text[1:],
     )
     return environment.get_template(name)
 

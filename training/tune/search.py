@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from training import environment, folders
-from training.config import Config
+from training.config import NONE, Config
 from training.data.dataset import load
 from training.data.locations import data_name, keep_outside
 from training.errors import Interrupted, ModelError, UsageError
@@ -58,8 +58,9 @@ def search(request: Request, show: Callable[[StudyReport], None]) -> Result | No
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     chosen = space.read(request.space).without(request.fixed)
     config = request.config
-    if config.backbone:
+    if config.has_backbone:
         raise UsageError("a search trains networks from scratch; leave out --backbone")
+    config = replace(config, backbone=NONE)
     out = Path(config.out) if config.out else Path("runs", f"tune-{data_name(config).replace('/', '-')}")
     url = storage.address(request.storage, out)
     if storage.is_shared(url) and not request.study:

@@ -6,7 +6,6 @@ import gc
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training import environment
@@ -14,7 +13,7 @@ from training.config import Config
 from training.data.dataset import Dataset, load
 from training.errors import ModelError, one_line
 from training.input.parts import training_batches
-from training.loop.checkpoint import Checkpoint, Progress
+from training.loop.checkpoint import Progress, Unsaved
 from training.loop.compile import compile_model
 from training.network import network, whitening
 from training.tune.plan import Plan
@@ -95,15 +94,15 @@ def searched(data: Dataset) -> Dataset:
     return replace(data, parts={name: data.parts[name] for name in ("train", "validation")})
 
 
-class _Watched(Checkpoint):
-    """Reports each epoch's validation loss to Optuna, which may end the trial. Takes the place of a checkpoint.
+class _Watched(Unsaved):
+    """Reports each epoch's validation loss to Optuna, which may end the trial.
 
     The loss reported is the plain cross-entropy. Keras' own loss includes the penalty on the weights and the smoothing
     of the labels, so the trial with the least of these would always look best.
     """
 
     def __init__(self, trial: Trial, baseline: bool, epochs: int) -> None:
-        super().__init__(Path())
+        super().__init__()
         self._trial, self._baseline, self._epochs = trial, baseline, epochs
         self._reported: list[float] = []
         self._started = time.monotonic()
@@ -117,12 +116,6 @@ class _Watched(Checkpoint):
         if not self._baseline and progress.epochs < self._epochs and self._trial.should_prune():
             self.tell(model, progress)
             raise optuna.TrialPruned
-
-    def save_progress(self, progress: Progress) -> None:
-        """Save nothing: a killed trial is repeated from its start."""
-
-    def restore_best(self, model: Any, progress: Progress) -> None:
-        """Keep the last weights: the best configuration is trained from scratch afterwards."""
 
     def tell(self, model: Any, progress: Progress) -> float:
         """Store the figures that the report shows; return the loss of the epoch that a training would keep."""

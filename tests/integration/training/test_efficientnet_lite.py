@@ -141,8 +141,8 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Sandbox, dict[str, 
         for i in range(20):
             top, left = rng.integers(0, (427 - 128, 640 - 128))
             Image.fromarray(photo[top : top + 128, left : left + 128]).save(folder / f"{i:02}.png")
-    options = ("--image-size", 64, "--head-epochs", 3, "--epochs", 1, "--fine-tune-layers", 3, "--preset", "none")
-    done = box.run("--data", "data", "--out", "run", "--backbone", LITE0, "--dense", 0, *options)
+    options = ("--image-size", 64, "--epochs", 1, "--fine-tune-layers", 3, "--preset", "none")
+    done = box.run("--data", "data", "--out", "run", "--backbone", LITE0, *options)
     assert done.returncode == 0, done.stderr
     return box, json.loads((box.root / "run" / "metrics.json").read_text())
 

@@ -16,9 +16,8 @@ from typing import Any, NoReturn
 import pytest
 
 from tests.reports import training_report
-from training import options, steps
+from training import folders, options, steps
 from training.config import Config
-from training.distributed.workers import Workers
 from training.errors import Interrupted, ModelError, StoreError, TrainingError, UsageError
 from training.export import publish
 from training.loop.checkpoint import Progress
@@ -60,7 +59,7 @@ def run(tmp_path: Path) -> Path:
     """A run that was killed after it had prepared the report of its published model."""
     out = tmp_path / "run"
     out.mkdir()
-    options.write(Config(data="photos", image_size=32), out / "config.toml")
+    options.write(Config(data="photos", backbone="none"), out / "config.toml")
     report = training_report(["cat", "dog"])
     record.write(out, replace(report, model=replace(report.model, published=False, tag=None)), {})
     record.prepare(out, report, {})
@@ -130,7 +129,7 @@ def test_an_error_that_a_resumed_run_gets_over_names_the_command(
     run: Path, error: BaseException, kind: type[Exception], words: str
 ) -> None:
     """The kind: a disk is full or a pod goes, and the user doesn't learn that the epochs are kept."""
-    with pytest.raises(kind) as raised, steps._claimed(run, Workers()):
+    with pytest.raises(kind) as raised, folders.of_run(run, leads=True):
         raise error
     assert str(raised.value) == f"{words}; continue with: python -m training --resume {run}"
 
@@ -138,9 +137,9 @@ def test_an_error_that_a_resumed_run_gets_over_names_the_command(
 @pytest.mark.parametrize("free", [0, 1 << 30])
 def test_a_full_disk_is_named_whatever_the_library_says(run: Path, free: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The kind: ONNX Runtime, HDF5 and protobuf each end a run on a full disk with an error of their own."""
-    monkeypatch.setattr("training.steps.shutil.disk_usage", lambda folder: SimpleNamespace(free=free))
+    monkeypatch.setattr("training.folders.shutil.disk_usage", lambda folder: SimpleNamespace(free=free))
     error = RuntimeError("Fail: write")
-    with pytest.raises(TrainingError if free == 0 else RuntimeError) as raised, steps._claimed(run, Workers()):
+    with pytest.raises(TrainingError if free == 0 else RuntimeError) as raised, folders.of_run(run, leads=True):
         raise error
     full = f"{run}: No space left on device; continue with: python -m training --resume {run}"
     assert str(raised.value) == (full if free == 0 else str(error))
@@ -162,7 +161,7 @@ def finished(run: Path, home: Path) -> Path:
     record.write(run, replace(report, train=train), {})
     for path in run.glob("*.new"):
         path.unlink()
-    options.write(Config(data="photos", epochs=12, image_size=32).relocatable(), run / "config.toml")
+    options.write(Config(data="photos", backbone="none", epochs=12).relocatable(), run / "config.toml")
     (run / "checkpoint").mkdir()
     (run / "checkpoint" / "state.json").write_text(json.dumps(CHECKPOINT))
     (home / "models" / TAG.replace(":", "/")).mkdir(parents=True)

@@ -171,7 +171,7 @@ def test_v2_answers_novelty_as_an_output_that_must_be_named(model: WarmModel) ->
 
 
 def test_v2_answers_one_output_as_bytes_and_the_other_as_json(model: WarmModel) -> None:
-    wanted = [{"name": "probabilities"}, {"name": "novelty", "parameters": {"binary_data": True}}]
+    wanted: list[dict[str, Any]] = [{"name": "probabilities"}, {"name": "novelty", "parameters": {"binary_data": True}}]
     answer = answers(model, infer(wanted))
     length = int(answer.headers["inference-header-content-length"])
     probabilities, novelty = json.loads(answer.content[:length])["outputs"]

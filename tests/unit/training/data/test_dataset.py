@@ -120,9 +120,11 @@ def test_refitting_leaves_out_validation_images_of_their_own_folder(tmp_path: Pa
 def test_checks_name_each_folder_by_its_option(tmp_path: Path) -> None:
     for seed, part in enumerate(("train", "val", "test")):
         write_tree(tmp_path / "data" / part, {"red": 4, "blue": 4}, seed=seed)
-    config = Config(data=str(tmp_path / "data"), cache_dir=str(tmp_path / "cache"), decoders=1)
+    config = Config(data=str(tmp_path / "data"), cache_dir=str(tmp_path / "cache"), decoders=1, image_size=8)
     assert list(load_whole(config)) == ["data", "validation-data", "test-data"]
-    assert list(load_whole(Config(data=f"{config.data}/train", cache_dir=config.cache_dir, decoders=1))) == ["data"]
+    assert list(
+        load_whole(Config(data=f"{config.data}/train", cache_dir=config.cache_dir, decoders=1, image_size=8))
+    ) == ["data"]
 
 
 def test_all_classes_with_too_few_images_are_named_at_once_and_left_out_on_demand(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.data.split import group_duplicates, join_groups, label_conflicts, split
+from training.data.split import folds, group_duplicates, join_groups, label_conflicts, split
 from training.errors import DataError
 
 FRACTIONS = {"validation": 0.1, "test": 0.1}
@@ -89,3 +89,16 @@ def test_samples_that_share_a_group_in_either_way_share_a_number() -> None:
     joined = join_groups(np.array([0, 1, 1, 2, 3]), np.array([0, 0, 1, 2, 3]))
     assert joined[0] == joined[1] == joined[2]
     assert len({joined[0], joined[3], joined[4]}) == 3
+
+
+def test_folds_have_the_same_size_and_the_same_share_of_each_class_and_divide_no_group() -> None:
+    labels = np.repeat([0, 1, 2], [50, 25, 7])
+    groups = np.arange(82)
+    groups[:10] = 0
+    number = folds(labels, groups, 5, seed=3)
+    assert len(set(number[:10].tolist())) == 1
+    for label in range(3):
+        counts = [len(np.unique(groups[(labels == label) & (number == fold)])) for fold in range(5)]
+        assert max(counts) - min(counts) <= 1
+    assert folds(labels, groups, 5, seed=3).tolist() == number.tolist()
+    assert folds(labels, groups, 5, seed=4).tolist() != number.tolist()

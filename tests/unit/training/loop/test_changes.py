@@ -12,16 +12,15 @@ from training.config import Config
 from training.loop import changes, phases
 from training.loop.checkpoint import Progress
 
-HEAD = {"name": "head", "start": 0, "most_epochs": 4}
-TUNING = {"name": "fine-tuning", "start": 3, "most_epochs": 6}
+HEAD = {"name": "head", "start": 0, "most_epochs": 1}
+TUNING = {"name": "fine-tuning", "start": 1, "most_epochs": 6}
 
 
 @pytest.mark.parametrize(
     ("options", "begun", "expected"),
     [
-        ({}, [TUNING | {"name": "all layers", "start": 0}], [9]),
-        ({"backbone": "resnet50", "head_epochs": 4}, [HEAD, TUNING], [4, 9]),
-        ({"backbone": "resnet50", "head_epochs": 6, "fine_tune_layers": 0}, [HEAD | {"most_epochs": 6}], [9]),
+        ({"backbone": "none"}, [TUNING | {"name": "all layers", "start": 0}], [9]),
+        ({"backbone": "resnet50"}, [HEAD, TUNING], [1, 9]),
     ],
 )
 def test_the_last_phase_gets_the_epochs_and_has_not_ended_any_more(
@@ -33,4 +32,4 @@ def test_the_last_phase_gets_the_epochs_and_has_not_ended_any_more(
     more = changes.extended(config, 9, progress, Path("run"))
     assert [phase.epochs for phase in phases.plan(more)] == expected
     assert not phases.ended(more, progress)
-    assert more == replace(config, epochs=9, head_epochs=more.head_epochs)
+    assert more == replace(config, epochs=9)

@@ -32,8 +32,7 @@ from training.network.backbone import settle
         ({"backbone": "vgg16", "weights": "Imagenet"}, "it takes imagenet, none, or a file"),
         ({"backbone": "vgg16", "weights": "some.h5", "weights_sha256": "ab"}, "some.h5 has the SHA-256 .*, not ab"),
         ({"backbone": "vgg16", "weights_sha256": "ab"}, "needs --weights FILE"),
-        ({"backbone": "vgg16", "head_epochs": 0, "fine_tune_layers": 0}, "leave nothing to train"),
-        ({"weights": "imagenet"}, "--weights needs --backbone"),
+        ({"backbone": "none", "weights": "imagenet"}, "--weights needs --backbone"),
         ({"backbone": "image_classifier:nowhere"}, "no model image_classifier:nowhere in the store"),
         ({"backbone": "a:b:c"}, "no model a:b:c in the store"),
     ],
@@ -51,7 +50,7 @@ def test_a_wrong_option_is_refused_in_one_line(
 
 
 def test_the_backbone_determines_the_image_size_and_the_weights() -> None:
-    assert Config(data="x").image_size == 32
+    assert Config(data="x", backbone="none").image_size == 32
     config = settle(Config(data="x", backbone="EfficientNetB3"))
     assert (config.backbone, config.image_size, config.weights) == ("efficientnetb3", 300, "imagenet")
     assert settle(Config(data="x", backbone="xception")).image_size == 299
@@ -72,16 +71,19 @@ def test_a_file_of_weights_is_identified_by_its_digest_and_found_from_any_folder
 def test_the_head_is_trained_first_and_a_network_without_weights_as_a_whole() -> None:
     config = Config(data="x", backbone="vgg16", epochs=30, fine_tune_layers=4).for_images(100)
     head, tuning = plan(config)
-    assert head == Phase("head", 30, 0.002, 0)
-    assert (tuning.epochs, tuning.layers) == (30, 4)
-    assert tuning.learning_rate == pytest.approx(0.0002)
+    assert head == Phase("head", 1, 0.0, 0)
+    assert tuning == Phase("fine-tuning", 30, 3e-4, 4)
     whole = [Phase("all layers", 30, 0.002, None)]
     assert plan(Config(data="x", backbone="vgg16", weights="none", epochs=30).for_images(100)) == whole
-    assert plan(Config(data="x", epochs=30).for_images(100)) == whole
+    assert plan(Config(data="x", backbone="none", epochs=30).for_images(100)) == whole
 
 
-def test_either_phase_can_be_left_out() -> None:
-    none = Config(data="x", backbone="vgg16", epochs=9, head_epochs=0, fine_tune_rate=0.5).for_images(100)
-    assert [(phase.name, phase.learning_rate) for phase in plan(none)] == [("fine-tuning", 0.5)]
+def test_fine_tuning_can_be_left_out() -> None:
     only = Config(data="x", backbone="vgg16", epochs=9, fine_tune_layers=0).for_images(100)
-    assert [(phase.name, phase.epochs) for phase in plan(only)] == [("head", 9)]
+    assert [(phase.name, phase.epochs) for phase in plan(only)] == [("head", 1)]
+
+
+def test_a_pretrained_network_needs_fewer_epochs_than_one_from_scratch() -> None:
+    for images, pretrained, scratch in ((100, 20, 60), (900, 8, 20), (100_000, 8, 20)):
+        assert Config(data="x", backbone="vgg16").for_images(images).epochs == pretrained
+        assert Config(data="x", backbone="none").for_images(images).epochs == scratch

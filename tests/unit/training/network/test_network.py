@@ -66,7 +66,7 @@ def test_small_maps_use_their_own_convolution_if_it_is_faster(amx: bool, monkeyp
 
     monkeypatch.setattr(network, "_features", lambda *_: {"amx_bf16"} if amx else {"avx512_bf16", "AuthenticAMD"})
     for precision, small in (("auto", amx), ("float32", False)):
-        model = network.build(Config(precision=precision, width=8, depth=3, image_size=16), 3)
+        model = network.build(Config(backbone="none", precision=precision, width=8, depth=3, image_size=16), 3)
         widths = {layer.input.shape[1] for layer in model.layers if isinstance(layer, SmallMapConvolution)}
         assert widths == ({8, 4} if small else set())
 
@@ -90,7 +90,7 @@ def test_bfloat16_is_chosen_if_it_is_faster(cpuinfo: str, faster: bool, tmp_path
 @pytest.mark.parametrize("block", ["plain", "residual", "pooled"])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_the_served_network_has_the_same_weights_in_layers_of_keras_alone(block: str, precision: str) -> None:
-    config = Config(block=block, precision=precision, width=8, depth=2, image_size=16)
+    config = Config(backbone="none", block=block, precision=precision, width=8, depth=2, image_size=16)
     trained = network.build(config, 3)
     served = for_serving(trained)
     assert {type(layer).__module__.split(".")[0] for layer in served.layers} == {"keras"}
@@ -103,7 +103,9 @@ def test_the_served_network_has_the_same_weights_in_layers_of_keras_alone(block:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Keras' own, of NumPy
 def test_a_network_of_another_process_can_be_served(tmp_path: Path) -> None:
-    config = Config(data="photos", block="pooled", whitening=True, width=8, depth=2, image_size=16, dense=0)
+    config = Config(
+        backbone="none", data="photos", block="pooled", whitening=True, width=8, depth=2, image_size=16, dense=0
+    )
     images = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), dtype=np.uint8)
     trained = network.build(config, 4)
     expected = for_serving(trained, mirrored=True, moved=True).predict(images, verbose=0)
@@ -121,7 +123,7 @@ def test_a_model_of_several_views_classifies_all_of_them_in_every_form(
 ) -> None:
     from training.export import onnx_model
 
-    config = Config(data="photos", block="residual", width=8, depth=2, image_size=16, dense=0)
+    config = Config(backbone="none", data="photos", block="residual", width=8, depth=2, image_size=16, dense=0)
     trained = network.build(config, 3)
     served = for_serving(trained, mirrored, moved)
     images = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
@@ -141,13 +143,15 @@ def test_a_model_of_several_views_classifies_all_of_them_in_every_form(
 
 
 def test_a_model_classifies_mirror_images_only_if_training_showed_them() -> None:
-    config = Config(data="photos", mirrored=True)
+    config = Config(backbone="none", data="photos", mirrored=True)
     assert config.answers_mirrored
     assert not replace(config, data="digits").answers_mirrored
 
 
 def test_a_new_pooled_network_passes_on_its_input_and_prefers_no_class() -> None:
-    config = Config(data="photos", block="pooled", whitening=True, width=32, depth=2, image_size=16, dense=0)
+    config = Config(
+        backbone="none", data="photos", block="pooled", whitening=True, width=32, depth=2, image_size=16, dense=0
+    )
     model = network.build(config, 4)
     convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)][1:]
     assert [layer.filters for layer in convolutions] == [32, 32, 32, 128, 128, 128]
@@ -160,7 +164,7 @@ def test_a_new_pooled_network_passes_on_its_input_and_prefers_no_class() -> None
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_stored_model_loads_without_this_package(name: str) -> None:
-    config = merge({"recipe": name, "data": "photos", "width": 4}, None).for_images(100)
+    config = merge({"recipe": name, "backbone": "none", "data": "photos", "width": 4}, None).for_images(100)
     served = for_serving(network.build(config, 2), config.answers_mirrored)
     compile_for_evaluation(served, config)
     assert "image_classifier>" not in json.dumps(served.get_compile_config())

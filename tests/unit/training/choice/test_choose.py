@@ -1,0 +1,75 @@
+"""Which candidate wins, and what a run is told when nothing is compared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.folders import write_tree
+from training.choice import choose
+from training.choice.candidates import Candidate
+from training.choice.choose import _Comparison, _Tried
+from training.choice.comparison import Result
+from training.choice.cost import Cost
+from training.choice.images import load_all
+from training.config import Config
+
+
+def tried(name: str, right: list[int], milliseconds: float) -> _Tried:
+    answers = np.array(right, float)
+    result = Result(np.zeros((len(right), 2), np.float32), 1.0)
+    return _Tried(Candidate(name, {}), result, Cost(milliseconds, 1.0), None, (answers.mean(), answers.mean()), answers)
+
+
+def best(*candidates: _Tried) -> str:
+    comparison = _Comparison.__new__(_Comparison)
+    return comparison._best(list(candidates)).candidate.name
+
+
+def test_the_most_accurate_wins_if_the_difference_is_sure() -> None:
+    assert best(tried("small", [1] * 50 + [0] * 50, 0.3), tried("large", [1] * 80 + [0] * 20, 5)) == "large"
+
+
+def test_the_cheapest_wins_if_no_other_is_surely_better() -> None:
+    """With 100 images, one more that is right is chance."""
+    small, large = [1] * 80 + [0] * 20, [1] * 79 + [0, 1, 1] + [0] * 18
+    assert best(tried("small", small, 0.3), tried("large", large, 5)) == "small"
+
+
+def test_of_two_that_cost_the_same_the_more_accurate_wins() -> None:
+    frozen, tuned = [1] * 80 + [0] * 20, [1] * 79 + [0, 1, 1] + [0] * 18
+    assert best(tried("frozen", frozen, 5), tried("tuned", tuned, 5.2)) == "tuned"
+
+
+def test_images_that_are_too_small_get_the_small_network_without_a_comparison(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    data = write_tree(tmp_path / "data", {"red": 12, "green": 12}, size=(8, 8))
+    config = Config(data=str(data), cache_dir=str(tmp_path / "cache"))
+    chosen = choose.choose(config, tmp_path / "run", 1)
+    assert (chosen.backbone, chosen.image_size) == ("none", 32)
+    told = choose.read(tmp_path / "run")
+    assert told is not None
+    assert told.reason == "images of 8 pixels are too small for a pretrained network"
+    assert caplog.messages == [f"training the small network: {told.reason}"]
+    assert choose.choose(chosen, tmp_path / "other", 1) is chosen
+    assert choose.read(tmp_path / "other") is None
+
+
+def test_no_image_of_a_comparison_is_a_test_image_at_any_size(tmp_path: Path) -> None:
+    data = write_tree(tmp_path / "data", {"red": 30, "green": 30})
+    configs = [
+        Config(data=str(data), cache_dir=str(tmp_path / "cache"), decoders=1, image_size=size) for size in (8, 16)
+    ]
+    images = load_all(configs[0], configs)
+    for dataset in images.by_size.values():
+        assert not set(images.rows.tolist()) & set(dataset.parts["test"].rows.tolist())
+        used = [dataset.parts[name].rows for name in ("train", "validation")]
+        assert set(images.rows.tolist()) <= set(np.concatenate(used).tolist())
+    assert len(images) > 40
+    sample = images.sample(20, 0)
+    assert 15 <= len(sample) <= 25
+    assert np.bincount(images.labels[sample]).min() >= 7

@@ -1,0 +1,271 @@
+"""Choose the network for a folder: which candidates are compared, in what order, and which one wins."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from training import environment
+from training.choice import candidates, comparison, cost
+from training.choice.candidates import SMALL, Candidate
+from training.choice.comparison import Folds, Result
+from training.choice.images import load_all, median_side
+from training.config import AUTO, Config
+from training.data.split import folds
+from training.errors import UsageError
+from training.features.frozen import extractor
+from training.network import backbone, network
+from training.report import metrics
+from training.report.choice_document import Choice, Compared
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "choice"
+_FILE = "choice.json"
+
+_MOST, _MOST_UNTUNED = 1_500, 10_000
+"""Images of a comparison, with and without a candidate whose layers are trained."""
+_ENOUGH = 200
+"""Held-out images that are worth the time of a further fold."""
+_FOLDS = 5
+_STEP = 4.0
+"""Time of a step of training over that of a prediction, for a pretrained network whose last layers are trained."""
+_FEWEST_EPOCHS = 4
+_SHARE = 0.9
+"""Fraction of the budget that is planned."""
+
+
+def choose(config: Config, out: Path, workers: int) -> Config:
+    """Return `config` with the network chosen, and write into `out` how it was chosen.
+
+    Args:
+        config: a run's options; unchanged if they name a backbone.
+        out: the run's folder. A comparison that was stopped there goes on.
+        workers: the number of processes that train together.
+
+    Raises:
+        TrainingError: the data can't be trained on, or a training failed.
+    """
+    if config.backbone != AUTO:
+        return config
+    if not compares(config, workers):
+        return candidates.small(config).config(config)
+    side = median_side(config)
+    sizes = candidates.sizes(config, side)
+    if not sizes:
+        reason = f"images of {side} pixels are too small for a pretrained network"
+        logger.info("training the small network: %s", reason)
+        return _written(Choice(SMALL, reason, [], 0, 0, 0.0), candidates.small(config).config(config), out)
+    return _Comparison(config, out, sizes).run()
+
+
+def compares(config: Config, workers: int) -> bool:
+    """Return whether `choose` will look at the images, because the options leave the network open."""
+    return config.backbone == AUTO and candidates.decided(config, workers) is None
+
+
+def read(out: Path) -> Choice | None:
+    """Return the comparison that was written into the run's folder `out`; None if there is none."""
+    try:
+        return Choice.from_json(json.loads((out / _FILE).read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _written(choice: Choice, config: Config, out: Path) -> Config:
+    out.mkdir(parents=True, exist_ok=True)
+    aside = out / f"{_FILE}.new"
+    aside.write_text(json.dumps(choice.to_json(), indent=2), encoding="utf-8")
+    aside.replace(out / _FILE)
+    return config
+
+
+@dataclass
+class _Tried:
+    candidate: Candidate
+    result: Result | None = None
+    cost: cost.Cost | None = None
+    left_out: str | None = None
+    figures: tuple[float, float] = (0.0, 0.0)
+    right: np.ndarray = field(default_factory=lambda: np.empty(0))
+
+
+class _Comparison:
+    """One comparison, from the cheapest candidate to the dearest."""
+
+    def __init__(self, config: Config, out: Path, sizes: tuple[int, ...]) -> None:
+        self._config, self._out, self._sizes = config, out, sizes
+        environment.start_keras(config.seed)
+        self._started = environment.clock()
+        self._small = candidates.small(config)
+        frozen = [candidates.frozen(size) for size in sizes]
+        wanted = [backbone.settle(one.config(config)) for one in (self._small, *frozen)]
+        self._images = load_all(config, wanted)
+        self._tried: list[_Tried] = []
+        self._costs: dict[tuple[str, int], cost.Cost] = {}
+
+    def run(self) -> Config:
+        """Compare, tell and write the result; return the configuration of the best candidate."""
+        images, config = self._images, self._config
+        a_prediction = self._seconds_an_image(self._sizes[0])
+        epochs = self._affordable_epochs(self._sizes[0], a_prediction)
+        most = _MOST if epochs else _MOST_UNTUNED
+        chosen = images.sample(most, config.seed)
+        self._folds = self._divided(chosen)
+        held_out = self._folds.held_out
+        logger.info(
+            "choosing a network: each is trained on %s images and compared on %s others, none of them a test image",
+            f"{self._folds.trained_on:,}",
+            f"{len(held_out):,}",
+        )
+        frozen = [self._try(candidates.frozen(size)) for size in self._sizes]
+        self._try(self._small)
+        best = self._best([one for one in frozen if one.result] or frozen)
+        size = int(best.candidate.options["image_size"])
+        if config.fine_tune_layers:
+            epochs = self._affordable_epochs(size, self._seconds_an_image(size))
+            tuned = candidates.tuned(size, config, epochs or None)
+            if epochs:
+                self._try(tuned)
+            else:
+                self._leave_out(tuned, f"it would take longer than --budget {config.budget}")
+        return self._decide()
+
+    def _seconds_an_image(self, size: int) -> float:
+        """Return the time of a prediction by the pretrained network."""
+        config = backbone.settle(candidates.frozen(size).config(self._config))
+        model = network.build(config, self._images.classes)
+        self._cost(candidates.frozen(size), model)
+        data = self._images.dataset(size, np.arange(len(self._images)))
+        part = data.parts["train"]
+        some = part[np.arange(min(32, len(part)))]
+        network_ = extractor(model)
+        network_.predict_on_batch(some)
+        started = environment.clock()
+        network_.predict_on_batch(some)
+        return (environment.clock() - started) / len(some)
+
+    def _affordable_epochs(self, size: int, a_prediction: float) -> int:
+        """Return how many epochs of fine-tuning the rest of the budget allows, with their comparison; 0 for too few."""
+        config = self._config
+        train = len(self._images) - round(config.validation_fraction * len(self._images))
+        compared = min(train, _MOST)
+        left = _SHARE * config.budget_seconds - (environment.clock() - self._started)
+        wanted = backbone.settle(candidates.tuned(size, config, None).config(config)).for_images(train).epochs or 1
+        an_epoch = _STEP * a_prediction * (train + compared)
+        epochs = min(wanted, int(left / an_epoch))
+        return epochs if epochs >= min(_FEWEST_EPOCHS, wanted) else 0
+
+    def _divided(self, chosen: np.ndarray) -> Folds:
+        images = self._images
+        number = folds(images.labels[chosen], images.groups[chosen], _FOLDS, self._config.seed)
+        pairs = []
+        for fold in range(_FOLDS):
+            pairs.append((chosen[number != fold], chosen[number == fold]))
+            if sum(len(held_out) for _, held_out in pairs) >= _ENOUGH:
+                break
+        return Folds(pairs)
+
+    def _try(self, candidate: Candidate) -> _Tried:
+        config = self._config
+        key = (candidate.config(config).backbone, int(candidate.options["image_size"]))
+        cost_ = self._costs.get(key) or self._cost(
+            candidate, network.build(backbone.settle(candidate.config(config)), self._images.classes)
+        )
+        if config.max_ms is not None and cost_.milliseconds > config.max_ms:
+            return self._leave_out(
+                candidate, f"an image takes {cost_.milliseconds:.1f} ms, more than --max-ms {config.max_ms:g}"
+            )
+        result = comparison.run(candidate, self._images, self._folds, config, self._out / FOLDER)
+        truth = self._images.labels[self._folds.held_out]
+        names = list(map(str, range(self._images.classes)))
+        found = metrics.evaluate(truth, result.probabilities, names)
+        tried = _Tried(candidate, result, cost_, None, (found.accuracy, found.f1.macro or 0.0))
+        tried.right = (result.probabilities.argmax(axis=1) == truth).astype(float)
+        self._tried.append(tried)
+        logger.info(
+            "  %-44s accuracy %5.1f%%  macro F1 %.2f  %6.1f ms an image  %4.0f s",
+            candidate.name,
+            100 * found.accuracy,
+            found.f1.macro or 0.0,
+            cost_.milliseconds,
+            result.seconds,
+        )
+        return tried
+
+    def _cost(self, candidate: Candidate, model: object) -> cost.Cost:
+        key = (candidate.config(self._config).backbone, int(candidate.options["image_size"]))
+        self._costs[key] = self._costs.get(key) or cost.measure(model)
+        return self._costs[key]
+
+    def _leave_out(self, candidate: Candidate, why: str) -> _Tried:
+        logger.info("  %-44s left out: %s", candidate.name, why)
+        self._tried.append(_Tried(candidate, left_out=why))
+        return self._tried[-1]
+
+    def _best(self, tried: list[_Tried]) -> _Tried:
+        """Return the cheapest to serve of those that are not surely worse than the most accurate one.
+
+        "Not surely" is one standard error of the difference on the same images (Breiman et al., "Classification and
+        regression trees", 1984). Of two that cost the same, it is the more accurate.
+        """
+        known = [one for one in tried if one.result and one.cost]
+        if not known:
+            return tried[0]
+        top = max(known, key=lambda one: one.figures)
+        near = [one for one in known if _difference(top, one) <= _standard_error(top, one)]
+        least = min(one.cost.milliseconds for one in near if one.cost)
+        return max(
+            (one for one in near if one.cost and one.cost.milliseconds <= 1.1 * least), key=lambda one: one.figures
+        )
+
+    def _decide(self) -> Config:
+        known = [one for one in self._tried if one.result]
+        if not known:
+            cheapest = min(one.milliseconds for one in self._costs.values())
+            raise UsageError(
+                f"--max-ms {self._config.max_ms:g}: the fastest network takes {cheapest:.2g} ms an image on one core"
+            )
+        top, best = max(known, key=lambda one: one.figures), self._best(known)
+        reason = (
+            "it was the most accurate"
+            if best is top
+            else (f"it costs less than {top.candidate.name}, which is not surely more accurate")
+        )
+        logger.info("chosen: %s, because %s", best.candidate.name, reason)
+        choice = Choice(
+            chosen=best.candidate.name,
+            reason=reason,
+            candidates=[self._described(one) for one in self._tried],
+            trained_on=self._folds.trained_on,
+            held_out=len(self._folds.held_out),
+            seconds=environment.clock() - self._started,
+        )
+        return _written(choice, best.candidate.config(self._config), self._out)
+
+    def _described(self, one: _Tried) -> Compared:
+        if one.result is None or one.cost is None:
+            return Compared(one.candidate.name, None, None, None, None, None, None, one.left_out)
+        accuracy, f1 = one.figures
+        return Compared(
+            name=one.candidate.name,
+            accuracy=accuracy,
+            interval=list(metrics.wilson_interval(accuracy, len(one.right))),
+            macro_f1=f1,
+            seconds=one.result.seconds,
+            milliseconds=one.cost.milliseconds,
+            megabytes=one.cost.megabytes,
+            left_out=None,
+        )
+
+
+def _difference(better: _Tried, other: _Tried) -> float:
+    return float((better.right - other.right).mean())
+
+
+def _standard_error(better: _Tried, other: _Tried) -> float:
+    return float((better.right - other.right).std() / np.sqrt(len(better.right)))

@@ -1,0 +1,110 @@
+"""Train candidates on the same images and compare them on others, the cheap ones first, within a time."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from training import environment
+from training.choice.candidates import Candidate
+from training.choice.images import Images
+from training.config import Config
+from training.input.parts import batches, training_batches
+from training.loop import phases
+from training.loop.checkpoint import Progress, Unsaved
+from training.network import backbone
+from training.progress import console
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Result:
+    """The answers of a candidate to the held-out images, fold after fold, and the time of its training."""
+
+    probabilities: np.ndarray
+    """(n, C) float32."""
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Folds:
+    """What candidates are trained on and compared on: pairs of samples, (N,) int each."""
+
+    pairs: list[tuple[np.ndarray, np.ndarray]]
+
+    @property
+    def held_out(self) -> np.ndarray:
+        """All samples to compare on."""
+        return np.concatenate([held_out for _, held_out in self.pairs])
+
+    @property
+    def trained_on(self) -> int:
+        """How many images a candidate is trained on at a time."""
+        return max(len(trained) for trained, _ in self.pairs)
+
+
+def run(candidate: Candidate, images: Images, folds: Folds, config: Config, state: Path) -> Result:
+    """Train `candidate` on each fold's images and predict the others. What is in `state` already is not repeated.
+
+    Raises:
+        TrainingError: the training failed.
+    """
+    settled = backbone.settle(candidate.config(config))
+    kept = state / f"{_key(candidate, images, folds, config)}.npz"
+    with contextlib.suppress(OSError, ValueError, KeyError), np.load(kept) as found:
+        return Result(found["probabilities"], float(found["seconds"]))
+    started = environment.clock()
+    found = [_predict(settled, images, trained, held_out) for trained, held_out in folds.pairs]
+    result = Result(np.concatenate(found), environment.clock() - started)
+    state.mkdir(parents=True, exist_ok=True)
+    partial = state / f"{os.getpid()}.new.npz"
+    np.savez(partial, probabilities=result.probabilities, seconds=result.seconds)
+    partial.replace(kept)
+    return result
+
+
+def _predict(config: Config, images: Images, trained: np.ndarray, held_out: np.ndarray) -> np.ndarray:
+    data, others = images.dataset(config.image_size, trained), images.dataset(config.image_size, held_out)
+    settled = config.for_images(len(trained))
+    environment.start_keras(config.seed)
+    import keras
+
+    # Layers are numbered for each process, and the training that follows must name its own as any other.
+    keras.backend.clear_session()
+    shuffled = training_batches(data.parts["train"], data, settled)
+    with _silent():
+        model, _ = phases.run(settled, data, shuffled, None, Unsaved(), Progress())
+        return np.asarray(model.predict(batches(others.parts["train"], others), verbose=0))
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Keep the epochs of a candidate from the console, where they would be taken for those of the run."""
+    loop, quiet = logging.getLogger("training.loop"), console.quiet
+    level = loop.level
+    loop.setLevel(logging.ERROR)
+    console.quiet = True
+    try:
+        yield
+    finally:
+        loop.setLevel(level)
+        console.quiet = quiet
+
+
+def _key(candidate: Candidate, images: Images, folds: Folds, config: Config) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    known = replace(
+        candidate.config(config), out=None, cache_dir=None, name="image_classifier", data="", test_data=None
+    )
+    digest.update(repr(known).encode())
+    for array in (images.rows, images.labels, *(array for pair in folds.pairs for array in pair)):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
