@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.transfer import DATA, extract
 from model_format.layout import FILES, INPUT
-from training.export.onnx_model import CALIBRATION_IMAGES
+from training.forms.onnx_model import CALIBRATION_IMAGES
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 BATCH = 64
@@ -79,7 +79,7 @@ def measure(
     name: str, size: int, train: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray], root: Path
 ) -> tuple[Form, Form]:
     """Return the fp32 and the int8 form of `name` with a head learned from `train`, run on `test`."""
-    from training.export import onnx_model
+    from training.forms import onnx_model
 
     model = learned(name, size, *train)
     fp32, int8 = root / FILES["onnx"], root / FILES["onnx-int8"]

@@ -18,6 +18,8 @@ from typing import Any
 from training import backend, memory
 from training.errors import UsageError
 
+_ACCELERATOR = 100.0
+"""How many times as fast as one core an accelerator counts, in plans."""
 _PACKAGES = ("tensorflow", "jax", "torch", "keras", "numpy", "pillow", "scikit-learn", "onnx", "onnxruntime", "bentoml")
 
 
@@ -138,3 +140,8 @@ def clock() -> float:
     if backend.describe()["device"] == "cpu":
         return time.process_time() / len(os.sched_getaffinity(0))
     return time.perf_counter()
+
+
+def speed() -> float:
+    """Return how many times as fast as one core this machine trains: its CPUs, or a plain guess for an accelerator."""
+    return float(len(os.sched_getaffinity(0))) if backend.describe()["device"] == "cpu" else _ACCELERATOR

@@ -21,9 +21,10 @@ from training.data.locations import data_name, data_root, keep_outside, sources
 from training.data.names import as_text
 from training.data.source import Tree
 from training.errors import ModelError, one_line
-from training.export import onnx_model, publish
+from training.export import publish
 from training.export import recalibrate as recalibration
 from training.fields import DATASETS
+from training.forms import onnx_model
 from training.report import metrics, record
 from training.report.check_document import RejectedFile
 from training.report.document import Environment, EvaluatedData, EvaluatedModel, EvaluationReport

@@ -16,7 +16,7 @@ from model_format.layout import FILES
 from tests.integration.conftest import Store
 from tests.slow_model import write_slow_entry
 from tests.stored import CLASSES, SIZE, write_entry
-from training.export.onnx_model import to_int8
+from training.forms.onnx_model import to_int8
 
 RESNET_SIZE = 224
 RESNET_CLASSES = 1000

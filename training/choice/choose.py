@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from training import environment
-from training.choice import candidates, comparison, cost
+from training.choice import candidates, comparison
+from training.choice import cost as costs
 from training.choice.candidates import SMALL, Candidate
 from training.choice.comparison import Folds, Result
 from training.choice.images import load_all, median_side
 from training.config import AUTO, Config
 from training.data.split import folds
 from training.errors import UsageError
-from training.features.frozen import extractor
+from training.features.extractor import Cost, Extractor
+from training.features.frozen import FrozenFeatures
 from training.network import backbone, network
 from training.report import metrics
 from training.report.choice_document import Choice, Compared
@@ -32,8 +34,8 @@ _MOST, _MOST_UNTUNED = 1_500, 10_000
 _ENOUGH = 200
 """Held-out images that are worth the time of a further fold."""
 _FOLDS = 5
-_STEP = 4.0
-"""Time of a step of training over that of a prediction, for a pretrained network whose last layers are trained."""
+_STEP = 8.0
+"""Time of a step of training for an image, over that of a prediction as ONNX, where the last layers are trained."""
 _FEWEST_EPOCHS = 4
 _SHARE = 0.9
 """Fraction of the budget that is planned."""
@@ -88,7 +90,7 @@ def _written(choice: Choice, config: Config, out: Path) -> Config:
 class _Tried:
     candidate: Candidate
     result: Result | None = None
-    cost: cost.Cost | None = None
+    cost: Cost | None = None
     left_out: str | None = None
     figures: tuple[float, float] = (0.0, 0.0)
     right: np.ndarray = field(default_factory=lambda: np.empty(0))
@@ -102,32 +104,27 @@ class _Comparison:
         environment.start_keras(config.seed)
         self._started = environment.clock()
         self._small = candidates.small(config)
-        frozen = [candidates.frozen(size) for size in sizes]
-        wanted = [backbone.settle(one.config(config)) for one in (self._small, *frozen)]
-        self._images = load_all(config, wanted)
+        frozen = [backbone.settle(candidates.frozen(size).config(config)) for size in sizes]
+        self._images = load_all(config, [backbone.settle(self._small.config(config)), *frozen])
+        self._extract = Extractor(frozen[0])
+        self._costs: dict[int, Cost] = {size: self._extract.cost(size) for size in sizes}
         self._tried: list[_Tried] = []
-        self._costs: dict[tuple[str, int], cost.Cost] = {}
 
     def run(self) -> Config:
         """Compare, tell and write the result; return the configuration of the best candidate."""
         images, config = self._images, self._config
-        a_prediction = self._seconds_an_image(self._sizes[0])
-        epochs = self._affordable_epochs(self._sizes[0], a_prediction)
-        most = _MOST if epochs else _MOST_UNTUNED
-        chosen = images.sample(most, config.seed)
-        self._folds = self._divided(chosen)
-        held_out = self._folds.held_out
+        tunes = config.fine_tune_layers > 0 and self._affordable_epochs(self._sizes[0]) > 0
+        self._folds = self._divided(images.sample(_MOST if tunes else _MOST_UNTUNED, config.seed))
         logger.info(
             "choosing a network: each is trained on %s images and compared on %s others, none of them a test image",
             f"{self._folds.trained_on:,}",
-            f"{len(held_out):,}",
+            f"{len(self._folds.held_out):,}",
         )
         frozen = [self._try(candidates.frozen(size)) for size in self._sizes]
         self._try(self._small)
-        best = self._best([one for one in frozen if one.result] or frozen)
-        size = int(best.candidate.options["image_size"])
+        size = int(self._best(frozen).candidate.options["image_size"])
         if config.fine_tune_layers:
-            epochs = self._affordable_epochs(size, self._seconds_an_image(size))
+            epochs = self._affordable_epochs(size)
             tuned = candidates.tuned(size, config, epochs or None)
             if epochs:
                 self._try(tuned)
@@ -135,28 +132,14 @@ class _Comparison:
                 self._leave_out(tuned, f"it would take longer than --budget {config.budget}")
         return self._decide()
 
-    def _seconds_an_image(self, size: int) -> float:
-        """Return the time of a prediction by the pretrained network."""
-        config = backbone.settle(candidates.frozen(size).config(self._config))
-        model = network.build(config, self._images.classes)
-        self._cost(candidates.frozen(size), model)
-        data = self._images.dataset(size, np.arange(len(self._images)))
-        part = data.parts["train"]
-        some = part[np.arange(min(32, len(part)))]
-        network_ = extractor(model)
-        network_.predict_on_batch(some)
-        started = environment.clock()
-        network_.predict_on_batch(some)
-        return (environment.clock() - started) / len(some)
-
-    def _affordable_epochs(self, size: int, a_prediction: float) -> int:
+    def _affordable_epochs(self, size: int) -> int:
         """Return how many epochs of fine-tuning the rest of the budget allows, with their comparison; 0 for too few."""
         config = self._config
         train = len(self._images) - round(config.validation_fraction * len(self._images))
         compared = min(train, _MOST)
         left = _SHARE * config.budget_seconds - (environment.clock() - self._started)
         wanted = backbone.settle(candidates.tuned(size, config, None).config(config)).for_images(train).epochs or 1
-        an_epoch = _STEP * a_prediction * (train + compared)
+        an_epoch = _STEP * self._costs[size].milliseconds / 1000 / environment.speed() * (train + compared)
         epochs = min(wanted, int(left / an_epoch))
         return epochs if epochs >= min(_FEWEST_EPOCHS, wanted) else 0
 
@@ -171,20 +154,23 @@ class _Comparison:
         return Folds(pairs)
 
     def _try(self, candidate: Candidate) -> _Tried:
-        config = self._config
-        key = (candidate.config(config).backbone, int(candidate.options["image_size"]))
-        cost_ = self._costs.get(key) or self._cost(
-            candidate, network.build(backbone.settle(candidate.config(config)), self._images.classes)
-        )
-        if config.max_ms is not None and cost_.milliseconds > config.max_ms:
-            return self._leave_out(
-                candidate, f"an image takes {cost_.milliseconds:.1f} ms, more than --max-ms {config.max_ms:g}"
-            )
-        result = comparison.run(candidate, self._images, self._folds, config, self._out / FOLDER)
+        config, size = self._config, int(candidate.options["image_size"])
+        settled = backbone.settle(candidate.config(config))
+        if settled.has_backbone:
+            cost = self._costs[size]
+        else:
+            cost = costs.measure(network.build(settled, self._images.classes))
+        if config.max_ms is not None and cost.milliseconds > config.max_ms:
+            why = f"an image takes {cost.milliseconds:.1f} ms, more than --max-ms {config.max_ms:g}"
+            return self._leave_out(candidate, why, cost)
+        if settled.has_backbone and not settled.fine_tune_layers:
+            result = self._fit(size, settled)
+        else:
+            result = comparison.run(candidate, self._images, self._folds, config, self._out / FOLDER)
         truth = self._images.labels[self._folds.held_out]
         names = list(map(str, range(self._images.classes)))
         found = metrics.evaluate(truth, result.probabilities, names)
-        tried = _Tried(candidate, result, cost_, None, (found.accuracy, found.f1.macro or 0.0))
+        tried = _Tried(candidate, result, cost, None, (found.accuracy, found.f1.macro or 0.0))
         tried.right = (result.probabilities.argmax(axis=1) == truth).astype(float)
         self._tried.append(tried)
         logger.info(
@@ -192,19 +178,23 @@ class _Comparison:
             candidate.name,
             100 * found.accuracy,
             found.f1.macro or 0.0,
-            cost_.milliseconds,
+            cost.milliseconds,
             result.seconds,
         )
         return tried
 
-    def _cost(self, candidate: Candidate, model: object) -> cost.Cost:
-        key = (candidate.config(self._config).backbone, int(candidate.options["image_size"]))
-        self._costs[key] = self._costs.get(key) or cost.measure(model)
-        return self._costs[key]
+    def _fit(self, size: int, settled: Config) -> Result:
+        started = environment.clock()
+        part = self._images.dataset(size, np.arange(len(self._images))).parts["train"]
+        features = FrozenFeatures(part.images, self._extract, mirrored=settled.augmentation["horizontal_flip"] > 0)
+        used = np.unique(np.concatenate([samples for pair in self._folds.pairs for samples in pair]))
+        features.prepare(part.rows[used], f"Features at {size} px")
+        result = comparison.run_frozen(features, self._images, part, self._folds, settled)
+        return replace(result, seconds=environment.clock() - started)
 
-    def _leave_out(self, candidate: Candidate, why: str) -> _Tried:
+    def _leave_out(self, candidate: Candidate, why: str, cost: Cost | None = None) -> _Tried:
         logger.info("  %-44s left out: %s", candidate.name, why)
-        self._tried.append(_Tried(candidate, left_out=why))
+        self._tried.append(_Tried(candidate, cost=cost, left_out=why))
         return self._tried[-1]
 
     def _best(self, tried: list[_Tried]) -> _Tried:
@@ -226,7 +216,7 @@ class _Comparison:
     def _decide(self) -> Config:
         known = [one for one in self._tried if one.result]
         if not known:
-            cheapest = min(one.milliseconds for one in self._costs.values())
+            cheapest = min(one.cost.milliseconds for one in self._tried if one.cost)
             raise UsageError(
                 f"--max-ms {self._config.max_ms:g}: the fastest network takes {cheapest:.2g} ms an image on one core"
             )
@@ -249,7 +239,8 @@ class _Comparison:
 
     def _described(self, one: _Tried) -> Compared:
         if one.result is None or one.cost is None:
-            return Compared(one.candidate.name, None, None, None, None, None, None, one.left_out)
+            milliseconds, megabytes = (one.cost.milliseconds, one.cost.megabytes) if one.cost else (None, None)
+            return Compared(one.candidate.name, None, None, None, None, milliseconds, megabytes, one.left_out)
         accuracy, f1 = one.figures
         return Compared(
             name=one.candidate.name,

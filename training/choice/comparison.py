@@ -16,9 +16,14 @@ from training import environment
 from training.choice.candidates import Candidate
 from training.choice.images import Images
 from training.config import Config
+from training.data.part import Part
+from training.data.split import folds
+from training.features import discriminant
+from training.features.frozen import FrozenFeatures
 from training.input.parts import batches, training_batches
 from training.loop import phases
 from training.loop.checkpoint import Progress, Unsaved
+from training.loop.head import FOLDS
 from training.network import backbone
 from training.progress import console
 
@@ -69,6 +74,29 @@ def run(candidate: Candidate, images: Images, folds: Folds, config: Config, stat
     np.savez(partial, probabilities=result.probabilities, seconds=result.seconds)
     partial.replace(kept)
     return result
+
+
+def run_frozen(features: FrozenFeatures, images: Images, part: Part, folds_: Folds, config: Config) -> Result:
+    """Fit a head to the features of each fold's images and predict the others.
+
+    Args:
+        features: of the images of `part`.
+        images: the images of the comparison.
+        part: all of them, at one size.
+        folds_: what is fitted and predicted.
+        config: `balance` and `seed` are read.
+    """
+    started = environment.clock()
+    found = []
+    for trained, held_out in folds_.pairs:
+        head, _ = discriminant.fit(
+            features.reader(part.rows[trained]),
+            images.labels[trained],
+            folds(images.labels[trained], images.groups[trained], FOLDS, config.seed),
+            images.classes,
+        )
+        found += [head(values) for _, values in features.read(part.rows[held_out])]
+    return Result(np.concatenate(found), environment.clock() - started)
 
 
 def _predict(config: Config, images: Images, trained: np.ndarray, held_out: np.ndarray) -> np.ndarray:

@@ -16,8 +16,9 @@ from model_format.layout import FILES, forms
 from model_format.metadata import Int8Verdict, Metadata, TrainingData
 from training.config import Config
 from training.data.dataset import Dataset, Part
-from training.export import golden, onnx_model
+from training.export import golden
 from training.export.baseline import baseline
+from training.forms import onnx_model
 from training.report.document import Int8, Model, TrainingReport
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from model_format import limits
 from model_format.layout import FILES, Form, forms
 from model_format.limits import LEAST_IMAGES, Limits
 from training.data.dataset import Part
-from training.export.onnx_model import OnnxModel
+from training.forms.onnx_model import OnnxModel
 from training.report import figures
 from training.report import limits as measured
 

@@ -19,9 +19,10 @@ from model_format.limits import LEAST_IMAGES, Limits
 from model_format.metadata import Metadata
 from training.data.dataset import Part
 from training.errors import ModelError
-from training.export import calibration, onnx_model
+from training.export import calibration
 from training.export import limits as measured
 from training.export.baseline import baseline
+from training.forms import onnx_model
 
 logger = logging.getLogger(__name__)
 

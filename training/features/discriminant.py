@@ -33,6 +33,10 @@ class Head:
     """(C,) float32."""
     shrinkage: float
 
+    def __call__(self, features: np.ndarray) -> np.ndarray:
+        """Return the probabilities, (n, C) float32, of `features` (n, D)."""
+        return _softmax(features @ self.kernel + self.bias)
+
 
 @dataclass(frozen=True)
 class HeldOut:

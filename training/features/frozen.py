@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from training.data.decoded import DecodedImages
 from training.features.discriminant import Reader
-from training.network.network import SCORES
+from training.features.extractor import Extractor
 from training.progress import Bar
 
 _NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 _PIXELS_AT_ONCE = 32 * 224**2
 _ROWS_AT_ONCE = 512
 """Rows that a reader gets at once, a few megabytes."""
-
-
-def extractor(model: Any) -> Any:
-    """Return the part of `model` from the pixels to the features that its last layer classifies."""
-    from keras import Model
-
-    return Model(model.input, model.get_layer(SCORES).input)
 
 
 class FrozenFeatures:
@@ -38,19 +29,17 @@ class FrozenFeatures:
 
     Args:
         images: the decoded images.
-        network: from `extractor`.
+        extract: the network.
         mirrored: whether mirror images are wanted too.
     """
 
-    def __init__(self, images: DecodedImages, network: Any, mirrored: bool) -> None:
-        self._images, self._network = images, network
-        self.length = int(network.output.shape[-1])
-        """Numbers in the features of an image."""
+    def __init__(self, images: DecodedImages, extract: Extractor, mirrored: bool) -> None:
+        self._images, self._extract = images, extract
         self.views = 2 if mirrored else 1
-        key = _digest(network)
         count = len(images.digests)
         self._files = [
-            _File(images, f"features-{key}{'-mirrored' * view}", count, self.length) for view in range(self.views)
+            _File(images, f"features-{extract.key}{'-mirrored' * view}", count, extract.length)
+            for view in range(self.views)
         ]
 
     def prepare(self, rows: np.ndarray, label: str) -> None:
@@ -65,11 +54,8 @@ class FrozenFeatures:
                 at_once = max(1, min(128, _PIXELS_AT_ONCE // self._images.size**2))
                 for start in range(0, len(wanted), at_once):
                     chosen = wanted[start : start + at_once]
-                    # A last batch of another size would cost the compilation of a graph of its own.
-                    pixels = self._images[np.resize(chosen, at_once)]
-                    if view:
-                        pixels = pixels[:, :, ::-1]
-                    file.write(chosen, np.asarray(self._network.predict_on_batch(pixels))[: len(chosen)])
+                    pixels = self._images[chosen]
+                    file.write(chosen, self._extract(pixels[:, :, ::-1] if view else pixels))
                     bar.advance(len(chosen))
 
     def read(self, rows: np.ndarray, view: int = 0) -> Iterator[tuple[slice, np.ndarray]]:
@@ -141,13 +127,3 @@ def _write(file: int, content: bytes, offset: int) -> None:
     while content:
         written = os.pwrite(file, content, offset)
         content, offset = content[written:], offset + written
-
-
-def _digest(network: Any) -> str:
-    """Return a digest of the weights and the input of `network`."""
-    from keras.ops import convert_to_numpy
-
-    digest = hashlib.blake2b(repr((network.input.shape, network.output.shape)).encode(), digest_size=8)
-    for weight in network.weights:
-        digest.update(np.ascontiguousarray(convert_to_numpy(weight)).tobytes())
-    return digest.hexdigest()

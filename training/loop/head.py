@@ -12,9 +12,10 @@ from training.config import Config
 from training.data.dataset import Dataset
 from training.data.part import Part
 from training.data.split import folds, group_duplicates
-from training.distributed.workers import Workers, shares, undivided
+from training.distributed.workers import Workers, undivided
 from training.features import discriminant
-from training.features.frozen import FrozenFeatures, extractor
+from training.features.extractor import Extractor
+from training.features.frozen import FrozenFeatures
 from training.loop.checkpoint import Checkpoint, Progress
 from training.loop.compile import compile_for_evaluation
 from training.network import network
@@ -46,12 +47,9 @@ def fit(
     """
     started = time.perf_counter()
     part = data.parts["train"]
-    if shares() == 1:
-        own = model
-    else:
-        with undivided():  # the variables of `model` are spread over devices, and are used by all workers at once
-            own = network.build(config, len(data.class_names))
-    classifier, held_out = fitted(own, part, data, config)
+    with undivided():  # a network that is built for the conversion isn't spread over devices
+        extract = Extractor(config)
+    classifier, held_out = fitted(extract, part, data, config)
     wanted = workers.from_first([classifier.kernel, classifier.bias])
     model.get_layer(network.SCORES).set_weights(wanted)
     progress.seconds += time.perf_counter() - started
@@ -82,12 +80,14 @@ def fit(
     return progress
 
 
-def fitted(model: Any, part: Part, data: Dataset, config: Config) -> tuple[discriminant.Head, discriminant.HeldOut]:
-    """Return the head for the features that `model` finds in the images of `part`, and its answers to left-out images.
+def fitted(
+    extract: Extractor, part: Part, data: Dataset, config: Config
+) -> tuple[discriminant.Head, discriminant.HeldOut]:
+    """Return the head for what `extract` finds in the images of `part`, and its answers to left-out images.
 
     Copies of an image are left out together. Mirror images are fitted too if the augmentation mirrors.
     """
-    features = FrozenFeatures(part.images, extractor(model), mirrored=config.augmentation["horizontal_flip"] > 0)
+    features = FrozenFeatures(part.images, extract, mirrored=config.augmentation["horizontal_flip"] > 0)
     features.prepare(part.rows, "Features")
     groups = group_duplicates(part.images.digests[part.rows])
     return discriminant.fit(

@@ -140,6 +140,17 @@ def find(tag: str) -> tuple[Any, Metadata]:
     return stored, about
 
 
+def identity(config: Config) -> str:
+    """Return a text that names the settled backbone of `config` and its weights; it can be a file's name."""
+    from importlib.metadata import version
+
+    digest = config.weights_sha256
+    if digest is None and config.backbone in efficientnet_lite.VARIANTS:
+        digest = efficientnet_lite.VARIANTS[config.backbone].sha256
+    # Keras checks what it downloads by hashes of its own.
+    return f"{config.backbone.replace(':', '-')}-{digest[:16] if digest else 'keras-' + version('keras')}"
+
+
 def describe(config: Config) -> dict[str, Any] | None:
     """Return the report's section on the backbone, or None without one."""
     if not config.has_backbone:

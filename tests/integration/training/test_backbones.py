@@ -14,7 +14,7 @@ import pytest
 from training.config import Config
 from training.environment import start_keras
 from training.errors import ModelError, UsageError
-from training.export import onnx_model
+from training.forms import onnx_model
 from training.loop import phases
 from training.loop.checkpoint import Progress
 from training.network import backbone, efficientnet_lite, network, pretrained

@@ -14,7 +14,7 @@ import pytest
 
 from tests.integration.training.conftest import SMALL, Sandbox
 from tests.integration.training.test_training_interrupted import epochs_of, wait_for, weights_of
-from training.export.onnx_model import TOLERANCE
+from training.forms.onnx_model import TOLERANCE
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.integration.conftest import Server, Store, serving
 from tests.integration.training.conftest import Sandbox
 from training.config import Config
 from training.environment import start_keras
-from training.export import onnx_model
+from training.forms import onnx_model
 from training.network import backbone, efficientnet_lite, pretrained, torch_file
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # TensorFlow's own

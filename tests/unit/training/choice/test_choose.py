@@ -12,9 +12,9 @@ from training.choice import choose
 from training.choice.candidates import Candidate
 from training.choice.choose import _Comparison, _Tried
 from training.choice.comparison import Result
-from training.choice.cost import Cost
 from training.choice.images import load_all
 from training.config import Config
+from training.features.extractor import Cost
 
 
 def tried(name: str, right: list[int], milliseconds: float) -> _Tried:

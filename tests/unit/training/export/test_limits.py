@@ -13,7 +13,8 @@ from tests.checked import source
 from tests.stored import CLASSES, SCHEMA_1, SIZE, write_entry
 from training.data.dataset import Part
 from training.errors import ModelError
-from training.export import limits, onnx_model
+from training.export import limits
+from training.forms import onnx_model
 
 
 def part(images: int, seed: int) -> Part:

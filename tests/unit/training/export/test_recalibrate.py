@@ -18,8 +18,8 @@ from tests.checked import source
 from tests.stored import SCHEMA_1, write_entry
 from training.data.dataset import Part
 from training.errors import ModelError
-from training.export.onnx_model import OnnxModel
 from training.export.recalibrate import recalibrate
+from training.forms.onnx_model import OnnxModel
 
 TAG = "image_classifier:old"
 ABOUT = Metadata.from_metadata(yaml.safe_load((SCHEMA_1 / "model.yaml").read_text())["metadata"], TAG)

@@ -16,24 +16,20 @@ from training.data.part import Part
 from training.features.frozen import FrozenFeatures
 
 
-class Network:
-    """Takes the place of a Keras network: two features, and a count of what it was asked."""
+class Extract:
+    """Takes the place of an extractor: two features, and a count of what it was asked."""
 
-    class _Output:
-        shape = (None, 2)
+    length = 2
 
-    output = input = _Output()
-
-    def __init__(self, weight: float = 1.0) -> None:
-        self.weights = [np.array(weight)]
+    def __init__(self, key: str = "some-network") -> None:
+        self.key = key
         self.asked = 0
 
-    def predict_on_batch(self, images: np.ndarray) -> Any:
+    def __call__(self, images: np.ndarray) -> np.ndarray:
         self.asked += 1
         half = images.shape[2] // 2
-        return images[:, :, :half].mean(axis=(1, 2, 3))[:, None] * [1, 0] + images[:, :, half:].mean(axis=(1, 2, 3))[
-            :, None
-        ] * [0, 1]
+        sides = (images[:, :, :half], images[:, :, half:])
+        return np.stack([side.mean(axis=(1, 2, 3)) for side in sides], axis=1).astype(np.float32)
 
 
 @pytest.fixture
@@ -43,38 +39,42 @@ def part(tmp_path: Path) -> Part:
     return load(config).parts["train"]
 
 
+def frozen(part: Part, extract: Any, *, mirrored: bool) -> FrozenFeatures:
+    return FrozenFeatures(part.images, extract, mirrored)
+
+
 def values(features: FrozenFeatures, rows: np.ndarray, view: int = 0) -> np.ndarray:
     return np.concatenate([found for _, found in features.read(rows, view)])
 
 
 def test_features_are_computed_once_and_found_again(part: Part) -> None:
-    network: Any = Network()
-    features = FrozenFeatures(part.images, network, mirrored=True)
+    network: Any = Extract()
+    features = frozen(part, network, mirrored=True)
     features.prepare(part.rows, "Features")
     asked = network.asked
     plain, mirrored = values(features, part.rows), values(features, part.rows, 1)
-    assert plain == pytest.approx(Network().predict_on_batch(part[np.arange(len(part))]), rel=1e-5)
+    assert plain == pytest.approx(Extract()(part[np.arange(len(part))]), rel=1e-5)
     assert mirrored == pytest.approx(plain[:, ::-1])
-    again = FrozenFeatures(part.images, network, mirrored=True)
+    again = frozen(part, network, mirrored=True)
     again.prepare(part.rows, "Features")
     assert network.asked == asked
     assert values(again, part.rows[::-1]).tolist() == plain[::-1].tolist()
 
 
 def test_what_is_missing_is_computed_and_nothing_else(part: Part) -> None:
-    network: Any = Network()
-    FrozenFeatures(part.images, network, mirrored=False).prepare(part.rows[:5], "Features")
-    features = FrozenFeatures(part.images, network, mirrored=False)
+    network: Any = Extract()
+    frozen(part, network, mirrored=False).prepare(part.rows[:5], "Features")
+    features = frozen(part, network, mirrored=False)
     assert features._files[0].done.sum() == 5
     features.prepare(part.rows, "Features")
     assert network.asked == 2
 
 
 def test_another_network_has_features_of_its_own(part: Part) -> None:
-    first: Any = Network(1.0)
-    FrozenFeatures(part.images, first, mirrored=False).prepare(part.rows, "Features")
-    second: Any = Network(2.0)
-    FrozenFeatures(part.images, second, mirrored=False).prepare(part.rows, "Features")
+    first: Any = Extract()
+    frozen(part, first, mirrored=False).prepare(part.rows, "Features")
+    second: Any = Extract("another-network")
+    frozen(part, second, mirrored=False).prepare(part.rows, "Features")
     assert second.asked == 1
 
 
@@ -91,7 +91,7 @@ def test_where_the_cache_can_not_be_written_features_are_kept_for_the_run(
         return really(path, *arguments, **options)
 
     monkeypatch.setattr("training.features.frozen.os.open", refused)
-    features = FrozenFeatures(part.images, Network(), mirrored=False)
+    features = frozen(part, Extract(), mirrored=False)
     features.prepare(part.rows, "Features")
     assert values(features, part.rows).shape == (len(part), 2)
 
@@ -104,8 +104,8 @@ def test_a_full_disk_ends_the_run_and_leaves_no_features_that_are_none(
     def full(*arguments: object) -> int:
         raise OSError(28, "No space left on device")
 
-    features = FrozenFeatures(part.images, Network(), mirrored=False)
+    features = frozen(part, Extract(), mirrored=False)
     monkeypatch.setattr("training.features.frozen.os.pwrite", full)
     with pytest.raises(OSError, match="No space left"):
         features.prepare(part.rows, "Features")
-    assert not FrozenFeatures(part.images, Network(), mirrored=False)._files[0].done.any()
+    assert not frozen(part, Extract(), mirrored=False)._files[0].done.any()

@@ -121,7 +121,7 @@ def test_a_network_of_another_process_can_be_served(tmp_path: Path) -> None:
 def test_a_model_of_several_views_classifies_all_of_them_in_every_form(
     mirrored: bool, moved: bool, tmp_path: Path
 ) -> None:
-    from training.export import onnx_model
+    from training.forms import onnx_model
 
     config = Config(backbone="none", data="photos", block="residual", width=8, depth=2, image_size=16, dense=0)
     trained = network.build(config, 3)

@@ -11,7 +11,7 @@ import numpy as np
 
 from model_format.layout import BATCH, INPUT, OUTPUT, SCORES, output_shape
 from training.errors import ModelError
-from training.export import converter
+from training.forms import converter
 
 TOLERANCE = 1e-4
 """Largest difference of a probability between Keras and the fp32 ONNX form."""

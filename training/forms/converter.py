@@ -1,4 +1,4 @@
-"""Convert a Keras model to ONNX by tf2onnx: `python -m training.export.converter MODEL.keras FILE.onnx`.
+"""Convert a Keras model to ONNX by tf2onnx: `python -m training.forms.converter MODEL.keras FILE.onnx`.
 
 Keras' files are the same for every backend. A model that JAX or PyTorch trained is converted by TensorFlow in
 another process, so that all backends share one converter.
@@ -41,7 +41,7 @@ def convert(model: Any, target: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "source.keras")
         model.save(source)
-        command = [sys.executable, "-m", "training.export.converter", str(source), str(target)]
+        command = [sys.executable, "-m", "training.forms.converter", str(source), str(target)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
