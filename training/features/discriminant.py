@@ -61,6 +61,17 @@ def fit(
         balanced: whether all classes count as equally frequent.
         seed: of the choice of samples to judge by, if there are more than 10,000.
     """
+    import scipy.linalg  # type: ignore[import-untyped]  # noqa: F401  (loads its BLAS: the limit is for loaded ones)
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    # The threads would mostly wait for each other, at full speed.
+    with threadpool_limits(1, "blas"):
+        return _fit(read, labels, folds, classes, balanced, seed)
+
+
+def _fit(
+    read: Reader, labels: np.ndarray, folds: np.ndarray, classes: int, balanced: bool, seed: int
+) -> tuple[Head, HeldOut]:
     sums = [_Sums(classes) for _ in range(int(folds.max()) + 1)]
     for samples, features in read(np.arange(len(labels))):
         for fold in np.unique(folds[samples]).tolist():
