@@ -81,8 +81,8 @@ def _confirmed(images: Collection, pairs: np.ndarray) -> np.ndarray:
 
 def _components(exact: np.ndarray, pairs: np.ndarray) -> list[np.ndarray]:
     """Return the samples of each group of two or more that equal pixels and `pairs` connect."""
-    from scipy.sparse import coo_array  # type: ignore[import-untyped]
-    from scipy.sparse.csgraph import connected_components  # type: ignore[import-untyped]
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
     groups = int(exact.max()) + 1
     ends = exact[pairs]

@@ -36,7 +36,7 @@ def run(images: Collection, config: Config, labels: bool, state: Path) -> Checke
     seconds: dict[str, float] = {}
     section: dict[str, Any] = {"images": len(images), "seconds": seconds}
     import sklearn.covariance  # noqa: F401  (loads SciPy's BLAS, because the limit below applies to loaded libraries only)
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     # The matrices are small, so that threads mostly wait for each other: up to 80 times as long on a busy machine.
     with threadpool_limits(1, "blas"):

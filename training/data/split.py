@@ -123,8 +123,8 @@ def _group_of(file: str, pattern: str) -> str | None:
 
 def join_groups(groups: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Number the samples, (N,) int64, so that those with one group in common, even by way of others, share a number."""
-    from scipy.sparse import coo_array  # type: ignore[import-untyped]
-    from scipy.sparse.csgraph import connected_components  # type: ignore[import-untyped]
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
     most = int(groups.max()) + 1
     nodes = most + int(others.max()) + 1

@@ -72,7 +72,7 @@ def fit_temperature(scores: np.ndarray, labels: np.ndarray) -> tuple[float, str 
         T within `BOUNDS` and None; T is below 1 for an underconfident network. Or 1 and the reason for which no T
         can be determined.
     """
-    from scipy.optimize import minimize_scalar  # type: ignore[import-untyped]
+    from scipy.optimize import minimize_scalar
 
     if not np.isfinite(scores).all():
         return 1.0, "the network's scores are not finite"

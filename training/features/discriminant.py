@@ -61,8 +61,8 @@ def fit(
         balanced: whether all classes count as equally frequent.
         seed: of the choice of samples to judge by, if there are more than 10,000.
     """
-    import scipy.linalg  # type: ignore[import-untyped]  # noqa: F401  (loads its BLAS: the limit is for loaded ones)
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    import scipy.linalg  # noqa: F401  (loads its BLAS: the limit is for loaded ones)
+    from threadpoolctl import threadpool_limits
 
     # The threads would mostly wait for each other, at full speed.
     with threadpool_limits(1, "blas"):
@@ -152,7 +152,7 @@ class _Sums:
 
     def solve(self, shrinkage: float) -> tuple[np.ndarray, np.ndarray]:
         """Return the kernel (D, C) and the bias (C,) for classes of equal size."""
-        from scipy.linalg import cho_factor, cho_solve  # type: ignore[import-untyped]
+        from scipy.linalg import cho_factor, cho_solve
 
         sums, products = np.asarray(self.sums), np.asarray(self.products)
         number = self.counts.sum()
@@ -170,7 +170,7 @@ class _Sums:
 
 def _scale(scores: np.ndarray, priors: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     """Return the factor of `scores` with the least negative log-likelihood, and that."""
-    from scipy.optimize import minimize_scalar  # type: ignore[import-untyped]
+    from scipy.optimize import minimize_scalar
 
     def loss(log_scale: float) -> float:
         probabilities = _softmax(np.exp(log_scale) * scores + priors)

@@ -11,8 +11,8 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from tritonclient import http as triton  # type: ignore[import-untyped]
-from tritonclient.utils import InferenceServerException  # type: ignore[import-untyped]
+from tritonclient import http as triton
+from tritonclient.utils import InferenceServerException
 
 from tests.integration.conftest import Server, Store
 from tests.stored import CLASSES, SIZE
