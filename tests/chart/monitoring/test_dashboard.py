@@ -100,6 +100,7 @@ def alias(namespace: str, name: str, step: int) -> list[dict[str, str]]:
     found = []
     for number, (series, code, bin_) in enumerate(itertools.product(sorted(known_series()), ("200", "503"), "12")):
         own = labels | {"code": code, "result": "hit" if code == "200" else "miss", "bin": bin_}
+        own["known"] = "true" if code == "200" else "false"
         for le, more in (("0.1", 0), ("1", 10 * step), ("+Inf", 10 * step)):
             text = ", ".join(f'{key}="{value}"' for key, value in (own | {"le": le}).items())
             found.append({"series": f"{series}{{{text}}}", "values": f"1+{1 + number * step % 7 + more}x60"})

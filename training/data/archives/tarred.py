@@ -32,7 +32,7 @@ def unpacked(file: IO[bytes], address: object) -> IO[bytes]:
     for magic, name in _OTHERS.items():
         if start.startswith(magic):
             raise DataError(f"{address} is compressed by {name}; unpack it to a .tar, or pack it as .zip or .tar.gz")
-    return cast("IO[bytes]", gzip.GzipFile(fileobj=file, mode="rb")) if start.startswith(GZIP) else file
+    return cast("IO[bytes]", _Gunzipped(file)) if start.startswith(GZIP) else file
 
 
 def members(file: IO[bytes], shard: int, address: object, packed_size: int) -> Iterator[Member]:
@@ -84,6 +84,18 @@ def read(file: IO[bytes], size: int, where: tuple[int, ...]) -> bytes:
     if len(data) != size:
         raise Damaged("the archive ends in the middle of it")
     return data
+
+
+class _Gunzipped(gzip.GzipFile):
+    """What is in the packed `file`, which is closed with this one."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__(fileobj=file, mode="rb")
+        self._packed = file
+
+    def close(self) -> None:
+        super().close()
+        self._packed.close()
 
 
 class _Headers:

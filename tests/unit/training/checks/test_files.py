@@ -82,7 +82,7 @@ def test_a_format_or_size_that_reveals_the_class_is_reported(tmp_path: Path) -> 
         for i in range(20):
             pixels = photos(1, side, seed=100 * label + i)[0]
             Image.fromarray(pixels).convert("L" if i % 2 else "RGB").save(tmp_path / name / f"{i}.{suffix}")
-    config = Config(data=str(tmp_path), cache_dir=str(tmp_path / ".cache"), decoders=1)
+    config = Config(data=str(tmp_path), backbone="none", cache_dir=str(tmp_path / ".cache"), decoders=1)
     part, folder = dataset.load_whole(config)["data"]
     section = sizes.describe(Collection(folder.class_names, [CheckedPart("data", part, folder, "data")]), seed=0)
     assert {telling["by"] for telling in section["telling"]} >= {"format", "width and height"}
@@ -152,7 +152,12 @@ def test_a_file_that_is_not_a_list_is_refused_in_one_line(tmp_path: Path, text: 
 def test_listed_files_are_left_out_of_the_data(tmp_path: Path) -> None:
     write_tree(tmp_path / "data", {"red": 8, "blue": 8})
     (tmp_path / "list.csv").write_text("file\nred/000.png\n./blue/001.jpg\nblue/gone.png\n")
-    config = Config(data=str(tmp_path / "data"), cache_dir=str(tmp_path / "cache"), exclude=str(tmp_path / "list.csv"))
+    config = Config(
+        data=str(tmp_path / "data"),
+        backbone="none",
+        cache_dir=str(tmp_path / "cache"),
+        exclude=str(tmp_path / "list.csv"),
+    )
     data = dataset.load(config)
     assert (data.summary["images"], data.summary["excluded"]) == (14, 2)
     used = {data.folders[name].files[row] for name, part in data.parts.items() for row in part.rows}
