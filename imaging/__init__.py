@@ -5,7 +5,7 @@ This package owns the image policy. It knows nothing of models, HTTP or datasets
 
 from __future__ import annotations
 
-from imaging.decode import DEFAULT_MAX_PIXELS, POLICY_VERSION, decode
+from imaging.decode import DEFAULT_MAX_PIXELS, POLICY_VERSION, decode, decode_sizes
 from imaging.errors import CorruptImage, ImageError, ImageTooLarge, UnsupportedMediaType
 from imaging.sniff import SUPPORTED
 
@@ -18,4 +18,5 @@ __all__ = [
     "ImageTooLarge",
     "UnsupportedMediaType",
     "decode",
+    "decode_sizes",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,13 @@ def decode(
         CorruptImage: the image is truncated, undecodable, or made to keep a decoder busy for minutes.
         OSError: the file can't be read.
     """
+    return decode_sizes(source, (size,), max_pixels=max_pixels)[0]
+
+
+def decode_sizes(
+    source: bytes | str | os.PathLike[str], sizes: Sequence[int], *, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> list[np.ndarray]:
+    """Return what `decode` returns for each of `sizes`; what is no JPEG is decoded once. Raises as `decode` does."""
     data = source if isinstance(source, bytes) else Path(source).read_bytes()
     format_ = image_format(data)
     if format_ is None:
@@ -80,22 +88,17 @@ def decode(
         raise UnsupportedMediaType(f"{but}; supported are {SUPPORTED}")
     try:
         if format_ == "PPM":
-            return np.array(to_square(netpbm.read(data, max_pixels), size))
+            image = netpbm.read(data, max_pixels)
+            return [np.array(to_square(image, size)) for size in sizes]
         data = (
             heif.primary_image(data, format_, max_pixels)
             if format_ in ("AVIF", "HEIF")
             else without_metadata(data, format_)
         )
         refuse_endless(data, format_)
-        with _opened(data, format_) as image:
-            width, height = image.size
-            if format_ == "JPEG":
-                # At twice the target size, the resampling filter still has its full support.
-                image.draft(None, (2 * size, 2 * size))
-            most = 4 * max_pixels if image.size != (width, height) and is_single_pass(data) else max_pixels
-            if width * height > most:
-                raise ImageTooLarge(f"{width} x {height} pixels, more than the {most:,} allowed")
-            return _pixels(image, size)
+        if format_ != "JPEG":
+            return _squares(data, format_, sizes, max_pixels)
+        return [_squares(data, format_, (size,), max_pixels)[0] for size in sizes]
     except (ImageError, MemoryError):
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
@@ -106,6 +109,20 @@ def decode(
         raise CorruptImage(f"truncated or undecodable {format_} image") from error
 
 
+def _squares(data: bytes, format_: str, sizes: Sequence[int], max_pixels: int) -> list[np.ndarray]:
+    with _opened(data, format_) as image:
+        width, height = image.size
+        if format_ == "JPEG":
+            # At twice the target size, the resampling filter still has its full support.
+            image.draft(None, (2 * sizes[0], 2 * sizes[0]))
+        most = 4 * max_pixels if image.size != (width, height) and is_single_pass(data) else max_pixels
+        if width * height > most:
+            raise ImageTooLarge(f"{width} x {height} pixels, more than the {most:,} allowed")
+        _scale_key_colour(image)
+        image.load()
+        return [_square(image, size) for size in sizes]
+
+
 def _opened(data: bytes, format_: str) -> ImageFile.ImageFile:
     if format_ == "JPEG":
         # Image.open would apply Pillow's limit to the pixels before the reduction.
@@ -113,9 +130,7 @@ def _opened(data: bytes, format_: str) -> ImageFile.ImageFile:
     return Image.open(stream(data), formats=(format_,))
 
 
-def _pixels(image: ImageFile.ImageFile, size: int) -> np.ndarray:
-    _scale_key_colour(image)
-    image.load()
+def _square(image: ImageFile.ImageFile, size: int) -> np.ndarray:
     # The target is square and the filter symmetric, so the small result can be turned instead of the image.
     square = to_square(image, size)
     upright = _UPRIGHT.get(_orientation(image) or 1)

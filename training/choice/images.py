@@ -66,9 +66,10 @@ def load_all(config: Config, wanted: list[Config]) -> Images:
         DataError: the data can't be trained on.
     """
     by_size: dict[int, Dataset] = {}
+    sizes = [one.image_size for one in wanted]
     for one in wanted:
         with _quiet():
-            by_size[one.image_size] = load(one)
+            by_size[one.image_size] = load(one, ahead=sizes)
     rows: np.ndarray | None = None
     labels = np.empty(0, np.int64)
     for data in by_size.values():

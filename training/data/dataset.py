@@ -52,15 +52,15 @@ class Dataset:
     """For each part, the folder whose files its rows refer to."""
 
 
-def load(config: Config) -> Dataset:
-    """Find, decode and divide the images of `config`.
+def load(config: Config, ahead: Sequence[int] = ()) -> Dataset:
+    """Find, decode and divide the images of `config`; `ahead` are image sizes that will be asked for next.
 
     Raises:
         DataError: the data can't be trained on; the message says why.
     """
     started = time.perf_counter()
     # The same images give the same parts and batches, whatever they are called and wherever they come from.
-    decoded = {name: one.by_content() for name, one in decode_all(config).items()}
+    decoded = {name: one.by_content() for name, one in decode_all(config, ahead).items()}
     seconds = time.perf_counter() - started
     rejected = [file for one in decoded.values() for file in one.rejected]
     refuse_rejected(rejected, config)

@@ -16,7 +16,7 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
@@ -40,13 +40,19 @@ _UNUSED_DAYS = 30
 _UNGUARDED = 77
 """Exit code of a decoder that ran the caller's script again instead of decoding."""
 
-Failure = tuple[int, str, str]
-"""Row, code and reason of a file that didn't decode."""
-Task = tuple[str, int, Source, list[str], list[Stat], int]
-"""File of pixels, first row, source, its files and their stats, and the size of the decoded images in pixels."""
+Outputs = tuple[tuple[str, int], ...]
+"""Files of pixels, and the size of the images in each, in pixels."""
+Failure = tuple[int, int, str, str]
+"""Row, size, code and reason of a file that didn't decode."""
+Task = tuple[Outputs, int, Source, list[str], list[Stat]]
+"""The arguments of `decode_files`."""
+Decoded = tuple[int, np.ndarray, np.ndarray, list[Failure]]
+"""First row; hashes of the pixels at each size, (sizes, n, 16) uint8; of the encoded files, (n, 16) uint8; failures."""
 
 
-def decode_folder(folder: ImageFolder, size: int, cache_dir: Path, decoders: int) -> tuple[DecodedImages, bool]:
+def decode_folder(
+    folder: ImageFolder, size: int, cache_dir: Path, decoders: int, *, ahead: Sequence[int] = ()
+) -> tuple[DecodedImages, bool]:
     """Return the decoded images of `folder`, and whether they were in the cache already.
 
     Args:
@@ -54,6 +60,7 @@ def decode_folder(folder: ImageFolder, size: int, cache_dir: Path, decoders: int
         size: width and height of the decoded images, in pixels.
         cache_dir: the cache; each folder and size has its own entry.
         decoders: the number of processes that decode.
+        ahead: sizes that will be asked for next. If `size` has no entry, theirs are made too, from the same reading.
 
     Raises:
         DataError: the cache can't be written, or a decoder was killed.
@@ -64,24 +71,28 @@ def decode_folder(folder: ImageFolder, size: int, cache_dir: Path, decoders: int
         decoded = DecodedImages.open(entry, size)
         os.utime(entry)
         return decoded, True
-    needed = len(folder.files) * size * size * 3
+    sizes = [size, *(other for other in ahead if other != size and not (cache_dir / _key(folder, other)).exists())]
+    needed = len(folder.files) * sum(one * one * 3 for one in sizes)
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
         with _alone(cache_dir):
             with contextlib.suppress(OSError, ValueError):
                 return DecodedImages.open(entry, size), False  # another process has decoded them
             _prune(cache_dir)
-            partial = cache_dir / f"{entry.name}.{os.getpid()}"
-            partial.mkdir(exist_ok=True)
+            entries = [cache_dir / _key(folder, one) for one in sizes]
+            partial = [entry.with_name(f"{entry.name}.{os.getpid()}") for entry in entries]
             try:
-                _fill(partial, folder, size, decoders)
-                shutil.rmtree(entry, ignore_errors=True)  # if there is an incomplete one
-                partial.rename(entry)
+                _fill(partial, folder, sizes, decoders)
+                for written, complete in zip(partial, entries, strict=True):
+                    shutil.rmtree(complete, ignore_errors=True)  # if there is an incomplete one
+                    written.rename(complete)
             finally:
-                shutil.rmtree(partial, ignore_errors=True)
+                for written in partial:
+                    shutil.rmtree(written, ignore_errors=True)
             decoded = DecodedImages.open(entry, size)
             if any(file.code == "changed" for file in decoded.rejected):
-                shutil.rmtree(entry)  # not for later runs, which may find the listed objects again
+                for complete in entries:
+                    shutil.rmtree(complete)  # not for later runs, which may find the listed objects again
             return decoded, False
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -136,33 +147,41 @@ def _prune(cache_dir: Path) -> None:
             shutil.rmtree(entry, ignore_errors=True)
 
 
-def _fill(target: Path, folder: ImageFolder, size: int, decoders: int) -> None:
+def _fill(targets: list[Path], folder: ImageFolder, sizes: list[int], decoders: int) -> None:
     count = len(folder.files)
-    with (target / PIXELS).open("wb") as file:
-        # Reserve all space now, so that a full disk stops the run before it decodes.
-        os.posix_fallocate(file.fileno(), 0, count * size * size * 3)
-    hashes = np.zeros((2, count, DIGEST_BYTES), np.uint8)
+    for target, size in zip(targets, sizes, strict=True):
+        target.mkdir(exist_ok=True)
+        with (target / PIXELS).open("wb") as file:
+            # Reserve all space now, so that a full disk stops the run before it decodes.
+            os.posix_fallocate(file.fileno(), 0, count * size * size * 3)
+    digests = np.zeros((len(sizes), count, DIGEST_BYTES), np.uint8)
+    contents = np.zeros((count, DIGEST_BYTES), np.uint8)
     failures: list[Failure] = []
     step = folder.source.files_per_task
-    tasks = [_task(target, folder, slice(first, first + step), size) for first in range(0, count, step)]
+    outputs = tuple((str(target / PIXELS), size) for target, size in zip(targets, sizes, strict=True))
+    tasks = [_task(outputs, folder, slice(first, first + step)) for first in range(0, count, step)]
     with Bar("Decoding", count) as bar:
-        for first, part, failed in _results(tasks, decoders):
-            hashes[:, first : first + part.shape[1]] = part
+        for first, pixels, encoded, failed in _results(tasks, decoders):
+            here = slice(first, first + len(encoded))
+            digests[:, here], contents[here] = pixels, encoded
             failures.extend(failed)
-            bar.advance(part.shape[1])
-    for name, values in zip((DIGESTS, CONTENTS), hashes, strict=True):
-        np.save(target / name, values)
-    entries = [
-        {"row": row} | asdict(Rejected(folder.files[row], code, reason)) for row, code, reason in sorted(failures)
-    ]
-    (target / REJECTED).write_text(json.dumps(entries), encoding="utf-8")
+            bar.advance(len(encoded))
+    for target, size, digest in zip(targets, sizes, digests, strict=True):
+        np.save(target / DIGESTS, digest)
+        np.save(target / CONTENTS, contents)
+        entries = [
+            {"row": row} | asdict(Rejected(folder.files[row], code, reason))
+            for row, failed_size, code, reason in sorted(failures)
+            if failed_size == size
+        ]
+        (target / REJECTED).write_text(json.dumps(entries), encoding="utf-8")
 
 
-def _task(target: Path, folder: ImageFolder, files: slice, size: int) -> Task:
-    return str(target / PIXELS), files.start, folder.source, folder.files[files], folder.stats[files], size
+def _task(outputs: Outputs, folder: ImageFolder, files: slice) -> Task:
+    return outputs, files.start, folder.source, folder.files[files], folder.stats[files]
 
 
-def _results(tasks: list[Task], decoders: int) -> Iterator[tuple[int, np.ndarray, list[Failure]]]:
+def _results(tasks: list[Task], decoders: int) -> Iterator[Decoded]:
     source = tasks[0][2]
     if not source.waits and (decoders == 1 or len(tasks) == 1):
         yield from itertools.starmap(decode_files, tasks)
@@ -227,41 +246,52 @@ def _end_with_parent(ended: connection.Connection) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def decode_files(
-    pixels: str, first_row: int, source: Source, files: list[str], stats: list[Stat], size: int
-) -> tuple[int, np.ndarray, list[Failure]]:
-    """Decode `files` into the file `pixels`, from row `first_row`.
-
-    Returns:
-        That row, the hashes of pixels and of encoded files, (2, len(files), 16) uint8, and the failures.
-    """
+def decode_files(outputs: Outputs, first_row: int, source: Source, files: list[str], stats: list[Stat]) -> Decoded:
+    """Decode `files` into each of `outputs`, from row `first_row`."""
     logging.getLogger("PIL").setLevel(logging.CRITICAL)  # the report says what is wrong with a file
-    with warnings.catch_warnings(), open(pixels, "r+b", buffering=0) as out:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
-        return first_row, *_decode_rows(out.fileno(), first_row, source.read(files, stats), len(files), size)
+        out = [(stack.enter_context(open(path, "r+b", buffering=0)).fileno(), size) for path, size in outputs]
+        return first_row, *_decode_rows(out, first_row, source.read(files, stats), len(files))
 
 
 def _decode_rows(
-    out: int, first_row: int, contents: Iterator[str | bytes | Rejected], count: int, size: int
-) -> tuple[np.ndarray, list[Failure]]:
-    hashes = np.zeros((2, count, DIGEST_BYTES), np.uint8)
+    outputs: list[tuple[int, int]], first_row: int, contents: Iterator[str | bytes | Rejected], count: int
+) -> tuple[np.ndarray, np.ndarray, list[Failure]]:
+    digests = np.zeros((len(outputs), count, DIGEST_BYTES), np.uint8)
+    encoded_digests = np.zeros((count, DIGEST_BYTES), np.uint8)
     failures: list[Failure] = []
-    row_bytes = size * size * 3
+    sizes = [size for _, size in outputs]
     for i, content in enumerate(contents):
+        row = first_row + i
         if isinstance(content, Rejected):
-            failures.append((first_row + i, content.code, content.reason))
+            failures += [(row, size, content.code, content.reason) for size in sizes]
             continue
         try:
             encoded = content if isinstance(content, bytes) else Path(content).read_bytes()
-            data = imaging.decode(encoded, size).tobytes()
-        except imaging.ImageError as error:
-            failures.append((first_row + i, error.code, str(error)))
-            continue
         except OSError as error:
-            failures.append((first_row + i, "unreadable", error.strerror or str(error)))
+            failures += [(row, size, "unreadable", error.strerror or str(error)) for size in sizes]
             continue
-        for kind, hashed in enumerate((data, encoded)):
-            hashes[kind, i] = np.frombuffer(hashlib.blake2b(hashed, digest_size=DIGEST_BYTES).digest(), np.uint8)
-        # Written instead of mapped, so that pixels never count as this process's memory.
-        os.pwrite(out, data, (first_row + i) * row_bytes)
-    return hashes, failures
+        encoded_digests[i] = _digest(encoded)
+        for number, ((out, size), square) in enumerate(zip(outputs, _decode(encoded, sizes), strict=True)):
+            if isinstance(square, imaging.ImageError):
+                failures.append((row, size, square.code, str(square)))
+                continue
+            data = square.tobytes()
+            digests[number, i] = _digest(data)
+            # Written instead of mapped, so that pixels never count as this process's memory.
+            os.pwrite(out, data, row * len(data))
+    return digests, encoded_digests, failures
+
+
+def _decode(encoded: bytes, sizes: list[int]) -> list[np.ndarray | imaging.ImageError]:
+    try:
+        return [*imaging.decode_sizes(encoded, sizes)]
+    except imaging.ImageError as error:
+        # A large JPEG may be refused at one size only.
+        return [error] if len(sizes) == 1 else [_decode(encoded, [size])[0] for size in sizes]
+
+
+def _digest(data: bytes) -> np.ndarray:
+    return np.frombuffer(hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest(), np.uint8)

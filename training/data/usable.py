@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -61,8 +61,8 @@ class Decoded:
         return replace(self, part=self.part.select(np.lexsort((contents, self.part.labels))))
 
 
-def decode_all(config: Config) -> dict[str, Decoded]:
-    """Decode the images of each source of `config`, by part.
+def decode_all(config: Config, ahead: Sequence[int] = ()) -> dict[str, Decoded]:
+    """Decode the images of each source of `config`, by part; `ahead` are sizes that will be asked for next.
 
     Raises:
         DataError: a folder can't be used, or has no usable image.
@@ -71,7 +71,7 @@ def decode_all(config: Config) -> dict[str, Decoded]:
     decoded: dict[str, Decoded] = {}
     for name, source in sources(config).items():
         class_names = decoded["train"].folder.class_names if decoded else None
-        decoded[name] = decode(source, config, class_names, excluded.get(option_of(name), ()))
+        decoded[name] = decode(source, config, class_names, excluded.get(option_of(name), ()), ahead)
     listed = sum(map(len, excluded.values()))
     found = sum(one.excluded for one in decoded.values())
     if listed:
@@ -82,7 +82,11 @@ def decode_all(config: Config) -> dict[str, Decoded]:
 
 
 def decode(
-    source: Tree | Labelled, config: Config, class_names: list[str] | None = None, excluded: Collection[str] = ()
+    source: Tree | Labelled,
+    config: Config,
+    class_names: list[str] | None = None,
+    excluded: Collection[str] = (),
+    ahead: Sequence[int] = (),
 ) -> Decoded:
     """Decode the images of `source`, except those that `excluded` lists; `class_names` are the classes, if known.
 
@@ -95,7 +99,7 @@ def decode(
         refuse_alike(folder)
     _refuse_one_class(folder)
     decoders = config.decoders or len(os.sched_getaffinity(0))
-    images, cached = decode_folder(folder, config.image_size, cache_dir(config), decoders)
+    images, cached = decode_folder(folder, config.image_size, cache_dir(config), decoders, ahead=ahead)
     rows = np.delete(np.arange(len(folder.files)), images.rejected_rows)
     if not len(rows):
         first = images.rejected[0]

@@ -53,6 +53,13 @@ def test_ppm_and_pgm_are_scaled_by_their_largest_value(header: bytes, pixels: by
     assert row.tolist() == expected
 
 
+@pytest.mark.parametrize("data", [encoded(picture(300, 200), f) for f in ("PNG", "JPEG", "WEBP", "PPM")])
+def test_several_sizes_are_what_each_is_alone(data: bytes) -> None:
+    sizes = [16, 40, 8]
+    for size, square in zip(sizes, imaging.decode_sizes(data, sizes), strict=True):
+        assert (square == imaging.decode(data, size)).all()
+
+
 def test_a_path_and_its_bytes_give_the_same_pixels(tmp_path: Path) -> None:
     data = encoded(picture(300, 200), "JPEG")
     (tmp_path / "no-extension").write_bytes(data)
@@ -110,9 +117,9 @@ def test_the_transparent_colour_of_a_16_bit_png_becomes_white(
     left, right = bytes.fromhex(key), bytes.fromhex(other)
     data = png_of_rows(left * 4 + right * 4, 8, 8, 16, kind)
     at = data.index(b"IDAT") - 4
-    decoded = imaging.decode(data[:at] + chunk(b"tRNS", left) + data[at:], 8)
-    assert (decoded[:, :4] == 255).all()
-    assert (decoded[:, 4:] == expected).all()
+    for decoded in imaging.decode_sizes(data[:at] + chunk(b"tRNS", left) + data[at:], [8, 8]):
+        assert (decoded[:, :4] == 255).all()
+        assert (decoded[:, 4:] == expected).all()
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "P"])

@@ -9,12 +9,14 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import imaging
 from tests.folders import write_tree
@@ -96,6 +98,36 @@ def test_a_second_run_decodes_nothing_and_a_changed_file_everything(tmp_path: Pa
     assert not decode_folder(scan(DiskSource(root)), 8, cache, 1)[1]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_sizes_that_are_wanted_next_are_decoded_ahead(tmp_path: Path, workers: int) -> None:
+    root = write_tree(tmp_path / "data", {"red": 80, "blue": 60})
+    (root / "red" / "notes.txt").write_text("hello")
+    folder, ahead, alone = scan(DiskSource(root)), tmp_path / "ahead", tmp_path / "alone"
+    assert not decode_folder(folder, 8, ahead, workers, ahead=[8, 12, 20])[1]
+    for size in (8, 12, 20):
+        decoded, cached = decode_folder(folder, size, ahead, workers)
+        expected, _ = decode_folder(folder, size, alone, workers)
+        assert cached
+        assert decoded.rejected == expected.rejected != []
+        assert (decoded[np.arange(141)] == expected[np.arange(141)]).all()
+        assert (decoded.digests == expected.digests).all()
+        assert (decoded.contents == expected.contents).all()
+
+
+def test_a_jpeg_that_is_too_large_at_one_size_is_refused_at_that_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write_tree(tmp_path / "data", {"red": 1, "blue": 1})
+    Image.new("RGB", (400, 400), "red").save(root / "red" / "large.jpg")
+    at_most = partial(imaging.decode_sizes, max_pixels=100_000)
+    monkeypatch.setattr(imaging, "decode_sizes", at_most)
+    folder = scan(DiskSource(root))
+    reduced, _ = decode_folder(folder, 32, tmp_path / "cache", 1, ahead=[128])
+    whole, cached = decode_folder(folder, 128, tmp_path / "cache", 1)
+    assert cached
+    assert (len(reduced.rejected), [r.code for r in whole.rejected]) == (0, ["image_too_large"])
+
+
 def test_files_that_cannot_be_used_are_listed_with_their_reason(tmp_path: Path) -> None:
     root = write_tree(tmp_path / "data", {"red": 3, "blue": 2})
     (root / "red" / "notes.txt").write_text("hello")
@@ -112,8 +144,6 @@ def test_files_that_cannot_be_used_are_listed_with_their_reason(tmp_path: Path) 
 
 
 def test_duplicates_have_equal_pixels_not_equal_bytes(tmp_path: Path) -> None:
-    from PIL import Image
-
     root = write_tree(tmp_path / "data", {"red": 1, "blue": 1})
     Image.open(root / "red" / "000.png").save(root / "red" / "again.bmp")
     decoded, _ = decode_folder(scan(DiskSource(root)), 8, tmp_path / "cache", 1)
@@ -207,7 +237,7 @@ def test_a_machine_without_shared_memory_is_named_and_not_the_cache(monkeypatch:
     monkeypatch.setattr(decoding, "ProcessPoolExecutor", refuse)
     source: Any = SimpleNamespace(waits=True)
     with pytest.raises(DataError, match="decoder processes need /dev/shm: Read-only file system; make it writable"):
-        list(decoding._results([("pixels", 0, source, [], [], 8)], 2))
+        list(decoding._results([((("pixels", 8),), 0, source, [], [])], 2))
 
 
 def test_a_run_that_waits_for_another_one_says_so(
