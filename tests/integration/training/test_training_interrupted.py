@@ -128,11 +128,12 @@ def test_a_finished_run_trains_on_with_more_epochs_and_images_that_have_moved(
     done = sandbox.run("--resume", out, "--epochs", 15, "--data", moved)
     assert done.returncode == 0, done.stderr
     first, train = run[1]["train"], json.loads((out / "metrics.json").read_text())["train"]
-    assert (first["epochs"], train["epochs"], train["phases"][0]["most_epochs"]) == (12, 15, 15)
+    assert (first["epochs"], train["phases"][0]["most_epochs"]) == (12, 15)
+    assert 13 < train["epochs"] <= 15  # it may have stopped early
     assert train["history"]["loss"][:12] == first["history"]["loss"]
     rates = train["history"]["learning_rate"]
     assert rates[12] > rates[11]  # where the schedule of 15 epochs is, and not at the end of that of 12
-    assert rates[12] > rates[13] > rates[14]
+    assert rates[12] > rates[13]
     assert f'data = "{moved}"' in (out / "config.toml").read_text()
     assert (train["best_epoch"] == first["best_epoch"]) == (sandbox.stored() == before)
     assert "is complete already" in sandbox.run("--resume", out, "--epochs", 15).stderr

@@ -96,6 +96,7 @@ def test_only_a_hung_model_fails_liveness(slow_store: Store) -> None:
 def test_what_waits_for_a_hung_model_is_answered_at_its_deadline(slow_store: Store) -> None:
     """The kind: requests that wait in a pod until it is restarted, without an answer that a gateway could act on."""
     with serving(slow_store, ".", THREADS="1", DEADLINE_MS="1000") as server, ThreadPoolExecutor(20) as pool:
+        assert server.predict(picture("red")).status_code == 200  # starts the thread
         tasks = Path(f"/proc/{worker(server).pid}/task").iterdir()
         (tid,) = (int(task.name) for task in tasks if (task / "comm").read_text() == "inference\n")
         with stopped_thread(tid):
