@@ -75,6 +75,7 @@ def training_report(class_names: list[str]) -> TrainingReport:
             before=figures.CalibrationFigures(ece=0.0987, log_loss=0.7654),
             after=figures.CalibrationFigures(ece=0.0123, log_loss=0.5432),
         ),
+        adjustment=figures.Adjustment(0.75, None, figures.Balanced(0.8123, 0.3456), figures.Balanced(0.8012, 0.4567)),
         validation=figures.Validation(loss=0.4321, accuracy=0.8765),
         data=document.Data(
             name="leaves",

@@ -91,9 +91,9 @@ class Fields:
     balance: str = option(
         "auto",
         "data",
-        "how to treat classes of unequal size; auto uses class weights if the largest class has more than 1.5 times "
-        "the images of the smallest",
-        choices=("auto", "class-weights", "oversample", "none"),
+        "how to treat classes of unequal size; auto adjusts the scores for it if the largest class has more than 1.5 "
+        "times the images of the smallest, as far as macro F1 gains and accuracy hardly loses",
+        choices=("auto", "logit-adjustment", "class-weights", "oversample", "none"),
     )
     strict: bool = option(False, "data", "fail if a file can't be decoded or lies beside the class folders")
     decoders: int | None = option(

@@ -15,6 +15,7 @@ from training.choice.choose import choose, compares
 from training.choice.choose import read as choice_of
 from training.config import AUTO, Config
 from training.data.dataset import Dataset, load
+from training.data.imbalance import LOGIT_ADJUSTMENT
 from training.data.locations import keep_outside
 from training.distributed.workers import Workers, here, join, part_from, shares
 from training.errors import (
@@ -25,7 +26,7 @@ from training.errors import (
     ModelError,
     UsageError,
 )
-from training.export import calibration, entry, limits, publish
+from training.export import adjustment, calibration, entry, limits, publish
 from training.input.parts import batches, training_batches, validation_batches
 from training.loop import changes, phases
 from training.loop.checkpoint import Checkpoint, Progress
@@ -35,7 +36,7 @@ from training.network.served import for_serving
 from training.report import calibration as calibrated
 from training.report import course, explaining, metrics, record
 from training.report.document import Data, Environment, TrainingReport
-from training.report.figures import Validation
+from training.report.figures import Adjustment, Validation
 
 logger = logging.getLogger(__name__)
 
@@ -177,6 +178,7 @@ def _run(config: Config, data: Dataset, out: Path, group: Workers) -> Result:
     compile_for_evaluation(model, config)
 
     validation = _validate(model, data)
+    adjusted = _adjust(model, data, config)
     temperature, uncalibrated = _calibrate(model, data, config)
     test = data.parts["test"]
     probabilities = model.predict(batches(test, data), verbose=0)
@@ -197,6 +199,7 @@ def _run(config: Config, data: Dataset, out: Path, group: Workers) -> Result:
         environment=Environment(**described),
         explanations=explanations,
         limits=limits.write(out / "model", data.parts.get("validation"), test, config.seed),
+        adjustment=adjusted,
     )
     shown = record.draw(report, data, config, probabilities) | explained | checked.pictures
     record.write(out, report, shown)
@@ -262,6 +265,16 @@ def _validate(model: Any, data: Dataset) -> Validation | None:
         return None
     found = model.evaluate(held_out, verbose=0, return_dict=True)
     return Validation(loss=float(found["loss"]), accuracy=float(found["accuracy"]))
+
+
+def _adjust(model: Any, data: Dataset, config: Config) -> Adjustment | None:
+    if data.balance != LOGIT_ADJUSTMENT:
+        return None
+    if config.refit:
+        return adjustment.unadjusted("with --refit no image was held out to choose a strength by")
+    validation = data.parts["validation"]
+    counts = np.bincount(data.parts["train"].labels, minlength=len(data.class_names))
+    return adjustment.adjust(model, batches(validation, data), validation.labels, counts, config.seed)
 
 
 def _calibrate(model: Any, data: Dataset, config: Config) -> tuple[float, str | None]:

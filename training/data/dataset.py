@@ -14,7 +14,7 @@ import numpy as np
 
 from training.config import Config
 from training.data.folder import ImageFolder
-from training.data.imbalance import class_weights, imbalance_ratio, treatment
+from training.data.imbalance import LOGIT_ADJUSTMENT, class_weights, imbalance_ratio, treatment
 from training.data.labelled import Labelled
 from training.data.locations import data_name, data_root
 from training.data.names import as_text
@@ -178,7 +178,7 @@ def _tell(summary: dict[str, Any], rejected: Sequence[Rejected]) -> None:
     if summary["label_conflicts"]:
         logger.warning("%d images have more than one label; the report lists them", len(summary["label_conflicts"]))
     imbalance = summary["imbalance"]
-    if imbalance["treatment"] != "none":
+    if imbalance["treatment"] not in ("none", LOGIT_ADJUSTMENT):
         logger.info(
             "the largest class has %.1f times the images of the smallest; balanced by %s",
             imbalance["ratio"],

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+LOGIT_ADJUSTMENT = "logit-adjustment"
 _RATIO_THAT_MATTERS = 1.5
+_MOST_WEIGHT = 20.0
 
 
 def imbalance_ratio(counts: np.ndarray) -> float:
@@ -13,16 +15,23 @@ def imbalance_ratio(counts: np.ndarray) -> float:
 
 
 def treatment(choice: str, counts: np.ndarray) -> str:
-    """Return `choice`, or for "auto" class weights if the classes are unequal enough to matter, otherwise "none"."""
+    """Return `choice`, or for "auto" logit adjustment if the classes are unequal enough to matter, otherwise "none"."""
     if choice != "auto":
         return choice
-    return "class-weights" if imbalance_ratio(counts) > _RATIO_THAT_MATTERS else "none"
+    return LOGIT_ADJUSTMENT if imbalance_ratio(counts) > _RATIO_THAT_MATTERS else "none"
 
 
 def class_weights(counts: np.ndarray) -> np.ndarray:
-    """Return (C,) float32 weights inversely proportional to `counts`, with mean 1 over all images."""
-    weights: np.ndarray = counts.sum() / (len(counts) * counts)
-    return weights.astype(np.float32)
+    """Return (C,) float32 weights that are larger for smaller classes, with mean 1 over all images.
+
+    They are inverse to the effective numbers of images (Cui et al., Class-balanced loss based on effective number of
+    samples, CVPR 2019), and at most 20 times the smallest one: a single image must not outweigh a whole class.
+    """
+    beta = 0.999
+    weights = (1 - beta) / (1 - beta**counts)
+    weights = np.minimum(weights, _MOST_WEIGHT * weights.min())
+    balanced: np.ndarray = weights * counts.sum() / (weights * counts).sum()
+    return balanced.astype(np.float32)
 
 
 def oversampled(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -37,23 +37,28 @@ def calibrate(model: Any, batches: Any, labels: np.ndarray) -> tuple[float, str 
     Returns:
         The temperature and None, or 1 and the reason for which `model` was left unchanged.
     """
-    from keras import Model, layers
-
     if len(labels) < LEAST_IMAGES:
         return _unchanged(f"{len(labels)} validation images are too few; it takes {LEAST_IMAGES}")
+    temperature, reason = fit_temperature(scores_of(model, batches), labels)
+    if reason is not None:
+        return _unchanged(reason)
+    for weight in model.layers[-1].weights:
+        weight.assign(weight / temperature)
+    logger.info("calibrated on %d validation images: temperature %.3f", len(labels), temperature)
+    return temperature, None
+
+
+def scores_of(model: Any, batches: Any) -> np.ndarray:
+    """Return the scores before the softmax of `model`, (N, C) float32, for the images of `batches`."""
+    from keras import Model, layers
+
     head = model.layers[-1]
     # A layer without softmax computes the scores: they can't be recovered from probabilities rounded to 0 or 1.
     # The layer needs a name because a loaded network may already have a layer called "dense".
     scores = layers.Dense(head.units, dtype="float32", name="before_softmax")
     scorer = Model(model.input, scores(head.input))
     scores.set_weights(head.get_weights())
-    temperature, reason = fit_temperature(scorer.predict(batches, verbose=0), labels)
-    if reason is not None:
-        return _unchanged(reason)
-    for weight in head.weights:
-        weight.assign(weight / temperature)
-    logger.info("calibrated on %d validation images: temperature %.3f", len(labels), temperature)
-    return temperature, None
+    return np.asarray(scorer.predict(batches, verbose=0))
 
 
 def _unchanged(reason: str) -> tuple[float, str]:

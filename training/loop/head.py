@@ -95,5 +95,5 @@ def fitted(
         part.labels,
         folds(part.labels, groups, FOLDS, config.seed),
         len(data.class_names),
-        balanced=data.balance != "none",
+        balanced=data.balance in ("class-weights", "oversample"),
     )

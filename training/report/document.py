@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from training.report.check_document import Checks, RejectedFile
 from training.report.choice_document import Choice
-from training.report.figures import Calibration, Evaluation, Limits, Validation
+from training.report.figures import Adjustment, Calibration, Evaluation, Limits, Validation
 from training.report.section import Section
 
 Option = str | int | float | bool | None
@@ -20,7 +20,7 @@ class Imbalance(Section):
     ratio: float
     """Images of the largest class over those of the smallest."""
     treatment: str
-    """`class-weights`, `oversample` or `none`."""
+    """`logit-adjustment`, `class-weights`, `oversample` or `none`."""
     class_weights: dict[str, float] | None
     """Weight of each class in the loss; null with another treatment."""
 
@@ -201,6 +201,8 @@ class TrainingReport(Section):
     explanations: Explanations
     limits: Limits | None = None
     """Missing in the report of an older training."""
+    adjustment: Adjustment | None = None
+    """Missing if the classes were not balanced by logit adjustment."""
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,27 @@ class Evaluation(Section):
 
 
 @dataclass(frozen=True)
+class Balanced(Section):
+    """How good the answers are over all images, and over all classes alike."""
+
+    accuracy: float
+    macro_f1: float
+
+
+@dataclass(frozen=True)
+class Adjustment(Section):
+    """Logit adjustment: how far class sizes were taken out of the scores, and what it did on the validation images."""
+
+    strength: float
+    """The scores lose this times the logarithm of their class's frequency; 0 if they are left as they are."""
+    reason: str | None
+    """Why they are left as they are; null if they are not."""
+    before: Balanced | None = None
+    """Missing if it was not tried."""
+    after: Balanced | None = None
+
+
+@dataclass(frozen=True)
 class CalibrationFigures(Section):
     """How far confidence is from accuracy on the test images."""
 

@@ -41,7 +41,7 @@ def test_the_report_lists_duplicates_conflicts_rejects_and_imbalance(run: Run) -
         ("red/readme.txt", "unsupported_media_type"),
         ("red/cut.png", "corrupt_image"),
     }
-    assert data["imbalance"]["treatment"] == "class-weights"
+    assert data["imbalance"]["treatment"] == "logit-adjustment"
     assert data["imbalance"]["ratio"] > 2
 
 
