@@ -37,6 +37,10 @@ _FOLDS = 5
 _STEP = 8.0
 """Time of a step of training for an image, over that of a prediction as ONNX, where the last layers are trained."""
 _FEWEST_EPOCHS = 4
+_SHORT = 0.25
+"""Fraction of its epochs by which the small network shows whether it is worth the others."""
+_HOPELESS = 0.15
+"""More accuracy than the other epochs would add."""
 _SHARE = 0.9
 """Fraction of the budget that is planned."""
 
@@ -121,8 +125,9 @@ class _Comparison:
             f"{len(self._folds.held_out):,}",
         )
         frozen = [self._try(candidates.frozen(size)) for size in self._sizes]
-        self._try(self._small)
-        size = int(self._best(frozen).candidate.options["image_size"])
+        best = self._best(frozen)
+        self._try_small(best)
+        size = int(best.candidate.options["image_size"])
         if config.fine_tune_layers:
             epochs = self._affordable_epochs(size)
             tuned = candidates.tuned(size, config, epochs or None)
@@ -131,6 +136,18 @@ class _Comparison:
             else:
                 self._leave_out(tuned, f"it would take longer than --budget {config.budget}")
         return self._decide()
+
+    def _try_small(self, best: _Tried) -> None:
+        """Train the small network, unless a training of a quarter of its epochs leaves it far behind `best`."""
+        whole = backbone.settle(self._small.config(self._config)).for_images(self._folds.trained_on).epochs or 1
+        short = max(1, round(_SHORT * whole))
+        trial = replace(self._small, options=self._small.options | {"epochs": short})
+        result = comparison.run(trial, self._images, self._folds, self._config, self._out / FOLDER)
+        accuracy = float((result.probabilities.argmax(axis=1) == self._images.labels[self._folds.held_out]).mean())
+        if best.figures[0] - accuracy > _HOPELESS:
+            self._leave_out(self._small, f"{100 * accuracy:.1f}% after {short} epochs instead of {whole} is far behind")
+        else:
+            self._try(self._small)
 
     def _affordable_epochs(self, size: int) -> int:
         """Return how many epochs of fine-tuning the rest of the budget allows, with their comparison; 0 for too few."""
