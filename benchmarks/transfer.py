@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 _EPOCHS = 60
-"""Most epochs of either training. With a backbone, a third of them train the head."""
+"""Most epochs of either training; with a backbone, those of fine-tuning."""
 
 DATA = Path("../shared/data/cifar10-jpg.tar.xz")
 
