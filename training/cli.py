@@ -44,8 +44,8 @@ def _train(args: Namespace) -> None:
     config_file, resumed = given.pop("config"), given.pop("resume")
     if resumed is not None and (config_file or given.keys() - _OF_RESUMED):
         raise UsageError(
-            "--resume continues with the options of the run; of others, it takes --epochs, --data, --validation-data, "
-            "--test-data and --images-root"
+            "--resume continues with the options of the run; besides, it takes only --epochs, --data, "
+            "--validation-data, --test-data and --images-root"
         )
 
     from training.options import merge
@@ -75,7 +75,8 @@ def _add_evaluate(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--recalibrate",
         action="store_true",
-        help="store a copy of the model whose temperature, novelty and sets of classes are measured on these images",
+        help="store a copy of the model whose temperature, novelty, sets of classes and drift baseline are measured on "
+        "these images",
     )
     add_arguments(parser, only=("data", "images_root", "layout", "out", "decoders", "cache_dir", "strict"))
 

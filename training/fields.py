@@ -52,7 +52,7 @@ class Fields:
     images_root: str | None = option(
         None,
         "data",
-        "folder or URL that the paths in a list begin in, and may not lead out of (default: the list's own folder)",
+        "folder or URL that the paths in a list are relative to and stay inside (default: the list's own folder)",
     )
     layout: str = option(
         "auto",
@@ -91,8 +91,8 @@ class Fields:
     balance: str = option(
         "auto",
         "data",
-        "how to treat classes of unequal size; auto adjusts the scores for it if the largest class has more than 1.5 "
-        "times the images of the smallest, as far as macro F1 gains and accuracy hardly loses",
+        "how to treat classes of unequal size; auto is logit-adjustment if the largest class has more than 1.5 times "
+        "the images of the smallest, which favours small classes as far as macro F1 gains and accuracy hardly loses",
         choices=("auto", "logit-adjustment", "class-weights", "oversample", "none"),
     )
     strict: bool = option(False, "data", "fail if a file can't be decoded or lies beside the class folders")
@@ -180,8 +180,7 @@ class Fields:
     fine_tune_layers: int = option(
         40,
         "backbone",
-        "number of the backbone's last layers with weights to train after the last layer is fitted to its features; 0 "
-        "trains none",
+        "number of the backbone's last layers with weights that are trained once the head is fitted; 0 trains none",
         low=0,
         high=10_000,
     )
@@ -196,14 +195,16 @@ class Fields:
     max_ms: float | None = option(
         None,
         "backbone",
-        "milliseconds that an image may take on one core in a network that --backbone auto chooses",
+        "longest time of an image on one core, in milliseconds; --backbone auto leaves out slower networks (default: "
+        "none)",
         low=0.01,
     )
 
     epochs: int | None = option(
         None,
         "training",
-        "maximum number of epochs (default: enough for 1,000 steps, within 20 to 60)",
+        "maximum number of epochs (default: enough for 1,000 steps, within 20 to 60; with a pretrained backbone, for "
+        "400 steps, within 8 to 20)",
         low=1,
         high=10_000,
     )

@@ -55,7 +55,7 @@ def _add_argument(group: Any, f: Field[Any]) -> None:
     metavar = {str: "NAME", int: "N", float: "X"}[kind]
     if f.name in ("data", "validation_data", "test_data", "images_root", "out", "cache_dir"):
         metavar = "DIR"
-    metavar = {"exclude": "LIST", "group": "PATTERN", "weights_sha256": "HEX"}.get(f.name, metavar)
+    metavar = {"exclude": "LIST", "group": "PATTERN", "weights_sha256": "HEX", "budget": "TIME"}.get(f.name, metavar)
     if f.metadata["choices"]:
         metavar = "{" + ",".join(f.metadata["choices"]) + "}"
     flags = [flag(name) for name in (f.name, f.metadata["also"]) if name]
