@@ -32,7 +32,7 @@ def adjust(model: Any, batches: Any, labels: np.ndarray, counts: np.ndarray, see
         seed: of the resampling.
     """
     if len(labels) < LEAST_IMAGES:
-        return unadjusted(f"{len(labels)} validation images are too few; it takes {LEAST_IMAGES}")
+        return unadjusted(f"{len(labels)} validation images are too few; at least {LEAST_IMAGES} are needed")
     found = choose(scores_of(model, batches), labels, counts, seed)
     if found.reason:
         return unadjusted(found.reason, found)
@@ -80,10 +80,11 @@ def choose(scores: np.ndarray, labels: np.ndarray, counts: np.ndarray, seed: int
     best = max(near, key=lambda strength: (f1[strength], -strength))
     before, after = (Balanced(accuracy[strength], f1[strength]) for strength in (0.0, best))
     if not best:
-        return Adjustment(0.0, "no strength gains macro F1 at so little accuracy", before, before)
+        return Adjustment(0.0, "no strength improves macro F1 without costing too much accuracy", before, before)
     error = _standard_error(labels, answers[0.0], answers[best], len(counts), seed)
     if f1[best] - f1[0.0] <= error:
-        return Adjustment(0.0, f"macro F1 would gain {f1[best] - f1[0.0]:.3f}, within chance", before, before)
+        reason = f"macro F1 would gain only {f1[best] - f1[0.0]:.3f}, which may be chance"
+        return Adjustment(0.0, reason, before, before)
     return Adjustment(best, None, before, after)
 
 

@@ -38,7 +38,7 @@ def calibrate(model: Any, batches: Any, labels: np.ndarray) -> tuple[float, str 
         The temperature and None, or 1 and the reason for which `model` was left unchanged.
     """
     if len(labels) < LEAST_IMAGES:
-        return _unchanged(f"{len(labels)} validation images are too few; it takes {LEAST_IMAGES}")
+        return _unchanged(f"{len(labels)} validation images are too few; at least {LEAST_IMAGES} are needed")
     temperature, reason = fit_temperature(scores_of(model, batches), labels)
     if reason is not None:
         return _unchanged(reason)

@@ -33,7 +33,9 @@ def write(entry: Path, held_out: Part | None, test: Part, seed: int) -> figures.
         seed: draws images of large parts, and makes unknown images.
     """
     if held_out is None or len(held_out) < LEAST_IMAGES:
-        found = _REFIT if held_out is None else f"{len(held_out)} held-out images are too few; it takes {LEAST_IMAGES}"
+        found = _REFIT
+        if held_out is not None:
+            found = f"{len(held_out)} held-out images are too few; at least {LEAST_IMAGES} are needed"
         logger.info("no novelty and no sets of classes: %s", found)
         return figures.Limits(found, 0 if held_out is None else len(held_out), None, None, [])
     rng = np.random.default_rng(seed)

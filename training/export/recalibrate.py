@@ -50,7 +50,7 @@ def recalibrate(
         ModelError: there are too few images, or the network doesn't end in a dense layer with softmax.
     """
     if len(part) < LEAST_IMAGES:
-        raise ModelError(f"{len(part)} images are too few to recalibrate {tag}; it takes {LEAST_IMAGES}")
+        raise ModelError(f"{len(part)} images are too few to recalibrate {tag}; at least {LEAST_IMAGES} are needed")
     shutil.copytree(entry, files, ignore=lambda _, names: {"model.yaml"} & {*names})
     there: list[Form] = [form for form in forms(files) if form != "keras"]
     for form in there:

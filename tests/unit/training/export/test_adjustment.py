@@ -73,4 +73,4 @@ def test_the_last_layer_is_adjusted_in_place() -> None:
 
 def test_few_images_choose_nothing() -> None:
     found = adjust(None, None, np.zeros(49, int), COUNTS, 0)
-    assert found.reason == "49 validation images are too few; it takes 50"
+    assert found.reason == "49 validation images are too few; at least 50 are needed"

@@ -131,6 +131,6 @@ def test_a_tiny_validation_part_leaves_the_network_unchanged(model: Any, images:
     few = calibration.LEAST_IMAGES - 1
     assert calibration.calibrate(model, images[:few], np.zeros(few, int)) == (
         1.0,
-        "49 validation images are too few; it takes 50",
+        "49 validation images are too few; at least 50 are needed",
     )
     assert all(np.array_equal(a, b) for a, b in zip(weights, model.get_weights(), strict=True))

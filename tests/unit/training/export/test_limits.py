@@ -92,7 +92,9 @@ def test_an_image_of_no_class_is_novel(tmp_path: Path) -> None:
     assert known.novelty(novel) >= KNOWN
 
 
-@pytest.mark.parametrize(("held_out", "reason"), [(99, "99 held-out images are too few; it takes 100"), (0, "--refit")])
+@pytest.mark.parametrize(
+    ("held_out", "reason"), [(99, "99 held-out images are too few; at least 100 are needed"), (0, "--refit")]
+)
 def test_without_enough_held_out_images_the_reason_is_given(tmp_path: Path, held_out: int, reason: str) -> None:
     entry = write_entry(tmp_path / "entry")
     (entry / LIMITS).unlink()

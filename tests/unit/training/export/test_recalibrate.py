@@ -106,7 +106,9 @@ def test_the_golden_images_and_the_metadata_are_those_of_the_new_entry(tmp_path:
 
 
 def test_too_few_images_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"^99 images are too few to recalibrate image_classifier:old; it takes 100$"):
+    with pytest.raises(
+        ModelError, match=r"^99 images are too few to recalibrate image_classifier:old; at least 100 are needed$"
+    ):
         recalibrate(SCHEMA_1, ABOUT, TAG, part(99), "colours", tmp_path / "entry", _unused)
 
 
