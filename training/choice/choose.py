@@ -145,7 +145,9 @@ class _Comparison:
         result = comparison.run(trial, self._images, self._folds, self._config, self._out / FOLDER)
         accuracy = float((result.probabilities.argmax(axis=1) == self._images.labels[self._folds.held_out]).mean())
         if best.figures[0] - accuracy > _HOPELESS:
-            self._leave_out(self._small, f"{100 * accuracy:.1f}% after {short} epochs instead of {whole} is far behind")
+            self._leave_out(
+                self._small, f"its accuracy after {short} of {whole} epochs, {100 * accuracy:.1f}%, is far behind"
+            )
         else:
             self._try(self._small)
 
@@ -191,7 +193,7 @@ class _Comparison:
         tried.right = (result.probabilities.argmax(axis=1) == truth).astype(float)
         self._tried.append(tried)
         logger.info(
-            "  %-44s accuracy %5.1f%%  macro F1 %.2f  %6.1f ms an image  %4.0f s",
+            "  %-44s accuracy %5.1f%%  macro F1 %.2f  %6.1f ms per image  %4.0f s",
             candidate.name,
             100 * found.accuracy,
             found.f1.macro or 0.0,
@@ -235,13 +237,14 @@ class _Comparison:
         if not known:
             cheapest = min(one.cost.milliseconds for one in self._tried if one.cost)
             raise UsageError(
-                f"--max-ms {self._config.max_ms:g}: the fastest network takes {cheapest:.2g} ms an image on one core"
+                f"--max-ms {self._config.max_ms:g} is too low: the fastest network takes {cheapest:.2g} ms per image "
+                "on one core"
             )
         top, best = max(known, key=lambda one: one.figures), self._best(known)
         reason = (
-            "it was the most accurate"
+            "it is the most accurate"
             if best is top
-            else (f"it costs less than {top.candidate.name}, which is not surely more accurate")
+            else f"it costs less to serve than {top.candidate.name}, which is not clearly more accurate"
         )
         logger.info("chosen: %s, because %s", best.candidate.name, reason)
         choice = Choice(

@@ -91,7 +91,8 @@ class Labelled:
             return {}
         if None in found:
             raise DataError(
-                f"{self} gives {as_text(found[None][0].file)} no part ({len(found[None])} in all), but others one"
+                f"{self} names no part for some images ({as_text(found[None][0].file)}, {len(found[None])} in all); "
+                "fill in the part of all images, or of none"
             )
         if "train" not in found:
             raise DataError(f"{self} has images for {' and '.join(map(str, found))}, but none for train")
@@ -157,7 +158,7 @@ def as_label(value: Any, what: str = "label") -> str | None:
         raise DataError(f"the {what} {as_text(text[:40])} isn't UTF-8; save the file as UTF-8")
     if not text.isprintable() or len(text) > _LONGEST_LABEL:
         raise DataError(
-            f"the {what} {text[:40]!r} is no name: over {_LONGEST_LABEL} characters, or a control character"
+            f"the {what} {text[:40]!r} can't be a name: it has over {_LONGEST_LABEL} characters or a control character"
         )
     return text or None
 

@@ -62,9 +62,9 @@ class ListFile:
         given, columns, rows = self._table()
         lacking = [kind for kind in ("path", "label") if kind not in columns]
         if lacking:
-            means = " and ".join(f"one for the {kind} ({', '.join(COLUMNS[kind])})" for kind in lacking)
+            means = " and ".join(f"a column for the {kind} ({', '.join(COLUMNS[kind])})" for kind in lacking)
             raise DataError(
-                f"{self} lacks columns: {means}; its first line has {some([name[:40] for name in given], 8) or 'none'}"
+                f"{self} lacks {means}; its first line has {some([name[:40] for name in given], 8) or 'none'}"
             )
         first: dict[str, tuple[int, Values]] = {}
         repeated = 0
@@ -83,7 +83,7 @@ class ListFile:
         if not first:
             raise DataError(f"{self} lists no images")
         if repeated:
-            logger.warning("%s: %d lines repeat a file; it is used once", self, repeated)
+            logger.warning("%s: %d lines repeat files; each file is used once", self, repeated)
         return self._found(first)
 
     def _found(self, listed: dict[str, tuple[int, Values]]) -> Labelled:
@@ -92,7 +92,7 @@ class ListFile:
         for (file, (_, (label, group, part))), stat in zip(listed.items(), self.root.stats([*listed]), strict=True):
             if stat is None:
                 missing += 1
-                rejected.append(Rejected(file, "missing", f"listed in {self.file}, but not there"))
+                rejected.append(Rejected(file, "missing", f"listed in {self.file}, but there is no such file"))
             elif label is None:
                 rejected.append(Rejected(file, "unlabelled", f"listed in {self.file} without a label"))
             else:
@@ -100,7 +100,7 @@ class ListFile:
         if missing == len(listed):
             raise DataError(
                 f"{self}: none of the {missing} files is in {self.root}, such as {as_text(next(iter(listed)))}; pass "
-                "--images-root DIR, the folder that the paths begin in"
+                "--images-root DIR, the folder that the paths are relative to"
             )
         if not samples:
             raise DataError(f"{self} has no label for any image that exists")
@@ -109,7 +109,7 @@ class ListFile:
     def _inside(self, value: Any) -> str:
         """Return the path below `root` that the list's `value` means."""
         if not isinstance(value, str) or not value.strip():
-            raise DataError("there is no path")
+            raise DataError("the path is missing")
         text = value.strip().replace("\\", "/")
         if is_url(text):
             if not text.startswith(f"{self.root}/"):

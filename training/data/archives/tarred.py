@@ -53,7 +53,7 @@ def members(file: IO[bytes], shard: int, address: object, packed_size: int) -> I
                 refuse_count(count, address)
                 if info.offset_data + info.size > most:
                     raise DataError(
-                        f"{address} would unpack to over {most:,} bytes, far more than images do; unpack it and look"
+                        f"{address} would unpack to over {most:,} bytes, far more than images do; check what it holds"
                     )
                 name = safe(info.name, address)
                 if name is None or info.isdir():
@@ -107,5 +107,7 @@ class _Headers:
 
     def read(self, size: int) -> bytes:
         if size > _LONGEST_HEADER:
-            raise DataError(f"{self._address} holds a header of {size:,} bytes, as no archive of images does")
+            raise DataError(
+                f"{self._address} holds a header of {size:,} bytes; at most {_LONGEST_HEADER:,} are allowed"
+            )
         return self._file.read(size)

@@ -30,7 +30,7 @@ def members(file: IO[bytes], shard: int, address: object) -> Iterator[Member]:
     listed = archive.infolist()
     refuse_count(len(listed), address)
     if sum(info.compress_size for info in listed) > file.seek(0, 2):
-        raise DataError(f"{address} is no honest ZIP archive: its files overlap")
+        raise DataError(f"{address} is no valid ZIP archive: its files overlap; pack the files again")
     for info in listed:
         name = safe(info.filename.replace("\\", "/"), address)
         if name is None or info.is_dir():
@@ -43,7 +43,7 @@ def members(file: IO[bytes], shard: int, address: object) -> Iterator[Member]:
         if info.compress_type not in (zipfile.ZIP_STORED, _DEFLATED):
             raise DataError(
                 f"{address}: {info.filename[:100]!r} is compressed by method {info.compress_type}; pack the files with "
-                "the usual one (deflate), or none"
+                "deflate, or uncompressed"
             )
         where = (info.header_offset, info.compress_size, info.compress_type, info.CRC)
         place = ":".join(map(str, (shard, *where)))

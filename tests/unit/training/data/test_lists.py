@@ -69,12 +69,12 @@ def test_files_that_are_missing_or_have_no_label_are_left_out_with_their_reason(
         (
             "l.csv",
             "",
-            "l.csv lacks columns: one for the path (path, file_name, filename, file, image) and one for the ",
+            "l.csv lacks a column for the path (path, file_name, filename, file, image) and a column for the ",
         ),
         (
             "l.csv",
             "id,path\n1,1.png\n",
-            "one for the label (label, class, cls, class_name); its first line has id, path",
+            "a column for the label (label, class, cls, class_name); its first line has id, path",
         ),
         ("l.csv", "1.png,red\n", "its first line has 1.png, red"),
         (
@@ -89,13 +89,13 @@ def test_files_that_are_missing_or_have_no_label_are_left_out_with_their_reason(
             "line 3: 1.png is a of group h, but a of group g in line 2",
         ),
         ("l.csv", "path,label\n", "l.csv lists no images"),
-        ("l.csv", "path,label\n,red\n", "line 2: there is no path"),
+        ("l.csv", "path,label\n,red\n", "line 2: the path is missing"),
         ("l.csv", "path,label\n9.png,red\n8.png,a\n", "none of the 2 files is in"),
         ("l.csv", "path,label\n1.png,\n", "has no label for any image"),
         ("l.csv", "path,label\n../1.png,red\n", "line 2: '../1.png' is outside of"),
         ("l.csv", "path,label\na/../../1.png,red\n", "is outside of"),
         ("l.csv", "path,label\n/etc/passwd,red\n", "line 2: '/etc/passwd' is outside of"),
-        ("l.csv", "path,label\n1.png,re\x07d\n", "line 2: the label 're\\x07d' is no name"),
+        ("l.csv", "path,label\n1.png,re\x07d\n", "line 2: the label 're\\x07d' can't be a name"),
         (
             "l.csv",
             "path,label,part\n1.png,red,half\n",
@@ -109,7 +109,7 @@ def test_files_that_are_missing_or_have_no_label_are_left_out_with_their_reason(
             '{"path": "1.png", "label": 0.5}\n',
             "line 1: the label is '0.5'; it must be a text or a whole number",
         ),
-        ("l.jsonl", '{"path": {"bytes": 1}, "label": 1}\n', "line 1: there is no path"),
+        ("l.jsonl", '{"path": {"bytes": 1}, "label": 1}\n', "line 1: the path is missing"),
     ],
 )
 def test_a_list_that_cannot_be_used_is_refused_in_one_line(tmp_path: Path, name: str, text: str, message: str) -> None:
