@@ -6,7 +6,21 @@ import io
 import random
 from pathlib import Path
 
-_ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".ppm", ".pgm"}
+_ENDINGS = {
+    ".jpg",
+    ".jpeg",
+    ".png",
+    ".webp",
+    ".bmp",
+    ".gif",
+    ".tif",
+    ".tiff",
+    ".avif",
+    ".heic",
+    ".heif",
+    ".ppm",
+    ".pgm",
+}
 _NOISE_IMAGES = 16
 
 

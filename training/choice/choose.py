@@ -58,13 +58,15 @@ def choose(config: Config, out: Path, workers: int) -> Config:
     """
     if config.backbone != AUTO:
         return config
-    if not compares(config, workers):
+    decided = candidates.decided(config, workers)
+    if decided:
+        logger.info("training the small network without a comparison: %s", decided)
         return candidates.small(config).config(config)
     side = median_side(config)
     sizes = candidates.sizes(config, side)
     if not sizes:
         reason = f"images of {side} pixels are too small for a pretrained network"
-        logger.info("training the small network: %s", reason)
+        logger.info("training the small network without a comparison: %s", reason)
         return _written(Choice(SMALL, reason, [], 0, 0, 0.0), candidates.small(config).config(config), out)
     return _Comparison(config, out, sizes).run()
 
@@ -112,6 +114,7 @@ class _Comparison:
         self._images = load_all(config, [backbone.settle(self._small.config(config)), *frozen])
         self._extract = Extractor(frozen[0])
         self._costs: dict[int, Cost] = {size: self._extract.cost(size) for size in sizes}
+        self._small_cost: Cost | None = None
         self._tried: list[_Tried] = []
 
     def run(self) -> Config:
@@ -139,7 +142,11 @@ class _Comparison:
 
     def _try_small(self, best: _Tried) -> None:
         """Train the small network, unless a training of a quarter of its epochs leaves it far behind `best`."""
-        whole = backbone.settle(self._small.config(self._config)).for_images(self._folds.trained_on).epochs or 1
+        settled = backbone.settle(self._small.config(self._config))
+        if self._is_too_slow(self._cost(settled)):
+            self._try(self._small)
+            return
+        whole = settled.for_images(self._folds.trained_on).epochs or 1
         short = max(1, round(_SHORT * whole))
         trial = replace(self._small, options=self._small.options | {"epochs": short})
         result = comparison.run(trial, self._images, self._folds, self._config, self._out / FOLDER)
@@ -175,11 +182,8 @@ class _Comparison:
     def _try(self, candidate: Candidate) -> _Tried:
         config, size = self._config, int(candidate.options["image_size"])
         settled = backbone.settle(candidate.config(config))
-        if settled.has_backbone:
-            cost = self._costs[size]
-        else:
-            cost = costs.measure(network.build(settled, self._images.classes))
-        if config.max_ms is not None and cost.milliseconds > config.max_ms:
+        cost = self._cost(settled)
+        if self._is_too_slow(cost):
             why = f"an image takes {cost.milliseconds:.1f} ms, more than --max-ms {config.max_ms:g}"
             return self._leave_out(candidate, why, cost)
         if settled.has_backbone and not settled.fine_tune_layers:
@@ -201,6 +205,16 @@ class _Comparison:
             result.seconds,
         )
         return tried
+
+    def _cost(self, settled: Config) -> Cost:
+        if settled.has_backbone:
+            return self._costs[settled.image_size]
+        if self._small_cost is None:
+            self._small_cost = costs.measure(network.build(settled, self._images.classes))
+        return self._small_cost
+
+    def _is_too_slow(self, cost: Cost) -> bool:
+        return self._config.max_ms is not None and cost.milliseconds > self._config.max_ms
 
     def _fit(self, size: int, settled: Config) -> Result:
         started = environment.clock()

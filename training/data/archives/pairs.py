@@ -14,7 +14,7 @@ from training.data.names import as_text, part_of
 from training.data.source import Rejected
 from training.errors import DataError
 
-_IMAGES = frozenset(("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "ppm", "pgm"))
+_IMAGES = frozenset(("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic", "heif", "ppm", "pgm"))
 _KEY = re.compile(r"((?:.*/)?[^/.]+)\.([^/]+)", re.DOTALL)
 """A key ends at the first dot of the file's name."""
 
