@@ -18,6 +18,7 @@ STATUS = {
     "not_found": 404,
     "explanations_off": 404,
     "limits_off": 404,
+    "no_card": 404,
     "method_not_allowed": 405,
     "request_timeout": 408,
     "payload_too_large": 413,

@@ -18,6 +18,9 @@ GOLDEN_INDEX = "golden.json"
 LIMITS = "limits.json"
 """What is known about the limits of the model's answers: see `model_format.limits`. Older entries have none."""
 
+CARD = "README.md"
+"""The model's card, for people, under the name by which Hugging Face looks for one. Older entries have none."""
+
 INPUT = "image"
 """The ONNX input: (batch, S, S, 3) uint8, RGB, with S pixels a side."""
 

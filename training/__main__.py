@@ -1,4 +1,4 @@
-"""Run `python -m training`, whose commands train, evaluate, check and tune."""
+"""Run `python -m training`, whose commands train, evaluate, describe, check and tune."""
 
 from __future__ import annotations
 

@@ -101,6 +101,18 @@ def _evaluate(args: Namespace) -> None:
         _note(f"Published {stored}, recalibrated on {report.data.images:,} images. Serve it with: bentoml serve")
 
 
+def _add_card(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "tag", metavar="TAG", help="model in the store, as in `bentoml models list`; NAME alone is its newest version"
+    )
+
+
+def _card(args: Namespace) -> None:
+    from training.report.card import of_stored
+
+    write(of_stored(args.tag))
+
+
 def _add_check(parser: ArgumentParser) -> None:
     from training.checks import command
 
@@ -190,6 +202,15 @@ PROGRAM = Program(
             usage="TAG --data DIR [options]",
             add=_add_evaluate,
             run=_evaluate,
+        ),
+        Command(
+            name="card",
+            help="print the card of a stored model: what it is, how good for whom, its limits",
+            usage="TAG",
+            description="Print the card of a stored model as Markdown: what it is, from what data, how good it is and "
+            "for whom, and what it must not be used for. It begins as Hugging Face's model cards do.",
+            add=_add_card,
+            run=_card,
         ),
         Command(
             name="check",

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 import imaging
+from model_format import card as model_card
 from model_format.layout import FILES, Form, forms
 from model_format.metadata import Metadata
 from training import environment
@@ -25,7 +26,7 @@ from training.export import publish
 from training.export import recalibrate as recalibration
 from training.fields import DATASETS
 from training.forms import onnx_model
-from training.report import metrics, record
+from training.report import card, metrics, record
 from training.report.check_document import RejectedFile
 from training.report.document import Environment, EvaluatedData, EvaluatedModel, EvaluationReport
 from training.store import open_model
@@ -90,7 +91,9 @@ def recalibrate(tag: str, config: Config) -> str:
         described = recalibration.recalibrate(
             Path(stored.path), about, str(stored.tag), part, data_name(config), files, _load_keras
         )
-        return publish.publish(publish.new_tag(name), files, labels, described.to_metadata())
+        copy = publish.new_tag(name)
+        model_card.write(files, card.of_recalibrated(files, described, copy))
+        return publish.publish(copy, files, labels, described.to_metadata())
 
 
 def _open(tag: str) -> tuple[Any, Metadata]:

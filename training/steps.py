@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from model_format import card as model_card
 from training import backend, environment, folders, options
 from training.checks.run import of_training
 from training.choice.choose import choose, compares
@@ -34,7 +35,7 @@ from training.loop.compile import compile_for_evaluation
 from training.network import backbone
 from training.network.served import for_serving
 from training.report import calibration as calibrated
-from training.report import course, explaining, metrics, record
+from training.report import card, course, explaining, metrics, record
 from training.report.document import Data, Environment, TrainingReport
 from training.report.figures import Adjustment, Validation
 
@@ -233,6 +234,7 @@ def _publish(
     """Put the model into the store and say so in the report, as the last step; return the report."""
     tag = publish.new_tag(config.name)
     report = replace(report, model=replace(report.model, tag=tag, published=True))
+    model_card.write(out / "model", card.of_run(report, tag))
     # The report that names the tag is complete before the store is, so that a resumed run knows what it published.
     record.prepare(out, report, shown)
     labels = {"task": "image-classification", "framework": "keras", "data": report.data.name}

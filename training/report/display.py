@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 MISSING = "-"
+
+# Besides Markdown's own signs: mathematics, entities, and what becomes a link without any.
+_MARKDOWN = re.compile(r"[\\`*_{}\[\]<>|~&$@]|(?<=:)(?=//)|(?<=www)(?=\.)", re.I)
 
 # Unicode doesn't count these as printable, but Persian, emoji and Chinese names need them.
 _HARMLESS = "\u200c\u200d\u00a0\u3000"
@@ -43,6 +47,11 @@ def printable(name: str) -> str:
         character if character.isprintable() or character in _HARMLESS else character.encode("unicode_escape").decode()
         for character in name
     )
+
+
+def markdown(text: str) -> str:
+    """Return Markdown that shows `printable(text)` within a line or a table: no markup, no HTML, no links."""
+    return _MARKDOWN.sub(r"\\\g<0>", printable(text))
 
 
 def columns(text: str) -> int:

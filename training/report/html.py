@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from training.report import display
 from training.report.document import Report, TrainingReport
@@ -44,13 +44,12 @@ def render(report: Report, pictures: dict[str, bytes]) -> str:
     )
 
 
-def template(name: str) -> Template:
-    """Return a template of this package, with escaping and with filters for numbers."""
+def template(name: str, **options: Any) -> Template:
+    """Return a template of this package, with filters for numbers, and with HTML's escaping unless `options` differ."""
     from jinja2 import Environment, FileSystemLoader
 
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
+    options = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True} | options
+    environment = Environment(loader=FileSystemLoader(_TEMPLATES), **options)
     environment.filters.update(
         percent=display.percent,
         decimal=display.decimal,

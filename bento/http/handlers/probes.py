@@ -17,7 +17,8 @@ from bento.lifecycle import Lifecycle
 from bento.settings import Settings
 from bento.telemetry import metrics
 
-_TEXT, _JSON = b"text/plain; charset=utf-8", b"application/json"
+_TEXT, _JSON, _MARKDOWN = b"text/plain; charset=utf-8", b"application/json", b"text/markdown; charset=utf-8"
+_VARY = (b"vary", b"Accept")
 
 
 class Probes:
@@ -105,8 +106,14 @@ class Probes:
 
     async def version(self, request: Request) -> Answer:
         """GET /version."""
-        self.ready_predictor()
-        return 200, _JSON, self._version, []
+        served = self.ready_predictor().pipeline.model.served
+        if not request.accepts(b"text/markdown"):
+            return 200, _JSON, self._version, [_VARY]
+        card = await asyncio.to_thread(served.card)
+        if card is None:
+            command = f"python -m training card {served.tag}"
+            raise RequestError("no_card", f"{served.tag} was stored without a card; `{command}` prints what is known")
+        return 200, _MARKDOWN, card.encode(), [_VARY]
 
     async def document(self, request: Request) -> Answer:
         """GET /openapi.json."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bento.http.handlers.probes import Probes
-from bento.http.routes.route import JSON, LOADING, TEXT, Route
+from bento.http.routes.route import JSON, LOADING, MARKDOWN, TEXT, Route
 from bento.http.schemas import Version
 
 _PROBE: Mapping[str, Any] = {"tag": "health", "answers": {TEXT: str}}
@@ -61,9 +61,10 @@ ROUTES = (
         operation="version",
         tag="about",
         summary="Report what is running",
-        description="The answer has the model's tag, digest and classes, and the versions that answers depend on.",
-        answers={JSON: Version},
-        answer="The model and the libraries.",
-        errors=LOADING,
+        description="The answer has the model's tag, digest and classes, and the versions that answers depend on. "
+        "`Accept: text/markdown` asks for the model's card instead.",
+        answers={JSON: Version, MARKDOWN: str},
+        answer="The model and the libraries, or the model's card.",
+        errors=("no_card", *LOADING),
     ),
 )

@@ -26,6 +26,7 @@ _MEANINGS = {
     "not_found": "there is no such model, or not of this version",
     "explanations_off": "the service runs a form of the model that can't be explained; `RUNTIME=keras` can",
     "limits_off": "the model was stored without what `unknown` and `coverage` need",
+    "no_card": "the model was stored without a card",
     "request_timeout": "the body took too long to arrive",
     "payload_too_large": "the body has too many bytes",
     "image_too_large": "the image has too many pixels",

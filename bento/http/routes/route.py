@@ -11,7 +11,7 @@ from bento.http.schemas import Coverage, Problem, TopK
 
 Handler = Callable[[Request], Awaitable[Answer]]
 
-JSON, PNG, TEXT, HTML = "application/json", "image/png", "text/plain", "text/html"
+JSON, PNG, TEXT, HTML, MARKDOWN = "application/json", "image/png", "text/plain", "text/html", "text/markdown"
 BYTES, FORM = "application/octet-stream", "multipart/form-data"
 IMAGES = (
     *("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "image/tiff"),

@@ -71,7 +71,11 @@ def test_the_store_entry_has_what_the_service_needs(run: Run, sandbox: Sandbox) 
     assert about["metadata"]["image_size"] == 16
     assert about["metadata"]["data"]["fingerprint"] == run[1]["data"]["fingerprint"]
     assert about["labels"]["data"] == "data"
-    assert {"model.keras", "model.onnx", "golden"} <= {file.name for file in entry.iterdir()}
+    assert {"model.keras", "model.onnx", "golden", "README.md"} <= {file.name for file in entry.iterdir()}
+    card = (entry / "README.md").read_text()
+    assert f"{100 * run[1]['test']['accuracy']:.1f}%" in card
+    assert "2 unusable" in card
+    assert sandbox.run("card", run[1]["model"]["tag"]).stdout == card
     golden = json.loads((entry / "golden" / "golden.json").read_text())
     assert {image["class"] for image in golden} == {"blue", "green", "red"}
 

@@ -13,9 +13,9 @@ from training.cli import PROGRAM
 LIBRARIES = {"numpy", "rich", "tensorflow", "keras", "bentoml", "matplotlib", "optuna"}
 
 
-def test_the_help_lists_the_four_commands_and_says_what_bare_options_mean() -> None:
+def test_the_help_lists_the_five_commands_and_says_what_bare_options_mean() -> None:
     text = PROGRAM.help()
-    assert all(f"\n  {command} " in text for command in ("train", "evaluate", "check", "tune"))
+    assert all(f"\n  {command} " in text for command in ("train", "evaluate", "card", "check", "tune"))
     assert "python -m training --data photos" in text
 
 
@@ -38,7 +38,7 @@ def test_the_help_imports_no_library() -> None:
 
 def test_an_unknown_command_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert PROGRAM.main(["evalute", "image_classifier"]) == 2
-    message = "error: there is no command evalute; choose one of train, evaluate, check, tune\n"
+    message = "error: there is no command evalute; choose one of train, evaluate, card, check, tune\n"
     assert capsys.readouterr() == ("", message)
 
 

@@ -54,7 +54,7 @@ def test_images_that_are_too_small_get_the_small_network_without_a_comparison(
     told = choose.read(tmp_path / "run")
     assert told is not None
     assert told.reason == "images of 8 pixels are too small for a pretrained network"
-    assert caplog.messages == [f"training the small network: {told.reason}"]
+    assert caplog.messages == [f"training the small network without a comparison: {told.reason}"]
     assert choose.choose(chosen, tmp_path / "other", 1) is chosen
     assert choose.read(tmp_path / "other") is None
 
