@@ -69,6 +69,7 @@ def server(command: str, checkout: Path, environment: dict[str, str]) -> Iterato
         end_tree(process)
 
 
+@pytest.mark.timeout(1200)  # it trains three models, and compares networks for one of them
 def test_every_command_of_the_readme_works(checkout: Path, tmp_path: Path) -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl, which the README uses, is not installed")
