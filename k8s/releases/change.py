@@ -16,6 +16,7 @@ from k8s.releases import counts, records
 from k8s.releases.canary import filled
 from k8s.releases.helm import Helm, objects
 from k8s.releases.lock import Lock
+from k8s.releases.route import Routes
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +102,9 @@ def recover(helm: Helm, cluster: Cluster, name: str, lock: Lock) -> None:
         helm.uninstall(name)
     else:
         logger.info("%s: revision %d was left %s: rolling back to revision %d", name, stuck, status, good)
-        counts.keep(cluster, helm, name, helm.values(name, good), undoing=True)
+        before = helm.values(name, good)
+        counts.keep(cluster, helm, name, before, undoing=True)
+        Routes(cluster, helm, name).drain(before)
         helm.rollback(name, good)
         # The rollback undoes the objects, but the record would stay `pending` in the history.
         records.delete(cluster, name, stuck)
@@ -142,6 +145,7 @@ class Change:
         self._own = (self._before or 0) + 1
         """The revision that helm makes."""
         self.good = good_revision(before, lock.trying)
+        self._routes = Routes(cluster, helm, name)
 
     def upgrade(self, chart: str, values: Json, check: Check = unchecked, *, proved: bool = True) -> int:
         """Upgrade to a chart with values, and return the new revision. See `_make`."""
@@ -168,6 +172,7 @@ class Change:
         self._lock.begin(self.good)
         try:
             counts.keep(self._cluster, self._helm, self._name, values)
+            self._routes.drain(values)
             act()
             released = self._images()
             asked = "replicaCount" in values.get("canary", {})
@@ -236,6 +241,7 @@ class Change:
             self._lock.hold()
             now = latest(self._helm.history(name))
             if now == self._before:
+                self._routes.restore()
                 done = "nothing was changed"
             elif now != self._own:
                 raise self._taken_over()
@@ -243,7 +249,9 @@ class Change:
                 self._helm.uninstall(name)
                 done = f"the new release {name} is removed"
             else:
-                counts.keep(self._cluster, self._helm, name, self._helm.values(name, good), undoing=True)
+                before = self._helm.values(name, good)
+                counts.keep(self._cluster, self._helm, name, before, undoing=True)
+                self._routes.drain(before)
                 self._helm.rollback(name, good)
                 restored = self._images()
                 self._wait("server", self._deadline.for_undoing())
