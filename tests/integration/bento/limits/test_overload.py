@@ -143,7 +143,9 @@ def test_a_burst_from_idle_fills_the_queue_and_not_more(target: Server) -> None:
     refused = target.metric("image_classifier_shed_total", reason="queue_full")
     result = openloop.run(target.port, SMALL, 100_000, 0.004, idle_connections=400)
     assert (result.sent, result.failed) == (400, {})
-    assert 10 <= result.accepted.count <= 256
+    # While the last of them are read, the first are computed and make room.
+    made_room = sum(slot.accepted for slot in result.timeline if slot.start <= result.rejected.max)
+    assert 10 <= result.accepted.count <= 256 + made_room
     assert result.accepted.max <= 2 * DEADLINE
     assert target.metric("image_classifier_shed_total", reason="queue_full") - refused > 20
 
