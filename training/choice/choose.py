@@ -134,7 +134,9 @@ class _Comparison:
         if config.fine_tune_layers:
             epochs = self._affordable_epochs(size)
             tuned = candidates.tuned(size, config, epochs or None)
-            if epochs:
+            if best.figures[0] == 1:
+                self._leave_out(tuned, "without fine-tuning it is right about every image")
+            elif epochs:
                 self._try(tuned)
             else:
                 self._leave_out(tuned, f"it would take longer than --budget {config.budget}")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import logging
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,19 +13,14 @@ import numpy as np
 from training import environment
 from training.choice.candidates import Candidate
 from training.choice.images import Images
+from training.choice.trainer import Trainer
 from training.config import Config
 from training.data.part import Part
 from training.data.split import folds
 from training.features import discriminant
 from training.features.frozen import FrozenFeatures
-from training.input.parts import batches, training_batches
-from training.loop import phases
-from training.loop.checkpoint import Progress, Unsaved
 from training.loop.head import FOLDS
 from training.network import backbone
-from training.progress import console
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -67,7 +60,8 @@ def run(candidate: Candidate, images: Images, folds: Folds, config: Config, stat
     with contextlib.suppress(OSError, ValueError, KeyError), np.load(kept) as found:
         return Result(found["probabilities"], float(found["seconds"]))
     started = environment.clock()
-    found = [_predict(settled, images, trained, held_out) for trained, held_out in folds.pairs]
+    trainer = Trainer(settled.for_images(folds.trained_on), images)
+    found = [trainer.predict(trained, held_out) for trained, held_out in folds.pairs]
     result = Result(np.concatenate(found), environment.clock() - started)
     state.mkdir(parents=True, exist_ok=True)
     partial = state / f"{os.getpid()}.new.npz"
@@ -97,34 +91,6 @@ def run_frozen(features: FrozenFeatures, images: Images, part: Part, folds_: Fol
         )
         found += [head(values) for _, values in features.read(part.rows[held_out])]
     return Result(np.concatenate(found), environment.clock() - started)
-
-
-def _predict(config: Config, images: Images, trained: np.ndarray, held_out: np.ndarray) -> np.ndarray:
-    data, others = images.dataset(config.image_size, trained), images.dataset(config.image_size, held_out)
-    settled = config.for_images(len(trained))
-    environment.start_keras(config.seed)
-    import keras
-
-    # Layers are numbered for each process, and the training that follows must name its own as any other.
-    keras.backend.clear_session()
-    shuffled = training_batches(data.parts["train"], data, settled)
-    with _silent():
-        model, _ = phases.run(settled, data, shuffled, None, Unsaved(), Progress())
-        return np.asarray(model.predict(batches(others.parts["train"], others), verbose=0))
-
-
-@contextlib.contextmanager
-def _silent() -> Iterator[None]:
-    """Keep the epochs of a candidate from the console, where they would be taken for those of the run."""
-    loop, quiet = logging.getLogger("training.loop"), console.quiet
-    level = loop.level
-    loop.setLevel(logging.ERROR)
-    console.quiet = True
-    try:
-        yield
-    finally:
-        loop.setLevel(level)
-        console.quiet = quiet
 
 
 def _key(candidate: Candidate, images: Images, folds: Folds, config: Config) -> str:

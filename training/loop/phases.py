@@ -63,6 +63,7 @@ def run(
     checkpoint: Checkpoint,
     progress: Progress,
     workers: Workers = Workers(),  # noqa: B008 - it is frozen
+    model: Any = None,
 ) -> tuple[Any, Progress]:
     """Train all phases, starting from `progress`; return the model with the best epoch's weights, and the progress.
 
@@ -76,6 +77,8 @@ def run(
         checkpoint: written after every epoch.
         progress: that of a new run or of the checkpoint.
         workers: the workers of this training.
+        model: a network of `config` for a new run. If it was trained before, it keeps its compiled steps; the caller
+            has reset its weights and its optimiser.
     """
     from training.loop import head
     from training.loop.fit import fit
@@ -85,7 +88,7 @@ def run(
         model = checkpoint.load_model(progress)
         logger.info("resuming after epoch %d", progress.epochs)
     else:
-        model = network.build(config, len(data.class_names))
+        model = model or network.build(config, len(data.class_names))
         if not config.is_pretrained:
             whitening.fit(model, train.sample(whitening.images_needed(config.image_size)))
     if _extended(phases, progress):
@@ -94,11 +97,14 @@ def run(
         progress.stopped, progress.phases[-1]["most_epochs"] = "", phase.epochs
     if progress.stopped:
         checkpoint.restore_best(model, progress)
+    compiled = model.compiled and not progress.epochs
     for number, phase in enumerate(phases):
         if number < len(progress.phases) - 1 or (number == len(progress.phases) - 1 and progress.stopped):
             continue
         if number == len(progress.phases):
-            _begin(phase, model, config, train.num_batches, progress)
+            if not compiled:
+                _prepare(phase, model, config, train.num_batches)
+            _begin(phase, model, progress)
             _tell(number, phases, progress, model)
         if phase is _HEAD:
             progress = head.fit(model, data, validation, config, checkpoint, progress, workers)
@@ -110,11 +116,14 @@ def run(
     return model, progress
 
 
-def _begin(phase: Phase, model: Any, config: Config, steps: int, progress: Progress) -> None:
+def _prepare(phase: Phase, model: Any, config: Config, steps: int) -> None:
     if phase.layers is not None:
         _freeze(pretrained.backbone_of(model), phase.layers)
     if phase is not _HEAD:
         compile_model(model, _of(phase, config), steps)
+
+
+def _begin(phase: Phase, model: Any, progress: Progress) -> None:
     progress.stopped = ""
     progress.phases.append(
         {

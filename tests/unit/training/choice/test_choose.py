@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from tests.folders import write_tree
+from training import environment
 from training.choice import choose
 from training.choice.candidates import Candidate
 from training.choice.choose import _Comparison, _Tried
-from training.choice.comparison import Result
+from training.choice.comparison import Folds, Result
 from training.choice.images import load_all
 from training.config import Config
+from training.errors import UsageError
 from training.features.extractor import Cost
 
 
@@ -41,6 +43,36 @@ def test_the_cheapest_wins_if_no_other_is_surely_better() -> None:
 def test_of_two_that_cost_the_same_the_more_accurate_wins() -> None:
     frozen, tuned = [1] * 80 + [0] * 20, [1] * 79 + [0, 1, 1] + [0] * 18
     assert best(tried("frozen", frozen, 5), tried("tuned", tuned, 5.2)) == "tuned"
+
+
+def decided(tmp_path: Path, config: Config, *candidates: _Tried) -> Config:
+    comparison = _Comparison.__new__(_Comparison)
+    comparison._config, comparison._out, comparison._tried = config, tmp_path, list(candidates)
+    comparison._folds = Folds([(np.arange(400), np.arange(100))])
+    comparison._started = environment.clock()
+    return comparison._decide()
+
+
+def test_the_reason_says_what_is_gained_by_a_network_that_is_not_the_most_accurate(tmp_path: Path) -> None:
+    small, large = [1] * 80 + [0] * 20, [1] * 79 + [0, 1, 1] + [0] * 18
+    decided(tmp_path, Config(data="x"), tried("small", small, 0.3), tried("large", large, 5))
+    told = choose.read(tmp_path)
+    assert told is not None
+    assert (told.chosen, told.reason) == (
+        "small",
+        "it costs less to serve than large, which is not clearly more accurate",
+    )
+    assert [round(one.accuracy or 0, 2) for one in told.candidates] == [0.8, 0.81]
+    decided(tmp_path, Config(data="x"), tried("small", small, 0.3), tried("large", [1] * 100, 5))
+    again = choose.read(tmp_path)
+    assert again is not None
+    assert (again.chosen, again.reason) == ("large", "it is the most accurate")
+
+
+def test_a_limit_that_no_network_keeps_is_refused_with_the_fastest(tmp_path: Path) -> None:
+    slow = [_Tried(Candidate(str(ms), {}), cost=Cost(ms, 1.0), left_out="too slow") for ms in (3.1, 0.62)]
+    with pytest.raises(UsageError, match=r"--max-ms 0\.1 is too low: the fastest network takes 0\.62 ms per image"):
+        decided(tmp_path, Config(data="x", max_ms=0.1), *slow)
 
 
 def test_images_that_are_too_small_get_the_small_network_without_a_comparison(
