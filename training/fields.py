@@ -247,7 +247,8 @@ class Fields:
     patience: int | None = option(
         None,
         "training",
-        "epochs without a better validation loss before training stops (default: a third of --epochs, at least 5)",
+        "epochs without a better validation loss before training stops (default: a third of --epochs, at least 5; "
+        "fine-tuning goes through all epochs and keeps the last)",
         low=1,
     )
     refit: bool = option(

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from training import environment
-from training.choice import candidates, comparison
+from training.choice import budget, candidates, comparison
 from training.choice import cost as costs
 from training.choice.candidates import SMALL, Candidate
 from training.choice.comparison import Folds, Result
@@ -29,20 +29,17 @@ logger = logging.getLogger(__name__)
 FOLDER = "choice"
 _FILE = "choice.json"
 
-_MOST, _MOST_UNTUNED = 1_500, 10_000
-"""Images of a comparison, with and without a candidate whose layers are trained."""
+_MOST_UNTUNED = 10_000
+"""Images of a comparison without a candidate whose layers are trained."""
 _ENOUGH = 200
 """Held-out images that are worth the time of a further fold."""
 _FOLDS = 5
-_STEP = 8.0
-"""Time of a step of training for an image, over that of a prediction as ONNX, where the last layers are trained."""
-_FEWEST_EPOCHS = 4
+_CLEARLY = 2
+"""Standard errors by which a larger size must be ahead of the smallest one for fine-tuning to be tried there too."""
 _SHORT = 0.25
 """Fraction of its epochs by which the small network shows whether it is worth the others."""
 _HOPELESS = 0.15
 """More accuracy than the other epochs would add."""
-_SHARE = 0.9
-"""Fraction of the budget that is planned."""
 
 
 def choose(config: Config, out: Path, workers: int) -> Config:
@@ -112,6 +109,7 @@ class _Comparison:
         self._small = candidates.small(config)
         frozen = [backbone.settle(candidates.frozen(size).config(config)) for size in sizes]
         self._images = load_all(config, [backbone.settle(self._small.config(config)), *frozen])
+        self._budget = budget.Budget(config, self._images)
         self._extract = Extractor(frozen[0])
         self._costs: dict[int, Cost] = {size: self._extract.cost(size) for size in sizes}
         self._small_cost: Cost | None = None
@@ -120,8 +118,8 @@ class _Comparison:
     def run(self) -> Config:
         """Compare, tell and write the result; return the configuration of the best candidate."""
         images, config = self._images, self._config
-        tunes = config.fine_tune_layers > 0 and self._affordable_epochs(self._sizes[0]) > 0
-        self._folds = self._divided(images.sample(_MOST if tunes else _MOST_UNTUNED, config.seed))
+        tunes = config.fine_tune_layers > 0 and self._budget.affordable(self._sizes[0], self._costs[self._sizes[0]]) > 0
+        self._folds = self._divided(images.sample(budget.MOST if tunes else _MOST_UNTUNED, config.seed))
         logger.info(
             "choosing a network: each is trained on %s images and compared on %s others, none of them a test image",
             f"{self._folds.trained_on:,}",
@@ -130,16 +128,11 @@ class _Comparison:
         frozen = [self._try(candidates.frozen(size)) for size in self._sizes]
         best = self._best(frozen)
         self._try_small(best)
-        size = int(best.candidate.options["image_size"])
         if config.fine_tune_layers:
-            epochs = self._affordable_epochs(size)
-            tuned = candidates.tuned(size, config, epochs or None)
-            if best.figures[0] == 1:
-                self._leave_out(tuned, "without fine-tuning it is right about every image")
-            elif epochs:
-                self._try(tuned)
-            else:
-                self._leave_out(tuned, f"it would take longer than --budget {config.budget}")
+            self._try_tuned(self._sizes[0], best)
+            size = int(best.candidate.options["image_size"])
+            if best.result and _difference(best, frozen[0]) > _CLEARLY * _standard_error(best, frozen[0]):
+                self._try_tuned(size, best, whole=True)
         return self._decide()
 
     def _try_small(self, best: _Tried) -> None:
@@ -160,16 +153,16 @@ class _Comparison:
         else:
             self._try(self._small)
 
-    def _affordable_epochs(self, size: int) -> int:
-        """Return how many epochs of fine-tuning the rest of the budget allows, with their comparison; 0 for too few."""
-        config = self._config
-        train = len(self._images) - round(config.validation_fraction * len(self._images))
-        compared = min(train, _MOST)
-        left = _SHARE * config.budget_seconds - (environment.clock() - self._started)
-        wanted = backbone.settle(candidates.tuned(size, config, None).config(config)).for_images(train).epochs or 1
-        an_epoch = _STEP * self._costs[size].milliseconds / 1000 / environment.speed() * (train + compared)
-        epochs = min(wanted, int(left / an_epoch))
-        return epochs if epochs >= min(_FEWEST_EPOCHS, wanted) else 0
+    def _try_tuned(self, size: int, frozen: _Tried, *, whole: bool = False) -> None:
+        """Fine-tune at `size`, unless that can't help or takes too long; if `whole`, only with all epochs."""
+        epochs = self._budget.affordable(size, self._costs[size])
+        tuned = candidates.tuned(size, self._config, epochs or None)
+        if frozen.figures[0] == 1:
+            self._leave_out(tuned, "without fine-tuning it is right about every image")
+        elif epochs and (not whole or epochs == self._budget.wanted(size)):
+            self._try(tuned)
+        else:
+            self._leave_out(tuned, f"it would take longer than --budget {self._config.budget}")
 
     def _divided(self, chosen: np.ndarray) -> Folds:
         images = self._images

@@ -35,7 +35,8 @@ def fit(
 
     Args:
         model: compiled; when resuming, with the weights and optimiser state of `progress`.
-        train, validation: the data. Without validation, the last epoch is the best and training doesn't stop early.
+        train, validation: the data. Without `validation`, or with a `patience` of None, the last epoch is the best and
+            training doesn't stop early.
         config: settled by `for_images`.
         checkpoint: written after every epoch.
         progress: the state to start from; `Progress()` for a new run.
@@ -50,7 +51,7 @@ def fit(
         Diverged: the loss is not finite, or has long been that of a network worse than a guess.
     """
     early_stopping = None
-    if validation is not None:
+    if validation is not None and config.patience is not None:
         early_stopping = keras.callbacks.EarlyStopping("val_loss", patience=config.patience)
     with stoppable(workers, checkpoint.run) as interruption, guarded(workers):
         loop = _Loop(train, checkpoint, progress, early_stopping, interruption, config, workers)
@@ -160,7 +161,7 @@ class _Loop(keras.callbacks.Callback):  # type: ignore[misc]
             self._end_diverged(epoch, f"is {logs['loss']:.4g}, and the network has long been no better than a guess")
         progress.epochs, progress.images_an_epoch = epoch + 1, self._train.images_an_epoch
         progress.seconds += self._train_seconds
-        better = not held_out or logs["val_loss"] < progress.best_loss
+        better = self._early_stopping is None or logs["val_loss"] < progress.best_loss
         if better or not progress.best_epoch:
             progress.best_epoch, progress.best_loss = epoch + 1, float(logs["val_loss" if held_out else "loss"])
         pruner = self._train.pruner

@@ -88,6 +88,13 @@ def test_a_single_rate_overrides_the_preset() -> None:
     assert rates == PRESETS["overhead"] | {"rotation": 0.0}
 
 
+@pytest.mark.parametrize(("images", "batch_size", "epochs"), [(60, 16, 20), (900, 32, 9), (20_000, 64, 8)])
+def test_fine_tuning_goes_through_few_epochs_and_keeps_the_last(images: int, batch_size: int, epochs: int) -> None:
+    config = Config(data="x", backbone="efficientnet-lite0").for_images(images)
+    assert (config.batch_size, config.epochs, config.patience) == (batch_size, epochs, None)
+    assert Config(data="x", backbone="efficientnet-lite0", patience=3).for_images(images).patience == 3
+
+
 @pytest.mark.parametrize(("images", "batch_size", "epochs"), [(200, 16, 60), (1440, 32, 23), (45_000, 64, 20)])
 def test_few_images_get_small_batches_and_many_epochs(images: int, batch_size: int, epochs: int) -> None:
     config = Config(data="x").for_images(images)
