@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from training.export.calibration import LEAST_IMAGES, scores_of
+from training.features.discriminant import log_frequencies
 from training.report.figures import Adjustment, Balanced
 
 logger = logging.getLogger(__name__)
@@ -74,38 +75,30 @@ def choose(scores: np.ndarray, labels: np.ndarray, counts: np.ndarray, seed: int
     prior = log_frequencies(counts)
     answers = {strength: (scores - strength * prior).argmax(axis=1) for strength in (0.0, *STRENGTHS)}
     accuracy = {strength: float((answer == labels).mean()) for strength, answer in answers.items()}
-    f1 = {strength: _macro_f1(labels, answer, len(counts)) for strength, answer in answers.items()}
+    f1 = {strength: _macro_f1(labels, answer) for strength, answer in answers.items()}
     allowed = float(np.sqrt(accuracy[0.0] * (1 - accuracy[0.0]) / len(labels)))
     near = [strength for strength in answers if accuracy[0.0] - accuracy[strength] <= allowed]
     best = max(near, key=lambda strength: (f1[strength], -strength))
     before, after = (Balanced(accuracy[strength], f1[strength]) for strength in (0.0, best))
     if not best:
         return Adjustment(0.0, "no strength improves macro F1 without costing too much accuracy", before, before)
-    error = _standard_error(labels, answers[0.0], answers[best], len(counts), seed)
+    error = _standard_error(labels, answers[0.0], answers[best], seed)
     if f1[best] - f1[0.0] <= error:
         reason = f"macro F1 would gain only {f1[best] - f1[0.0]:.3f}, which may be chance"
         return Adjustment(0.0, reason, before, before)
     return Adjustment(best, None, before, after)
 
 
-def log_frequencies(counts: np.ndarray) -> np.ndarray:
-    """Return the logarithm of each class's share of the images, (C,); a class without any has half an image."""
-    shares: np.ndarray = np.log(np.maximum(counts, 0.5) / counts.sum())
-    return shares
+def _macro_f1(labels: np.ndarray, answers: np.ndarray) -> float:
+    from sklearn.metrics import f1_score
+
+    return float(f1_score(labels, answers, labels=np.unique(labels), average="macro", zero_division=0))
 
 
-def _macro_f1(labels: np.ndarray, answers: np.ndarray, classes: int) -> float:
-    right = np.bincount(labels[labels == answers], minlength=classes)
-    true, predicted = (np.bincount(each, minlength=classes) for each in (labels, answers))
-    return float((2 * right[true > 0] / (true + predicted)[true > 0]).mean())
-
-
-def _standard_error(labels: np.ndarray, first: np.ndarray, second: np.ndarray, classes: int, seed: int) -> float:
+def _standard_error(labels: np.ndarray, first: np.ndarray, second: np.ndarray, seed: int) -> float:
     rng = np.random.default_rng(seed)
     gains = []
     for _ in range(_RESAMPLES):
         some = rng.integers(0, len(labels), len(labels))
-        gains.append(
-            _macro_f1(labels[some], second[some], classes) - _macro_f1(labels[some], first[some], classes),
-        )
+        gains.append(_macro_f1(labels[some], second[some]) - _macro_f1(labels[some], first[some]))
     return float(np.std(gains))

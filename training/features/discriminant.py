@@ -144,11 +144,8 @@ class _Sums:
         return result
 
     def log_prior(self, balanced: bool) -> np.ndarray:
-        """Return the logarithm of each class's share, (C,), or zeros. A class without a sample has half of one."""
-        if balanced:
-            return np.zeros(len(self.counts))
-        shares: np.ndarray = np.log(np.maximum(self.counts, 0.5) / self.counts.sum())
-        return shares
+        """Return the logarithm of each class's share, (C,), or zeros."""
+        return np.zeros(len(self.counts)) if balanced else log_frequencies(self.counts)
 
     def solve(self, shrinkage: float) -> tuple[np.ndarray, np.ndarray]:
         """Return the kernel (D, C) and the bias (C,) for classes of equal size."""
@@ -166,6 +163,12 @@ class _Sums:
         means[self.counts == 0] = sums.sum(axis=0) / number
         kernel = cho_solve(cho_factor(covariance, lower=True), means.T)
         return kernel, -0.5 * (means * kernel.T).sum(axis=1)
+
+
+def log_frequencies(counts: np.ndarray) -> np.ndarray:
+    """Return the logarithm of each class's share of the images, (C,); a class without any has half an image."""
+    shares: np.ndarray = np.log(np.maximum(counts, 0.5) / counts.sum())
+    return shares
 
 
 def _scale(scores: np.ndarray, priors: np.ndarray, labels: np.ndarray) -> tuple[float, float]:

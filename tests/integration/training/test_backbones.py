@@ -124,9 +124,11 @@ def test_only_the_last_layers_are_tuned_and_batch_normalisation_never(source: tu
     model, progress = network.build(config, 2), Progress()
     before = [weight.numpy() for weight in pretrained.weights(model)]
     head, tuning = phases.plan(config)
-    phases._begin(head, model, config, 1, progress)
+    phases._prepare(head, model, config, 1)
+    phases._begin(head, model, progress)
     assert len(model.trainable_variables) == 2
-    phases._begin(tuning, model, config, 1, progress)
+    phases._prepare(tuning, model, config, 1)
+    phases._begin(tuning, model, progress)
     model.fit(pixels(), np.eye(2)[[0, 1, 0]], epochs=2, verbose=0)
     built = pretrained.backbone_of(model)
     moved = [
