@@ -84,6 +84,6 @@ def test_fine_tuning_can_be_left_out() -> None:
 
 
 def test_a_pretrained_network_needs_fewer_epochs_than_one_from_scratch() -> None:
-    for images, pretrained, scratch in ((100, 20, 60), (900, 8, 20), (100_000, 8, 20)):
+    for images, pretrained, scratch in ((100, 20, 60), (900, 9, 20), (100_000, 8, 20)):
         assert Config(data="x", backbone="vgg16").for_images(images).epochs == pretrained
         assert Config(data="x", backbone="none").for_images(images).epochs == scratch
