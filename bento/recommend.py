@@ -99,7 +99,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def _measured(served: ServedModel, most: int, threads: int) -> tuple[CostCurve, float, bool]:
-    image, decode_seconds = golden_pixels(served.golden_images, served.image_size)
+    image, decode_seconds = golden_pixels(served.golden_images, served.image_size, served.resize)
     cost = measure(runtime.load(served.runtime, served.path, 1), image, most)
     inline = decode_seconds + cost.seconds(1) < INLINE_BELOW
     if not inline and threads > 1:

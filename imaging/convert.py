@@ -1,4 +1,4 @@
-"""Convert an image of any Pillow mode to an 8-bit square. Knows nothing of files, formats or orientation."""
+"""Scale an image of any Pillow mode, and convert it to 8 bits. Knows nothing of files, formats or orientation."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image, ImageCms
 
 
-def to_square(image: Image.Image, size: int) -> Image.Image:
-    """Stretch `image` to (size, size). Return RGB, or RGBA if the image has transparency.
+def scaled(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Scale `image` to `size`, (width, height). Return RGB, or RGBA if the image has transparency.
 
     16-bit integers are divided by 257, so that a pixel's result depends on its own value only. 32-bit
     integers and floats declare no range: 0..1 (floats), 0..255 and 0..65535 are recognised by the
@@ -43,9 +43,9 @@ def _without_key_grey(image: Image.Image) -> Image.Image:
     return Image.merge("LA", (grey, opaque)).convert("RGBA")
 
 
-def _resize(image: Image.Image, size: int) -> Image.Image:
+def _resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     # Pillow would copy an image that already has the size. For small images that copy is noticeable.
-    return image if image.size == (size, size) else image.resize((size, size), Image.Resampling.BILINEAR)
+    return image if image.size == size else image.resize(size, Image.Resampling.BILINEAR)
 
 
 def _finite(image: Image.Image) -> Image.Image:

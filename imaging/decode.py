@@ -11,10 +11,10 @@ import numpy as np
 from PIL import AvifImagePlugin, Image, ImageFile, JpegImagePlugin
 
 from imaging import heif, netpbm
-from imaging.convert import to_square
 from imaging.errors import CorruptImage, ImageError, ImageTooLarge, UnsupportedMediaType
 from imaging.guard import is_single_pass, refuse_endless, stream
 from imaging.metadata import MAX_BYTES, without_metadata
+from imaging.resize import STRETCH, Resize, squared
 from imaging.sniff import READS_HEIC, SUPPORTED, foreign_format, image_format
 
 POLICY_VERSION = 2
@@ -50,9 +50,10 @@ def decode(
     source: bytes | str | os.PathLike[str],
     size: int,
     *,
+    resize: Resize = STRETCH,
     max_pixels: int = DEFAULT_MAX_PIXELS,
 ) -> np.ndarray:
-    """Decode the first frame of an image and stretch it to a square.
+    """Decode the first frame of an image and make it a square.
 
     EXIF orientation is applied, transparency is laid over white, and every mode becomes 8-bit RGB. A JPEG
     much larger than `size` is decoded at a reduced scale, never below twice `size`.
@@ -60,6 +61,8 @@ def decode(
     Args:
         source: the encoded image, or the path of its file.
         size: width and height of the result, in pixels.
+        resize: what happens to an image that is no square: it is stretched, scaled down until all of it fits, with grey
+            bars beside it (letterbox), or its middle is cut out (crop).
         max_pixels: most pixels that the header may declare; at most Pillow's own limit of 89,478,485. Four times as
             many for a baseline JPEG that is decoded at a reduced scale, of which a quarter is decoded at most.
 
@@ -73,11 +76,15 @@ def decode(
         CorruptImage: the image is truncated, undecodable, or made to keep a decoder busy for minutes.
         OSError: the file can't be read.
     """
-    return decode_sizes(source, (size,), max_pixels=max_pixels)[0]
+    return decode_sizes(source, (size,), resize=resize, max_pixels=max_pixels)[0]
 
 
 def decode_sizes(
-    source: bytes | str | os.PathLike[str], sizes: Sequence[int], *, max_pixels: int = DEFAULT_MAX_PIXELS
+    source: bytes | str | os.PathLike[str],
+    sizes: Sequence[int],
+    *,
+    resize: Resize = STRETCH,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
 ) -> list[np.ndarray]:
     """Return what `decode` returns for each of `sizes`; what is no JPEG is decoded once. Raises as `decode` does."""
     data = source if isinstance(source, bytes) else Path(source).read_bytes()
@@ -89,7 +96,7 @@ def decode_sizes(
     try:
         if format_ == "PPM":
             image = netpbm.read(data, max_pixels)
-            return [np.array(to_square(image, size)) for size in sizes]
+            return [np.array(squared(image, size, resize)) for size in sizes]
         data = (
             heif.primary_image(data, format_, max_pixels)
             if format_ in ("AVIF", "HEIF")
@@ -97,8 +104,8 @@ def decode_sizes(
         )
         refuse_endless(data, format_)
         if format_ != "JPEG":
-            return _squares(data, format_, sizes, max_pixels)
-        return [_squares(data, format_, (size,), max_pixels)[0] for size in sizes]
+            return _squares(data, format_, sizes, resize, max_pixels)
+        return [_squares(data, format_, (size,), resize, max_pixels)[0] for size in sizes]
     except (ImageError, MemoryError):
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
@@ -109,7 +116,7 @@ def decode_sizes(
         raise CorruptImage(f"truncated or undecodable {format_} image") from error
 
 
-def _squares(data: bytes, format_: str, sizes: Sequence[int], max_pixels: int) -> list[np.ndarray]:
+def _squares(data: bytes, format_: str, sizes: Sequence[int], resize: Resize, max_pixels: int) -> list[np.ndarray]:
     with _opened(data, format_) as image:
         width, height = image.size
         if format_ == "JPEG":
@@ -120,7 +127,7 @@ def _squares(data: bytes, format_: str, sizes: Sequence[int], max_pixels: int) -
             raise ImageTooLarge(f"{width} x {height} pixels, more than the {most:,} allowed")
         _scale_key_colour(image)
         image.load()
-        return [_square(image, size) for size in sizes]
+        return [_upright(image, squared(image, size, resize)) for size in sizes]
 
 
 def _opened(data: bytes, format_: str) -> ImageFile.ImageFile:
@@ -130,16 +137,10 @@ def _opened(data: bytes, format_: str) -> ImageFile.ImageFile:
     return Image.open(stream(data), formats=(format_,))
 
 
-def _square(image: ImageFile.ImageFile, size: int) -> np.ndarray:
+def _upright(image: ImageFile.ImageFile, square: Image.Image) -> np.ndarray:
     # The target is square and the filter symmetric, so the small result can be turned instead of the image.
-    square = to_square(image, size)
-    upright = _UPRIGHT.get(_orientation(image) or 1)
-    if upright is not None:
-        square = square.transpose(upright)
-    if square.mode == "RGBA":
-        white = Image.new("RGBA", square.size, "white")
-        square = Image.alpha_composite(white, square).convert("RGB")
-    return np.array(square)
+    turn = _UPRIGHT.get(_orientation(image) or 1)
+    return np.array(square if turn is None else square.transpose(turn))
 
 
 def _scale_key_colour(image: ImageFile.ImageFile) -> None:

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 from model_format.errors import FormatError
 
-SCHEMA = 1
+SCHEMA = 2
 """The newest schema that this code knows. Raise it when an older reader would misunderstand a new entry.
 
-A new field that older readers may ignore needs no new schema.
+A new field that older readers may ignore needs no new schema. 2: `resize`; an entry that stretches images is still
+written as 1, because older readers stretch them all.
 """
+Resize = Literal["stretch", "letterbox", "crop"]
+RESIZES: tuple[Resize, ...] = ("stretch", "letterbox", "crop")
 
 
 class TrainingData(TypedDict):
@@ -89,6 +92,8 @@ class Metadata:
     """Pixels a side that the model takes."""
     image_policy: int | None = None
     """Version of the rules by which the images were decoded: `imaging.POLICY_VERSION` of the training."""
+    resize: Resize = "stretch"
+    """What happens to an image that is no square."""
     data: TrainingData | None = None
     temperature: float | None = None
     """What the scores were divided by to calibrate them; 1 leaves them as they were."""
@@ -128,10 +133,14 @@ class Metadata:
             raise FormatError(
                 f"{tag} was not made by this project's training: its metadata names no classes or no image size"
             ) from error
+        resize = next((each for each in RESIZES if each == stored.get("resize", "stretch")), None)
+        if resize is None:
+            raise FormatError(f"{tag} resizes images by {stored['resize']!r}, which isn't one of {', '.join(RESIZES)}")
         baseline = stored.get("baseline")
         return cls(
             class_names=class_names,
             image_size=image_size,
+            resize=resize,
             image_policy=stored.get("image_policy"),
             data=stored.get("data"),
             temperature=stored.get("temperature"),
@@ -146,11 +155,13 @@ class Metadata:
 
     def to_metadata(self) -> dict[str, Any]:
         """Return the metadata as plain values, which BentoML stores."""
+        resize = None if self.resize == "stretch" else self.resize
         plain: dict[str, Any] = _without_none(
             {
-                "schema": SCHEMA,
+                "schema": SCHEMA if resize else 1,
                 "class_names": self.class_names,
                 "image_size": self.image_size,
+                "resize": resize,
                 "image_policy": self.image_policy,
                 "data": self.data,
                 "temperature": self.temperature,

@@ -8,14 +8,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import imaging
 from training.errors import UsageError
-from training.fields import DATASETS, Fields
+from training.fields import AUTO, DATASETS, Fields
 from training.recipes import PRESETS, RATES
 from training.url import is_url, parse
 
-AUTO, NONE, IMAGENET = "auto", "none", "imagenet"
+NONE, IMAGENET = "none", "imagenet"
 """Values of `backbone` and `weights` that are no name."""
 
 _TEXT_DATASETS = ("digits",)
@@ -58,6 +59,11 @@ class Config(Fields):
                 f"--name is {self.name!r}; it takes up to 63 of a-z, 0-9, '-', '_' and '.', and begins and ends with "
                 "a letter or digit"
             )
+
+    @property
+    def squaring(self) -> imaging.Resize:
+        """What happens to an image that is no square."""
+        return imaging.STRETCH if self.resize == AUTO else cast(imaging.Resize, self.resize)
 
     @property
     def has_backbone(self) -> bool:

@@ -55,7 +55,7 @@ def evaluate(tag: str, runtime: Form, config: Config) -> tuple[EvaluationReport,
     if out is not None:
         keep_outside(out, config)
     class_names, size = about.class_names, about.image_size
-    part, rejected = load_part(_test_source(config), replace(config, image_size=size), class_names)
+    part, rejected = load_part(_test_source(config), replace(config, image_size=size, resize=about.resize), class_names)
     predict = _predictor(Path(stored.path), runtime, str(stored.tag))
     probabilities = np.concatenate([predict(batch) for batch in part.batches()])
     counts = np.bincount(part.labels, minlength=len(class_names)).tolist()
@@ -67,6 +67,7 @@ def evaluate(tag: str, runtime: Form, config: Config) -> tuple[EvaluationReport,
             classes=class_names,
             images=len(part),
             image_size=size,
+            resize=about.resize,
             splits={"test": dict(zip(class_names, counts, strict=True))},
             rejected=[RejectedFile(as_text(r.file), r.code, r.reason) for r in rejected],
         ),
@@ -85,7 +86,9 @@ def recalibrate(tag: str, config: Config) -> str:
     """
     stored, about = _open(tag)
     labels, name = dict(stored.info.labels), str(stored.tag.name)
-    part, _ = load_part(_test_source(config), replace(config, image_size=about.image_size), about.class_names)
+    part, _ = load_part(
+        _test_source(config), replace(config, image_size=about.image_size, resize=about.resize), about.class_names
+    )
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder, "entry")
         described = recalibration.recalibrate(

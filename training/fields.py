@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import imaging
 from training.recipes import PRESETS, RECIPES
 
+AUTO = "auto"
+"""The value of an option that a training decides on by itself."""
 DATASETS = ("digits", "cifar10", "fashion-mnist")
 
 
@@ -77,6 +80,13 @@ class Fields:
         "width and height in pixels that images are resized to (default: 32, or the size that the backbone needs)",
         low=8,
         high=1024,
+    )
+    resize: str = option(
+        AUTO,
+        "data",
+        "what happens to an image that is no square: stretch it, letterbox (grey bars beside it) or crop (its middle); "
+        "auto is stretch, unless --backbone auto measures that another is better",
+        choices=(AUTO, *imaging.RESIZES),
     )
     validation_fraction: float = option(
         0.1,

@@ -14,7 +14,7 @@ from training import backend, environment, folders, options
 from training.checks.run import of_training
 from training.choice.choose import choose, compares
 from training.choice.choose import read as choice_of
-from training.config import AUTO, Config
+from training.config import Config
 from training.data.dataset import Dataset, load
 from training.data.imbalance import LOGIT_ADJUSTMENT
 from training.data.locations import keep_outside
@@ -28,6 +28,7 @@ from training.errors import (
     UsageError,
 )
 from training.export import adjustment, calibration, entry, limits, publish
+from training.fields import AUTO
 from training.input.parts import batches, training_batches, validation_batches
 from training.loop import changes, phases
 from training.loop.checkpoint import Checkpoint, Progress

@@ -119,6 +119,9 @@ class Version(TypedDict):
     digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of the served file.")]
     runtime: str
     image_size: ImageSize
+    resize: Annotated[
+        Literal["stretch", "letterbox", "crop"], Field(description="What happens to an image that is no square.")
+    ]
     class_names: ClassNames
     image_policy: Annotated[int, Field(description="Version of the rules by which images are decoded.")]
     limits: Annotated[bool, Field(description="Whether `unknown` and `coverage` have an answer.")]

@@ -166,7 +166,10 @@ class Pipeline:
         assert work.image is not None
         began = perf_counter()
         try:
-            work.pixels = imaging.decode(work.image, self.model.served.image_size, max_pixels=self._settings.max_pixels)
+            served = self.model.served
+            work.pixels = imaging.decode(
+                work.image, served.image_size, resize=served.resize, max_pixels=self._settings.max_pixels
+            )
         except imaging.ImageError as error:
             return without_frames(error)
         except Exception:

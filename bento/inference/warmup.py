@@ -46,7 +46,7 @@ def warm_up(served: ServedModel, settings: Settings) -> WarmModel:
     golden = served.golden_images
     run = runtime.load(served.runtime, served.path, threads=1)
     startup.ended("model")
-    image, decode_seconds = golden_pixels(golden, served.image_size)
+    image, decode_seconds = golden_pixels(golden, served.image_size, served.resize)
     cost = measure(run, image, settings.max_batch_size)
     cheap = decode_seconds + cost.seconds(1) < INLINE_BELOW
     inline = cheap if settings.execution == "auto" else settings.execution == "inline"
@@ -56,13 +56,13 @@ def warm_up(served: ServedModel, settings: Settings) -> WarmModel:
     return WarmModel(served, run, cost, decode_seconds, inline, explain.prepare(run, image))
 
 
-def golden_pixels(golden: list[bytes], size: int) -> tuple[np.ndarray, float]:
+def golden_pixels(golden: list[bytes], size: int, resize: imaging.Resize) -> tuple[np.ndarray, float]:
     """Decode the golden images. Return the pixels of one, (S, S, 3) uint8, and the median seconds per image."""
     seconds = []
     for _ in range(_REPEATS):
         for encoded in golden:
             started = perf_counter()
-            pixels = imaging.decode(encoded, size)
+            pixels = imaging.decode(encoded, size, resize=resize)
             seconds.append(perf_counter() - started)
     return pixels, float(np.median(seconds))
 

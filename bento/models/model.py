@@ -32,6 +32,8 @@ class ServedModel:
     """In label order."""
     image_size: int
     """Pixels a side."""
+    resize: imaging.Resize = imaging.STRETCH
+    """What happens to an image that is no square."""
     baseline: Baseline | None = None
     """The reference for drift; None if the model was stored without one."""
     limits: Limits | None = None
@@ -113,7 +115,9 @@ def find(name: str, tag: str | None, runtime: Form | None) -> ServedModel:
     except FormatError as error:
         raise ModelError(str(error)) from error
     path = entry / FILES[runtime]
-    return ServedModel(model_tag, runtime, path, about.class_names, about.image_size, about.baseline, known)
+    return ServedModel(
+        model_tag, runtime, path, about.class_names, about.image_size, about.resize, about.baseline, known
+    )
 
 
 def newest(name: str) -> tuple[ServedModel | None, list[str]]:

@@ -22,6 +22,7 @@ import psutil
 import pytest
 from selenium import webdriver
 
+from model_format.metadata import Metadata
 from tests.once import once
 from tests.stored import METADATA, write_entry
 
@@ -41,13 +42,13 @@ class Store:
     def environment(self) -> dict[str, str]:
         return os.environ | {"BENTOML_HOME": str(self.home), "BENTOML_DO_NOT_TRACK": "True"}
 
-    def publish(self, files: Path) -> str:
+    def publish(self, files: Path, about: Metadata = METADATA) -> str:
         """Store `files` as training does, in a process that uses this store, and return the tag."""
         script = (
             "import json, sys; from pathlib import Path; from training.export.publish import publish; "
             "print(publish('image_classifier', Path(sys.argv[1]), {}, json.loads(sys.argv[2])))"
         )
-        command = [sys.executable, "-c", script, str(files), json.dumps(METADATA.to_metadata())]
+        command = [sys.executable, "-c", script, str(files), json.dumps(about.to_metadata())]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout.splitlines()[-1]

@@ -55,6 +55,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "images_root",
         "layout",
         "image_size",
+        "resize",
         "decoders",
         "cache_dir",
         "exclude",

@@ -10,16 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from training import environment
-from training.choice import budget, candidates, comparison
+from training.choice import budget, candidates, comparison, squaring
 from training.choice import cost as costs
 from training.choice.candidates import SMALL, Candidate
 from training.choice.comparison import Folds, Result
-from training.choice.images import load_all, median_side
-from training.config import AUTO, Config
+from training.choice.images import load_all, shape
+from training.config import Config
 from training.data.split import folds
 from training.errors import UsageError
 from training.features.extractor import Cost, Extractor
 from training.features.frozen import FrozenFeatures
+from training.fields import AUTO
 from training.network import backbone, network
 from training.report import metrics
 from training.report.choice_document import Choice, Compared
@@ -59,13 +60,13 @@ def choose(config: Config, out: Path, workers: int) -> Config:
     if decided:
         logger.info("training the small network without a comparison: %s", decided)
         return candidates.small(config).config(config)
-    side = median_side(config)
-    sizes = candidates.sizes(config, side)
+    images = shape(config)
+    sizes = candidates.sizes(config, images.side)
     if not sizes:
-        reason = f"images of {side} pixels are too small for a pretrained network"
+        reason = f"images of {images.side} pixels are too small for a pretrained network"
         logger.info("training the small network without a comparison: %s", reason)
         return _written(Choice(SMALL, reason, [], 0, 0, 0.0), candidates.small(config).config(config), out)
-    return _Comparison(config, out, sizes).run()
+    return _Comparison(squaring.choose(config, sizes[0], images.ratio), out, sizes).run()
 
 
 def compares(config: Config, workers: int) -> bool:

@@ -8,6 +8,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -107,8 +108,17 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def median_side(config: Config) -> int:
-    """Return the median of the longer sides of a sample of the images, in pixels; 0 if none can be read.
+class Shape(NamedTuple):
+    """Medians of a sample of images; zeros if none can be read."""
+
+    side: int
+    """The longer side, in pixels."""
+    ratio: float
+    """The longer side over the shorter one."""
+
+
+def shape(config: Config) -> Shape:
+    """Measure a sample of the images of `config`.
 
     Raises:
         DataError: the folder can't be used.
@@ -123,5 +133,6 @@ def median_side(config: Config) -> int:
             with contextlib.suppress(Exception), warnings.catch_warnings():  # decoding tells what is wrong with a file
                 warnings.simplefilter("ignore")
                 with Image.open(content if isinstance(content, str) else io.BytesIO(content)) as image:
-                    found.append(max(image.size))
-    return int(np.median(found)) if found else 0
+                    found.append((max(image.size), max(image.size) / min(image.size)))
+    side, ratio = np.median(found, axis=0) if found else (0, 0.0)
+    return Shape(int(side), float(ratio))

@@ -102,6 +102,7 @@ def load(config: Config, ahead: Sequence[int] = ()) -> Dataset:
         "classes": class_names,
         "images": sum(len(part) for part in parts.values()),
         "image_size": config.image_size,
+        "resize": config.squaring,
         "splits": {name: _counts(part, class_names) for name, part in parts.items()},
         "imbalance": {
             "ratio": imbalance_ratio(counts),

@@ -6,52 +6,48 @@ import contextlib
 import errno
 import fcntl
 import hashlib
-import itertools
 import json
 import logging
-import multiprocessing
 import os
 import shutil
-import signal
-import threading
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
-from multiprocessing import connection
-from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import PIL
 
 import imaging
 from training import folders
+from training.data import decoders as processes
 from training.data.decoded import CONTENTS, DIGEST_BYTES, DIGESTS, PIXELS, REJECTED, DecodedImages
 from training.data.folder import ImageFolder
 from training.data.source import Rejected, Source, Stat
-from training.errors import DataError, UsageError
+from training.errors import DataError
 from training.progress import Bar
 
 _UNUSED_DAYS = 30
-_UNGUARDED = 77
-"""Exit code of a decoder that ran the caller's script again instead of decoding."""
 
 Outputs = tuple[tuple[str, int], ...]
 """Files of pixels, and the size of the images in each, in pixels."""
 Failure = tuple[int, int, str, str]
 """Row, size, code and reason of a file that didn't decode."""
-Task = tuple[Outputs, int, Source, list[str], list[Stat]]
+Task = tuple[Outputs, imaging.Resize, int, Source, list[str], list[Stat]]
 """The arguments of `decode_files`."""
 Decoded = tuple[int, np.ndarray, np.ndarray, list[Failure]]
 """First row; hashes of the pixels at each size, (sizes, n, 16) uint8; of the encoded files, (n, 16) uint8; failures."""
 
 
 def decode_folder(
-    folder: ImageFolder, size: int, cache_dir: Path, decoders: int, *, ahead: Sequence[int] = ()
+    folder: ImageFolder,
+    size: int,
+    cache_dir: Path,
+    decoders: int,
+    *,
+    resize: imaging.Resize = imaging.STRETCH,
+    ahead: Sequence[int] = (),
 ) -> tuple[DecodedImages, bool]:
     """Return the decoded images of `folder`, and whether they were in the cache already.
 
@@ -60,18 +56,20 @@ def decode_folder(
         size: width and height of the decoded images, in pixels.
         cache_dir: the cache; each folder and size has its own entry.
         decoders: the number of processes that decode.
+        resize: what happens to an image that is no square.
         ahead: sizes that will be asked for next. If `size` has no entry, theirs are made too, from the same reading.
 
     Raises:
         DataError: the cache can't be written, or a decoder was killed.
         UsageError: the script that calls has no `__main__` guard.
     """
-    entry = cache_dir / _key(folder, size)
+    entry = cache_dir / _key(folder, size, resize)
     with contextlib.suppress(OSError, ValueError):
         decoded = DecodedImages.open(entry, size)
         os.utime(entry)
         return decoded, True
-    sizes = [size, *(other for other in ahead if other != size and not (cache_dir / _key(folder, other)).exists())]
+    missing = [other for other in ahead if other != size and not (cache_dir / _key(folder, other, resize)).exists()]
+    sizes = [size, *missing]
     needed = len(folder.files) * sum(one * one * 3 for one in sizes)
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
@@ -79,10 +77,10 @@ def decode_folder(
             with contextlib.suppress(OSError, ValueError):
                 return DecodedImages.open(entry, size), False  # another process has decoded them
             _prune(cache_dir)
-            entries = [cache_dir / _key(folder, one) for one in sizes]
+            entries = [cache_dir / _key(folder, one, resize) for one in sizes]
             partial = [entry.with_name(f"{entry.name}.{os.getpid()}") for entry in entries]
             try:
-                _fill(partial, folder, sizes, decoders)
+                _fill(partial, folder, sizes, resize, decoders)
                 for written, complete in zip(partial, entries, strict=True):
                     shutil.rmtree(complete, ignore_errors=True)  # if there is an incomplete one
                     written.rename(complete)
@@ -104,15 +102,6 @@ def decode_folder(
         raise DataError(f"the decoded images can't be written to {cache_dir}: {error.strerror}") from error
 
 
-def end_unguarded() -> None:
-    """End this process if it is a decoder that is still importing the caller's script, which calls a training again.
-
-    A spawned process imports the script. Without a `__main__` guard there, it would wait for its own parent for ever.
-    """
-    if getattr(multiprocessing.current_process(), "_inheriting", False):
-        raise SystemExit(_UNGUARDED)
-
-
 @contextlib.contextmanager
 def _alone(cache_dir: Path) -> Iterator[None]:
     """Wait until no other process decodes into `cache_dir`. The workers of one training start at the same moment."""
@@ -126,9 +115,10 @@ def _alone(cache_dir: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _key(folder: ImageFolder, size: int) -> str:
+def _key(folder: ImageFolder, size: int, resize: imaging.Resize) -> str:
+    how = "" if resize == imaging.STRETCH else resize
     # Refusals are part of an entry, and more formats may be read by now. 3: hashes of the files.
-    digest = hashlib.sha256(f"{imaging.POLICY_VERSION} {PIL.__version__} {size} {imaging.SUPPORTED} 3 ".encode())
+    digest = hashlib.sha256(f"{imaging.POLICY_VERSION} {PIL.__version__} {size}{how} {imaging.SUPPORTED} 3 ".encode())
     digest.update(folder.source.identity.encode("utf-8", "surrogateescape"))
     for file, (length, stamp) in zip(folder.files, folder.stats, strict=True):
         digest.update(f"\0{file}\0{length}\0{stamp}".encode("utf-8", "surrogateescape"))
@@ -147,7 +137,7 @@ def _prune(cache_dir: Path) -> None:
             shutil.rmtree(entry, ignore_errors=True)
 
 
-def _fill(targets: list[Path], folder: ImageFolder, sizes: list[int], decoders: int) -> None:
+def _fill(targets: list[Path], folder: ImageFolder, sizes: list[int], resize: imaging.Resize, decoders: int) -> None:
     count = len(folder.files)
     for target, size in zip(targets, sizes, strict=True):
         target.mkdir(exist_ok=True)
@@ -159,9 +149,9 @@ def _fill(targets: list[Path], folder: ImageFolder, sizes: list[int], decoders: 
     failures: list[Failure] = []
     step = folder.source.files_per_task
     outputs = tuple((str(target / PIXELS), size) for target, size in zip(targets, sizes, strict=True))
-    tasks = [_task(outputs, folder, slice(first, first + step)) for first in range(0, count, step)]
+    tasks = [_task(outputs, resize, folder, slice(first, first + step)) for first in range(0, count, step)]
     with Bar("Decoding", count) as bar:
-        for first, pixels, encoded, failed in _results(tasks, decoders):
+        for first, pixels, encoded, failed in processes.run(decode_files, tasks, decoders, waits=folder.source.waits):
             here = slice(first, first + len(encoded))
             digests[:, here], contents[here] = pixels, encoded
             failures.extend(failed)
@@ -177,87 +167,28 @@ def _fill(targets: list[Path], folder: ImageFolder, sizes: list[int], decoders: 
         (target / REJECTED).write_text(json.dumps(entries), encoding="utf-8")
 
 
-def _task(outputs: Outputs, folder: ImageFolder, files: slice) -> Task:
-    return outputs, files.start, folder.source, folder.files[files], folder.stats[files]
+def _task(outputs: Outputs, resize: imaging.Resize, folder: ImageFolder, files: slice) -> Task:
+    return outputs, resize, files.start, folder.source, folder.files[files], folder.stats[files]
 
 
-def _results(tasks: list[Task], decoders: int) -> Iterator[Decoded]:
-    source = tasks[0][2]
-    if not source.waits and (decoders == 1 or len(tasks) == 1):
-        yield from itertools.starmap(decode_files, tasks)
-        return
-    context = _SpawnContext()
-    ended, end = context.Pipe(duplex=False)
-    try:
-        pool = ProcessPoolExecutor(min(decoders, len(tasks)), context, initializer=_end_with_parent, initargs=(ended,))
-    except OSError as error:  # its queues need semaphores
-        advice = "make it writable, or pass --decoders 1"
-        raise DataError(f"decoder processes need /dev/shm: {error.strerror}; {advice}") from error
-    try:
-        # Submit a few tasks at a time: the queue holds a copy of each list of files.
-        waiting = iter(tasks)
-        running = {pool.submit(decode_files, *task) for task in itertools.islice(waiting, 4 * decoders)}
-        while running:
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                running |= {pool.submit(decode_files, *task) for task in itertools.islice(waiting, 1)}
-                yield future.result()
-        pool.shutdown()
-    except BrokenProcessPool:
-        pool.shutdown()  # until all have ended and left their exit codes
-        if any(process.exitcode == _UNGUARDED for process in context.started):
-            raise UsageError(
-                "the script that calls a training runs it in each decoder process too; put the call below "
-                "if __name__ == '__main__':"
-            ) from None
-        raise DataError("a decoder process was killed (out of memory?); try --decoders 1") from None
-    finally:
-        end.close()  # this stops decoders in the middle of their tasks
-        pool.shutdown(cancel_futures=True)
-        ended.close()
-
-
-class _SpawnContext(SpawnContext):
-    """Spawns processes, because a fork of one with threads (a notebook's, TensorFlow's) can hang; keeps them all.
-
-    `multiprocessing.active_children` forgets those that have ended.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.started: list[SpawnProcess] = []
-
-    def Process(self, *args: Any, **options: Any) -> SpawnProcess:  # type: ignore[override]
-        self.started.append(SpawnProcess(*args, **options))
-        return self.started[-1]
-
-
-def _end_with_parent(ended: connection.Connection) -> None:
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches the whole process group; the parent stops its decoders
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        connection.wait([parent.sentinel, ended])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def decode_files(outputs: Outputs, first_row: int, source: Source, files: list[str], stats: list[Stat]) -> Decoded:
+def decode_files(
+    outputs: Outputs, resize: imaging.Resize, first_row: int, source: Source, files: list[str], stats: list[Stat]
+) -> Decoded:
     """Decode `files` into each of `outputs`, from row `first_row`."""
     logging.getLogger("PIL").setLevel(logging.CRITICAL)  # the report says what is wrong with a file
     with contextlib.ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
         out = [(stack.enter_context(open(path, "r+b", buffering=0)).fileno(), size) for path, size in outputs]
-        return first_row, *_decode_rows(out, first_row, source.read(files, stats), len(files))
+        return first_row, *_decode_rows(out, resize, first_row, source.read(files, stats), len(files))
 
 
 def _decode_rows(
-    outputs: list[tuple[int, int]], first_row: int, contents: Iterator[str | bytes | Rejected], count: int
+    outputs: list[tuple[int, int]],
+    resize: imaging.Resize,
+    first_row: int,
+    contents: Iterator[str | bytes | Rejected],
+    count: int,
 ) -> tuple[np.ndarray, np.ndarray, list[Failure]]:
     digests = np.zeros((len(outputs), count, DIGEST_BYTES), np.uint8)
     encoded_digests = np.zeros((count, DIGEST_BYTES), np.uint8)
@@ -274,7 +205,7 @@ def _decode_rows(
             failures += [(row, size, "unreadable", error.strerror or str(error)) for size in sizes]
             continue
         encoded_digests[i] = _digest(encoded)
-        for number, ((out, size), square) in enumerate(zip(outputs, _decode(encoded, sizes), strict=True)):
+        for number, ((out, size), square) in enumerate(zip(outputs, _decode(encoded, sizes, resize), strict=True)):
             if isinstance(square, imaging.ImageError):
                 failures.append((row, size, square.code, str(square)))
                 continue
@@ -285,12 +216,12 @@ def _decode_rows(
     return digests, encoded_digests, failures
 
 
-def _decode(encoded: bytes, sizes: list[int]) -> list[np.ndarray | imaging.ImageError]:
+def _decode(encoded: bytes, sizes: list[int], resize: imaging.Resize) -> list[np.ndarray | imaging.ImageError]:
     try:
-        return [*imaging.decode_sizes(encoded, sizes)]
+        return [*imaging.decode_sizes(encoded, sizes, resize=resize)]
     except imaging.ImageError as error:
         # A large JPEG may be refused at one size only.
-        return [error] if len(sizes) == 1 else [_decode(encoded, [size])[0] for size in sizes]
+        return [error] if len(sizes) == 1 else [_decode(encoded, [size], resize)[0] for size in sizes]
 
 
 def _digest(data: bytes) -> np.ndarray:

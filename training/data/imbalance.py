@@ -46,3 +46,9 @@ def oversampled(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         whole, rest = divmod(most, len(indices))
         repeated.append(np.concatenate([np.tile(indices, whole), rng.permutation(indices)[:rest]]))
     return np.concatenate(repeated)
+
+
+def log_frequencies(counts: np.ndarray) -> np.ndarray:
+    """Return the logarithm of each class's share of the images, (C,); a class without any has half an image."""
+    shares: np.ndarray = np.log(np.maximum(counts, 0.5) / counts.sum())
+    return shares

@@ -12,7 +12,7 @@ from training.data.archives.archive import SUFFIXES, Archive, Shards
 from training.data.archives.containers import BucketFile, Container, DiskFile
 from training.data.archives.shards import expand
 from training.data.contents import understand
-from training.data.decoding import end_unguarded
+from training.data.decoders import end_unguarded
 from training.data.disk import DiskSource
 from training.data.labelled import Labelled
 from training.data.layout import parts_in

@@ -99,7 +99,9 @@ def decode(
         refuse_alike(folder)
     _refuse_one_class(folder)
     decoders = config.decoders or len(os.sched_getaffinity(0))
-    images, cached = decode_folder(folder, config.image_size, cache_dir(config), decoders, ahead=ahead)
+    images, cached = decode_folder(
+        folder, config.image_size, cache_dir(config), decoders, resize=config.squaring, ahead=ahead
+    )
     rows = np.delete(np.arange(len(folder.files)), images.rejected_rows)
     if not len(rows):
         first = images.rejected[0]

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from training.data.imbalance import log_frequencies
 from training.export.calibration import LEAST_IMAGES, scores_of
-from training.features.discriminant import log_frequencies
 from training.report.figures import Adjustment, Balanced
 
 logger = logging.getLogger(__name__)

@@ -97,6 +97,7 @@ def metadata(config: Config, report: TrainingReport, test: Part, probabilities: 
     described = Metadata(
         class_names=data.classes,
         image_size=config.image_size,
+        resize=config.squaring,
         image_policy=imaging.POLICY_VERSION,
         data=TrainingData(name=data.name, images=data.images, splits=data.splits, fingerprint=data.fingerprint),
         temperature=report.calibration.temperature,

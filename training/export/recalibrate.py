@@ -111,7 +111,7 @@ def _rewrite_golden(folder: Path, about: Metadata, model: onnx_model.OnnxModel) 
     images = golden.read(folder)
     if not images:
         return
-    rows = model(np.stack([imaging.decode(image.image, about.image_size) for image in images]))
+    rows = model(np.stack([imaging.decode(image.image, about.image_size, resize=about.resize) for image in images]))
     labels = [about.class_names.index(image.class_name) for image in images]
     confidences = [float(row[label]) for row, label in zip(rows, labels, strict=True)]
     golden.write(folder, [replace(i, confidence=c) for i, c in zip(images, confidences, strict=True)])

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from training.data.imbalance import log_frequencies
+
 SHRINKAGES = (0.1, 0.3, 0.5, 0.7, 0.9)
 _JUDGED = 10_000
 """Images, at most, by which shrinkage and scale are chosen."""
@@ -163,12 +165,6 @@ class _Sums:
         means[self.counts == 0] = sums.sum(axis=0) / number
         kernel = cho_solve(cho_factor(covariance, lower=True), means.T)
         return kernel, -0.5 * (means * kernel.T).sum(axis=1)
-
-
-def log_frequencies(counts: np.ndarray) -> np.ndarray:
-    """Return the logarithm of each class's share of the images, (C,); a class without any has half an image."""
-    shares: np.ndarray = np.log(np.maximum(counts, 0.5) / counts.sum())
-    return shares
 
 
 def _scale(scores: np.ndarray, priors: np.ndarray, labels: np.ndarray) -> tuple[float, float]:

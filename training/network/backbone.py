@@ -10,8 +10,9 @@ from typing import Any
 
 from model_format.layout import FILES
 from model_format.metadata import Metadata
-from training.config import AUTO, IMAGENET, NONE, Config
+from training.config import IMAGENET, NONE, Config
 from training.errors import ModelError, UsageError
+from training.fields import AUTO
 from training.network import efficientnet_lite
 from training.store import open_model
 
@@ -122,7 +123,8 @@ def _stored(config: Config) -> Config:
     digest = config.weights_sha256
     if config.weights is None:
         digest = verified(Path(stored.path, FILES["keras"]), digest)
-    return replace(config, backbone=str(stored.tag), image_size=size, weights_sha256=digest)
+    resize = about.resize if config.resize == AUTO else config.resize
+    return replace(config, backbone=str(stored.tag), image_size=size, resize=resize, weights_sha256=digest)
 
 
 def find(tag: str) -> tuple[Any, Metadata]:

@@ -49,6 +49,8 @@ class Data(Section):
     """Number of images in all parts."""
     image_size: int
     """Width and height that images are resized to, in pixels."""
+    resize: str
+    """What happens to an image that is no square: `stretch`, `letterbox` or `crop`."""
     splits: dict[str, dict[str, int]]
     """Number of images by part (`train`, `validation`, `test`) and class."""
     imbalance: Imbalance
@@ -219,6 +221,8 @@ class EvaluatedData(Section):
     """Number of images."""
     image_size: int
     """Width and height that images are resized to, in pixels."""
+    resize: str
+    """What happens to an image that is no square: `stretch`, `letterbox` or `crop`."""
     splits: dict[str, dict[str, int]]
     """Number of images by part, which is `test`, and class."""
     rejected: list[RejectedFile]

@@ -21,6 +21,7 @@ def describe(served: ServedModel, digest: str) -> Version:
         "digest": digest,
         "runtime": served.runtime,
         "image_size": served.image_size,
+        "resize": served.resize,
         "class_names": served.class_names,
         "limits": served.limits is not None,
         "image_policy": imaging.POLICY_VERSION,

@@ -32,15 +32,15 @@ def test_a_model_that_an_older_training_stored_is_evaluated(own: Sandbox) -> Non
 
 @pytest.mark.parametrize("command", ["evaluate", "backbone"])
 def test_a_model_of_a_newer_schema_is_refused_in_one_line(own: Sandbox, command: str) -> None:
-    tag = place(own.root / "home", schema=2)
+    tag = place(own.root / "home", schema=3)
     arguments = ["evaluate", tag] if command == "evaluate" else ["--backbone", tag, "--out", "run", *SMALL[2:]]
     done = own.run(*arguments, "--data", "data")
     lines = [line for line in done.stderr.splitlines() if not line.startswith("Downloading data")]
     about = "error: " if command == "evaluate" else "error: --backbone: "
     assert (done.returncode, done.stdout) == (1, "")
     assert lines == [
-        f"{about}{tag} was made by a newer version of this project: its metadata has schema 2, this version reads up "
-        "to 1; use the newer version, or train the model again with this one"
+        f"{about}{tag} was made by a newer version of this project: its metadata has schema 3, this version reads up "
+        "to 2; use the newer version, or train the model again with this one"
     ]
     assert not (own.root / "run").exists()
 

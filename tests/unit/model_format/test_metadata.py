@@ -48,7 +48,16 @@ def test_an_entry_has_the_files_that_its_forms_name() -> None:
 def test_an_entry_without_a_schema_needs_classes_and_image_size_alone() -> None:
     about = Metadata.from_metadata({"class_names": ["cat", "dog"], "image_size": 32}, TAG)
     assert about == Metadata(["cat", "dog"], 32)
-    assert about.to_metadata()["schema"] == SCHEMA
+    assert about.to_metadata()["schema"] == 1
+
+
+def test_only_an_entry_that_does_not_stretch_images_needs_a_reader_of_schema_2() -> None:
+    about = Metadata(["cat", "dog"], 32, resize="crop")
+    plain = about.to_metadata()
+    assert plain["schema"] == 2
+    assert Metadata.from_metadata(plain, TAG) == about
+    with pytest.raises(FormatError, match=f"{TAG} resizes images by 'squash', which isn't one of stretch, letterbox, "):
+        Metadata.from_metadata(plain | {"resize": "squash"}, TAG)
 
 
 def test_fields_that_this_code_does_not_know_are_ignored() -> None:

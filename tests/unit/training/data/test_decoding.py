@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
@@ -21,7 +20,7 @@ from PIL import Image
 import imaging
 from tests.folders import write_tree
 from training import folders
-from training.data import decoding
+from training.data import decoders, decoding
 from training.data.decoded import DecodedImages
 from training.data.decoding import decode_folder
 from training.data.disk import DiskSource
@@ -206,16 +205,16 @@ def test_decoders_exit_when_their_parent_is_killed(tmp_path: Path) -> None:
     script = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from training.data import decoding\n"
+        "from training.data import decoders, decoding\n"
         "from training.data.disk import DiskSource\n"
         "from training.data.folder import scan\n"
         "if __name__ == '__main__':\n"
-        "    results = decoding._results\n"
-        "    def kill_after_one(tasks, workers):\n"
-        "        for result in results(tasks, workers):\n"
+        "    run = decoders.run\n"
+        "    def kill_after_one(*arguments, **options):\n"
+        "        for result in run(*arguments, **options):\n"
         "            os.kill(os.getpid(), signal.SIGKILL)\n"
         "            yield result\n"
-        "    decoding._results = kill_after_one\n"
+        "    decoders.run = kill_after_one\n"
         f"    decoding.decode_folder(scan(DiskSource(Path({str(root)!r}))), 8, Path({str(tmp_path / 'cache')!r}), 2)\n"
     )
     (tmp_path / "script.py").write_text(script)
@@ -234,10 +233,9 @@ def test_a_machine_without_shared_memory_is_named_and_not_the_cache(monkeypatch:
     def refuse(*args: Any, **kwargs: Any) -> NoReturn:
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr(decoding, "ProcessPoolExecutor", refuse)
-    source: Any = SimpleNamespace(waits=True)
+    monkeypatch.setattr(decoders, "ProcessPoolExecutor", refuse)
     with pytest.raises(DataError, match="decoder processes need /dev/shm: Read-only file system; make it writable"):
-        list(decoding._results([((("pixels", 8),), 0, source, [], [])], 2))
+        list(decoders.run(print, [()], 2, waits=True))
 
 
 def test_a_run_that_waits_for_another_one_says_so(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from training.data.imbalance import log_frequencies
 from training.export.adjustment import adjust, choose
-from training.features.discriminant import log_frequencies
 
 COUNTS = np.array([900, 90, 10])
 
