@@ -25,8 +25,9 @@ def tried(name: str, right: list[int], milliseconds: float) -> _Tried:
     return _Tried(Candidate(name, {}), result, Cost(milliseconds, 1.0), None, (answers.mean(), answers.mean()), answers)
 
 
-def best(*candidates: _Tried) -> str:
+def best(*candidates: _Tried, sample: bool = False) -> str:
     comparison = _Comparison.__new__(_Comparison)
+    comparison._is_sample = sample
     return comparison._best(list(candidates)).candidate.name
 
 
@@ -40,6 +41,12 @@ def test_the_cheapest_wins_if_no_other_is_surely_better() -> None:
     assert best(tried("small", small, 0.3), tried("large", large, 5)) == "small"
 
 
+def test_a_loss_on_a_small_sample_of_the_folder_counts_whole() -> None:
+    small, large = [1] * 80 + [0] * 20, [1] * 79 + [0, 1, 1] + [0] * 18
+    assert best(tried("small", small, 0.3), tried("large", large, 5), sample=True) == "large"
+    assert best(tried("small", small, 0.3), tried("large", small, 5), sample=True) == "small"
+
+
 def test_of_two_that_cost_the_same_the_more_accurate_wins() -> None:
     frozen, tuned = [1] * 80 + [0] * 20, [1] * 79 + [0, 1, 1] + [0] * 18
     assert best(tried("frozen", frozen, 5), tried("tuned", tuned, 5.2)) == "tuned"
@@ -48,6 +55,7 @@ def test_of_two_that_cost_the_same_the_more_accurate_wins() -> None:
 def decided(tmp_path: Path, config: Config, *candidates: _Tried) -> Config:
     comparison = _Comparison.__new__(_Comparison)
     comparison._config, comparison._out, comparison._tried = config, tmp_path, list(candidates)
+    comparison._is_sample = False
     comparison._folds = Folds([(np.arange(400), np.arange(100))])
     comparison._started = environment.clock()
     return comparison._decide()
