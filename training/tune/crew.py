@@ -87,7 +87,13 @@ def _start(context: Any, plan: Plan, place: int, stop: Any) -> _Worker:
     name = f"{_prefix()}{place}-{uuid.uuid4().hex[:6]}"
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=work, args=(plan, name, place, stop, theirs), name=name)
-    process.start()
+    # The terminal sends Ctrl-C to the whole process group, but only the command handles it. A process inherits what is
+    # blocked. If it blocked the signal itself, threads that a library has started before could still take it.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     theirs.close()
     return _Worker(name, place, process, ours)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
-import signal
 import sys
 import threading
 from contextlib import ExitStack
@@ -56,8 +55,6 @@ def work(plan: Plan, name: str, place: int, stop: Any, answers: Any) -> None:
 
 
 def _settle_down(plan: Plan, name: str, place: int) -> None:
-    # The terminal sends Ctrl-C to the whole process group, but only the command handles it.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     parent = multiprocessing.parent_process()
     assert parent is not None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -177,9 +178,12 @@ def test_a_kill_and_ctrl_c_lose_nothing_that_was_finished(run: Run, sandbox: San
     process = sandbox.start(*command)
     wait_for(lambda: states(out) == ["COMPLETE", "RUNNING"], process)
     orphans = workers(process.pid)
+    assert orphans
+    for status in (file for pid in orphans for file in Path(f"/proc/{pid}/task").glob("*/status")):
+        blocked = int(re.findall(r"SigBlk:\s*(\w+)", status.read_text())[0], 16)
+        assert blocked & 1 << signal.SIGINT - 1, "a library's thread would take Ctrl-C"
     process.kill()
     process.communicate()
-    assert orphans
     wait_until_gone(orphans)
     assert states(out) == ["COMPLETE", "RUNNING"]
 
