@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageCms
 
+Box = tuple[int, int, int, int]
+"""Left, top, right and bottom."""
 
-def scaled(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Scale `image` to `size`, (width, height). Return RGB, or RGBA if the image has transparency.
+
+def scaled(image: Image.Image, size: tuple[int, int], box: Box | None = None) -> Image.Image:
+    """Scale `image`, or what is in its `box`, to `size`, (width, height). Return RGB, or RGBA if it has transparency.
 
     16-bit integers are divided by 257, so that a pixel's result depends on its own value only. 32-bit
     integers and floats declare no range: 0..1 (floats), 0..255 and 0..65535 are recognised by the
@@ -15,22 +18,22 @@ def scaled(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     """
     if image.mode.startswith("I;16"):
         if "transparency" in image.info:
-            return _resize(_without_key_grey(image), size)
-        return _to_8bit(_resize(image.convert("F"), size), 0, 65535)
+            return _resize(_without_key_grey(image), size, box)
+        return _to_8bit(_resize(image.convert("F"), size, box), 0, 65535)
     if image.mode in ("I", "F"):
         is_float = image.mode == "F"
         image = _finite(image.convert("F"))
-        return _to_8bit(_resize(image, size), *_value_range(image, is_float))
+        return _to_8bit(_resize(image, size, box), *_value_range(image, is_float))
     if image.mode == "La":
         # TIFFs may have this mode, grey multiplied by its transparency. Pillow converts it to LA only.
         image = image.convert("LA")
     if image.has_transparency_data:
-        return _resize(image.convert("RGBA"), size)
+        return _resize(image.convert("RGBA"), size, box)
     if image.mode == "LAB":
         image = _from_lab(image)
     elif image.mode not in ("RGB", "L"):
         image = image.convert("RGB")
-    image = _resize(image, size)
+    image = _resize(image, size, box)
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
@@ -43,9 +46,9 @@ def _without_key_grey(image: Image.Image) -> Image.Image:
     return Image.merge("LA", (grey, opaque)).convert("RGBA")
 
 
-def _resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+def _resize(image: Image.Image, size: tuple[int, int], box: Box | None) -> Image.Image:
     # Pillow would copy an image that already has the size. For small images that copy is noticeable.
-    return image if image.size == size else image.resize(size, Image.Resampling.BILINEAR)
+    return image if image.size == size else image.resize(size, Image.Resampling.BILINEAR, box)
 
 
 def _finite(image: Image.Image) -> Image.Image:

@@ -19,15 +19,15 @@ _BARS = (127, 127, 127)
 def squared(image: Image.Image, size: int, how: Resize) -> Image.Image:
     """Return `image` as RGB, (size, size), with transparency laid over white."""
     width, height = image.size
-    target = (size, size)
+    target, box = (size, size), None
     if how == "crop" and width != height:
         side = min(width, height)
         left, top = (width - side) // 2, (height - side) // 2
-        image = image.crop((left, top, left + side, top + side))
+        box = (left, top, left + side, top + side)  # a crop would copy up to the whole image
     elif how == "letterbox":
         longer = max(width, height)
         target = (max(1, round(size * width / longer)), max(1, round(size * height / longer)))
-    small = scaled(image, target)
+    small = scaled(image, target, box)
     if small.mode == "RGBA":
         white = Image.new("RGBA", small.size, "white")
         small = Image.alpha_composite(white, small).convert("RGB")
